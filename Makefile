@@ -1,0 +1,35 @@
+# Everything runs in .venv, which the first target makes. Python 3.11 or newer and make are all it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check test-slow benchmark
+
+# The main job on the built-in phantom: real frames first, then the diffusion model beside them in one table.
+demo: .venv/installed
+	env -u ECHOBENCH_CAMUS $(BIN)/echobench run --generator real --view 4C
+	env -u ECHOBENCH_CAMUS $(BIN)/echobench run --generator sdm --view 4C
+
+test: check
+	$(BIN)/pytest -n 2
+
+# mypy and import-linter cannot follow the mapped import names of an editable install: they look at a folder that is
+# laid out as the import names are.
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p build/layout/echobench
+	for folder in benchmark data generators results segmentation; do ln -sfn ../../../$$folder build/layout/echobench/$$folder; done
+	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p echobench
+	cd build/layout && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
+
+# Scientific checks of minutes to hours.
+test-slow: .venv/installed
+	$(BIN)/pytest -m slow
+
+benchmark: .venv/installed
+	$(BIN)/pytest --benchmark-only --benchmark-columns=min,median,max,ops
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
