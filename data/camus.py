@@ -1,0 +1,144 @@
+"""CAMUS on disk: the public NIfTI release and the older MetaImage one.
+
+    database_nifti/patient0001/patient0001_4CH_ED.nii.gz, ..._ED_gt.nii.gz, Info_4CH.cfg
+    database_split/subgroup_{training,validation,testing}.txt
+
+    training/patient0001/patient0001_4CH_ED.mhd, ..._ED_gt.mhd
+    testing/patient0001/...                        (numbered from 1 again; read as testing-patient0001)
+
+ED and ES come from the file names: in some patients end-diastole is the later frame. A file
+`..._ED_sector.nii.gz` beside an image, which only echobench writes, gives its sector; where there is none, the
+sector is found in the image.
+
+Leclerc et al., IEEE Transactions on Medical Imaging 38(9), 2019, doi:10.1109/TMI.2019.2900516.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import PHASES, VIEWS
+from echobench.data.labels import Label
+from echobench.data.medical_image import MedicalImage, read_image, resize_image, resize_labels
+from echobench.data.sector import sector_mask
+
+LAYOUT = (
+    "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
+    "or training/ and testing/ with .mhd files"
+)
+_NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(nii\.gz|nii|mhd)$")
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where one frame lies. A file that is not there is None."""
+
+    patient: str
+    view: str
+    phase: str
+    image: Path | None
+    truth: Path | None
+    sector: Path | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.patient} {self.view} {self.phase}"
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame in memory; fields as in `Frames`, without the leading axis."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    sector: NDArray[np.bool_]
+    spacing_mm: tuple[float, float]
+
+
+def find_frames(folder: Path) -> list[FrameFiles]:
+    """Every frame below a dataset's folder, sorted by patient, view, phase.
+
+    Raises EchobenchError if the folder is missing or holds no frame.
+    """
+    if not folder.is_dir():
+        raise EchobenchError(f"there is no folder {folder}; {LAYOUT}")
+    found: dict[tuple[str, str, str], dict[str | None, Path]] = {}
+    for patient_folder, prefix in _patient_folders(folder):
+        for path in sorted(patient_folder.iterdir()):
+            if match := _NAME.fullmatch(path.name):
+                key = (prefix + match["patient"], match["view"], match["phase"])
+                found.setdefault(key, {})[match["kind"]] = path
+    if not found:
+        raise EchobenchError(f"there are no CAMUS frames in {folder}; {LAYOUT}")
+    order = sorted(found, key=lambda key: (key[0], VIEWS.index(key[1]), PHASES.index(key[2])))
+    return [FrameFiles(*key, *(found[key].get(kind) for kind in (None, "_gt", "_sector"))) for key in order]
+
+
+def read_frame(files: FrameFiles, size: tuple[int, int]) -> Frame:
+    """Read and check one frame, resized to (H, W); the spacing follows the resizing.
+
+    Raises EchobenchError, naming the file, for whatever makes the frame unfit.
+    """
+    if files.image is None:
+        raise EchobenchError(f"{files.truth} has no image beside it")
+    if files.truth is None:
+        raise EchobenchError(f"{files.image} has no ground truth (…_gt) beside it")
+    image, truth = read_image(files.image), read_image(files.truth)
+    if image.pixels.shape != truth.pixels.shape:
+        raise EchobenchError(
+            f"{files.image} is {_by(image.pixels.shape)} pixels and its ground truth {_by(truth.pixels.shape)}"
+        )
+    if not all(np.isfinite(mm) and mm > 0 for mm in image.spacing_mm):
+        raise EchobenchError(f"{files.image} states a spacing of {image.spacing_mm} mm; it must be positive")
+    grey, labels = _grey(files.image, image), _labels(files.truth, truth)
+    scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
+    grey = resize_image(grey, size)
+    return Frame(
+        image=grey,
+        labels=resize_labels(labels, size),
+        sector=_sector(files, grey),
+        spacing_mm=(image.spacing_mm[0] * scale[0], image.spacing_mm[1] * scale[1]),
+    )
+
+
+def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Patient folders and what to put before their names."""
+    roots = [(folder / "database_nifti", ""), (folder / "training", ""), (folder / "testing", "testing-")]
+    there = [(root, prefix) for root, prefix in roots if root.is_dir()]
+    for root, prefix in there or [(folder, "")]:
+        yield from ((path, prefix) for path in sorted(root.iterdir()) if path.is_dir())
+
+
+def _grey(path: Path, image: MedicalImage) -> NDArray[np.uint8]:
+    low, high = float(image.pixels.min()), float(image.pixels.max())
+    if not (low >= 0 and high <= 255):
+        raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; they must lie in 0-255")
+    return np.rint(image.pixels.astype(np.float32)).astype(np.uint8)
+
+
+def _labels(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
+    codes = {int(label) for label in Label}
+    unknown = sorted({float(value) for value in np.unique(truth.pixels)} - codes)
+    if unknown:
+        raise EchobenchError(
+            f"{path} has the label {unknown[0]:g}; known: " + ", ".join(f"{int(label)} {label.name}" for label in Label)
+        )
+    return truth.pixels.astype(np.uint8)
+
+
+def _sector(files: FrameFiles, grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    if files.sector is not None:
+        return resize_labels(read_image(files.sector).pixels.astype(np.uint8), grey.shape).astype(bool)
+    try:
+        return sector_mask(grey)
+    except EchobenchError as error:
+        raise EchobenchError(f"{files.image}: {error}") from error
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(str(side) for side in shape)

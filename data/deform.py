@@ -1,0 +1,132 @@
+"""Label-map deformation: one scalar strength, 1.0 being that of "Echo from noise" (arXiv 2305.05424v2).
+
+The ranges are those of the paper and of its published code (augment_camus_labels.py): a random affine map,
+then a random elastic field given by a cubic B-spline. What is kept of a deformation is its parameters; the
+dense displacement field is computed from them when somebody needs it, to warp an image, say.
+"""
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+
+REPEATS = 5
+"""Deformed maps per frame in the paper."""
+
+CONTROL_POINTS = 10  # per axis
+LOCKED_LAYERS = 1  # outermost layers of control points, held at zero
+ORDER = 3  # cubic
+
+# The ranges at strength 1.
+# Departs from: the published code shifts vertically only, since it hands torchvision the pair (0, 0.05); the
+# paper speaks of translation, so both axes move here.
+ROTATION_DEGREES = 5.0
+SHEAR_DEGREES = 5.0  # of columns along rows' direction (x shear), as torchvision reads a single number
+TRANSLATION = 0.05  # of the image's side
+SCALE = (0.8, 1.05)
+ELASTIC = 30.0 / 256.0  # largest displacement of a control point, in image sides
+
+
+@dataclass(frozen=True, eq=False)
+class Deformation:
+    """Parameters of N deformations, in units of the image's sides, so that they fit any size.
+
+    affine: (N, 2, 3) float64, the pull-back in centred (row, column) coordinates where the sides are 1: an
+        output position x takes its label from affine[:, :2] @ x + affine[:, 2].
+    control: (N, 2, 10, 10) float64, displacements (row, column) of the B-spline's control points; the elastic
+        field is applied in output space, before the affine pull-back.
+    seed: (N,) int64. strength: (N,) float64.
+    """
+
+    affine: NDArray[np.float64]
+    control: NDArray[np.float64]
+    seed: NDArray[np.int64]
+    strength: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.affine)
+
+    def select(self, index: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Deformation":
+        """The rows that a numpy index picks."""
+        return Deformation(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def positions(self, i: int, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Where deformation i takes each output pixel from: (2, H, W), in (row, column) pixels of the source."""
+        height, width = size
+        sides = np.array(size, dtype=np.float64)[:, None, None]
+        elastic = np.stack([_basis(height) @ control @ _basis(width).T for control in self.control[i]])
+        centred = (_pixel_grid(size) + 0.5) / sides - 0.5 + elastic
+        source = np.tensordot(self.affine[i, :, :2], centred, axes=1) + self.affine[i, :, 2, None, None]
+        return ((source + 0.5) * sides - 0.5).astype(np.float32)
+
+    def displacement(self, i: int, size: tuple[int, int]) -> NDArray[np.float32]:
+        """The displacement field of deformation i: (2, H, W), source minus output position, in pixels."""
+        return self.positions(i, size) - _pixel_grid(size).astype(np.float32)
+
+
+def identity(n: int) -> Deformation:
+    """N deformations that leave everything as it is."""
+    return Deformation(
+        affine=np.tile(np.eye(2, 3), (n, 1, 1)),
+        control=np.zeros((n, 2, CONTROL_POINTS, CONTROL_POINTS)),
+        seed=np.zeros(n, dtype=np.int64),
+        strength=np.zeros(n),
+    )
+
+
+def random_deformation(seeds: NDArray[np.int64], strength: float) -> Deformation:
+    """One deformation per seed. strength >= 0 scales every range; 0 is the identity, 1 the paper's."""
+    if not strength >= 0:
+        raise ValueError(f"strength must be at least 0, got {strength}")
+    drawn = [_draw(np.random.default_rng(int(seed)), strength) for seed in seeds]
+    return Deformation(
+        affine=np.array([affine for affine, _ in drawn]).reshape(-1, 2, 3),
+        control=np.array([control for _, control in drawn]).reshape(-1, 2, CONTROL_POINTS, CONTROL_POINTS),
+        seed=np.asarray(seeds, dtype=np.int64),
+        strength=np.full(len(seeds), float(strength)),
+    )
+
+
+def pull_labels(labels: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Labels (H, W) at the given positions (2, H, W): nearest neighbour, background from beyond the border."""
+    height, width = labels.shape
+    row, column = np.rint(positions).astype(np.intp)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    pulled = labels[row.clip(0, height - 1), column.clip(0, width - 1)]
+    return np.where(inside, pulled, np.uint8(0))
+
+
+def _draw(rng: np.random.Generator, strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Affine pull-back (2, 3) and control points (2, 10, 10) of one deformation."""
+    angle, shear = np.deg2rad(strength * rng.uniform(-1, 1, 2) * (ROTATION_DEGREES, SHEAR_DEGREES))
+    shift = strength * TRANSLATION * rng.uniform(-1, 1, 2)
+    # At high strengths the lower bound would reach zero and below.
+    scale = max(1 + strength * (rng.uniform(*SCALE) - 1), 0.1)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    forward = scale * rotation @ np.array([[1.0, 0.0], [np.tan(shear), 1.0]])
+    inverse = np.linalg.inv(forward)
+    control = strength * ELASTIC * rng.uniform(-1, 1, (2, CONTROL_POINTS, CONTROL_POINTS))
+    free = np.zeros((CONTROL_POINTS, CONTROL_POINTS))
+    free[LOCKED_LAYERS:-LOCKED_LAYERS, LOCKED_LAYERS:-LOCKED_LAYERS] = 1
+    return np.column_stack([inverse, -inverse @ shift]), control * free
+
+
+@lru_cache(maxsize=8)
+def _basis(side: int) -> NDArray[np.float64]:
+    """Uniform cubic B-spline basis at the pixel centres of one axis: (side, 10), rows summing to 1."""
+    cells = CONTROL_POINTS - ORDER
+    knots = np.arange(-ORDER, CONTROL_POINTS + 1) / cells
+    centres = (np.arange(side) + 0.5) / side
+    basis = BSpline.design_matrix(centres, knots, ORDER).toarray()
+    basis.setflags(write=False)
+    return basis
+
+
+@lru_cache(maxsize=8)
+def _pixel_grid(size: tuple[int, int]) -> NDArray[np.float64]:
+    """Row and column of every pixel: (2, H, W)."""
+    grid = np.indices(size, dtype=np.float64)
+    grid.setflags(write=False)
+    return grid

@@ -1,0 +1,36 @@
+"""The label vocabulary: the one place where integers stand for anatomy."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Label(IntEnum):
+    """Codes of a label map, as CAMUS publishes them (Leclerc et al. 2019, doi:10.1109/TMI.2019.2900516)."""
+
+    BACKGROUND = 0
+    LV_ENDO = 1  # cavity of the left ventricle
+    LV_MYO = 2  # its myocardium
+    LA = 3  # cavity of the left atrium
+
+
+REGIONS: Mapping[str, frozenset[Label]] = MappingProxyType(
+    {
+        "LVendo": frozenset({Label.LV_ENDO}),
+        "LVepi": frozenset({Label.LV_ENDO, Label.LV_MYO}),
+        "LVmyo": frozenset({Label.LV_MYO}),
+        "LA": frozenset({Label.LA}),
+    }
+)
+"""Regions that are scored, each a set of labels. LVepi is what the epicardium encloses: cavity and wall."""
+
+TABLE_REGIONS = ("LVendo", "LVepi", "LA")
+"""The regions of Table 1 of "Echo from noise" (arXiv 2305.05424v2); their mean is its column `mean`."""
+
+
+def region_mask(labels: NDArray[np.uint8], region: str) -> NDArray[np.bool_]:
+    """Where `labels` (any shape) belongs to the named region."""
+    return np.isin(labels, [int(label) for label in REGIONS[region]])

@@ -1,0 +1,80 @@
+"""Which patients train, which select, and which are locked away for the final score."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from echobench.data.errors import EchobenchError
+
+SUBSETS = ("training", "validation", "testing")
+DERIVED_FRACTIONS = (0.8, 0.1, 0.1)  # as the official 400 / 50 / 50
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patients by subset, and where the division comes from: "official", or "derived" with its seed."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    testing: tuple[str, ...]
+    origin: str
+
+    def patients(self, subset: str) -> tuple[str, ...]:
+        """The patients of one of `SUBSETS`."""
+        return {"training": self.training, "validation": self.validation, "testing": self.testing}[subset]
+
+    def restrict(self, patients: Iterable[str]) -> "Split":
+        """The same division among fewer patients."""
+        kept = set(patients)
+        training, validation, testing = (tuple(p for p in self.patients(subset) if p in kept) for subset in SUBSETS)
+        return Split(training, validation, testing, self.origin)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of who is in which subset, whatever the order of the lists."""
+        text = "\n".join(f"{subset}:{','.join(sorted(self.patients(subset)))}" for subset in SUBSETS)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_split_files(folder: Path) -> Split | None:
+    """The official split in `folder/database_split/subgroup_*.txt`; None if those files are not there."""
+    files = {subset: folder / "database_split" / f"subgroup_{subset}.txt" for subset in SUBSETS}
+    if not all(file.is_file() for file in files.values()):
+        return None
+    training, validation, testing = (tuple(files[subset].read_text().split()) for subset in SUBSETS)
+    return Split(training, validation, testing, origin="official")
+
+
+def patients_in_two(split: Split) -> list[str]:
+    """Patients that stand in more than one subset, sorted."""
+    listed = [p for subset in SUBSETS for p in set(split.patients(subset))]
+    return sorted({p for p in listed if listed.count(p) > 1})
+
+
+def derive_split(patients: Iterable[str], seed: int, *, testing: Iterable[str] = ()) -> Split:
+    """A seeded division by patient, 80 / 10 / 10 per cent and at least one each.
+
+    testing: patients already set aside for testing (an older CAMUS release has them in a folder of their own);
+        then only validation is derived from the rest.
+    Raises EchobenchError where there are too few patients.
+    """
+    locked = tuple(sorted(set(testing)))
+    pool = sorted(set(patients) - set(locked))
+    needed = 2 if locked else 3
+    if len(pool) < needed:
+        raise EchobenchError(
+            f"{len(pool)} patients with ground truth are too few to divide into training, validation and "
+            f"testing; at least {needed} are needed"
+        )
+    shuffled = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))]
+    n_validation = max(1, round(DERIVED_FRACTIONS[1] * len(pool)))
+    n_testing = 0 if locked else max(1, round(DERIVED_FRACTIONS[2] * len(pool)))
+    held_out = shuffled[: n_validation + n_testing]
+    return Split(
+        training=tuple(sorted(shuffled[n_validation + n_testing :])),
+        validation=tuple(sorted(held_out[:n_validation])),
+        testing=locked or tuple(sorted(held_out[n_validation:])),
+        origin=f"derived, seed {seed}" if not locked else f"official testing, derived validation, seed {seed}",
+    )

@@ -1,0 +1,128 @@
+"""Drawn frames on disk: the CAMUS layout and a manifest that says what each frame came from.
+
+Frame r drawn for a frame of patient0001 is stored as patient `patient0001-r`; manifest.csv names the source.
+Frames are written one by one, so that memory does not grow, and a writer that was killed goes on after the last
+whole row of the manifest.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echobench.data.errors import EchobenchError
+from echobench.data.maps import LabelMaps
+from echobench.data.medical_image import read_image, write_image
+
+MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """Origin of one stored frame. image_sha256 is that of the pixels, row by row."""
+
+    name: str
+    source: str
+    patient: str
+    view: str
+    phase: str
+    repeat: int
+    deformation_seed: int
+    strength: float
+    sample_seed: int
+    image_sha256: str
+
+
+def read_manifest(folder: Path) -> list[ManifestRow]:
+    """The whole rows of a manifest; none where there is no manifest."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return []
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    rows = csv.DictReader(io.StringIO("".join(lines)))
+    kinds = {f.name: f.type for f in fields(ManifestRow)}
+    return [ManifestRow(**{key: kinds[key](row[key]) for key in kinds}) for row in rows]  # type: ignore[operator]
+
+
+class FrameWriter:
+    """Writes drawn images beside their maps, in the order of the maps, and knows how many are there already."""
+
+    def __init__(self, folder: Path, maps: LabelMaps, seeds: NDArray[np.int64]) -> None:
+        self._folder, self._maps, self._seeds = folder, maps, seeds
+        self._repeat = _repeats(maps.source_index)
+        self._rows = read_manifest(folder)
+        if len(self._rows) > len(maps) or any(self._key(i) != _key(row) for i, row in enumerate(self._rows)):
+            raise EchobenchError(f"{folder} holds frames drawn for other maps or seeds; choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._rewrite()
+
+    @property
+    def written(self) -> int:
+        """Number of frames that are on disk, the first ones of the maps."""
+        return len(self._rows)
+
+    def append(self, images: NDArray[np.uint8]) -> None:
+        """Write the images of the next len(images) maps: (n, H, W) uint8."""
+        for image in images:
+            i = len(self._rows)
+            name, base = self._base(i)
+            base.parent.mkdir(parents=True, exist_ok=True)
+            row, column = self._maps.source.spacing_mm[self._maps.source_index[i]]
+            sector = self._maps.sector[i].astype(np.uint8)
+            for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
+                write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))
+            self._rows.append(ManifestRow(name, *self._key(i), image_sha256=_sha256(image)))
+            with (self._folder / MANIFEST).open("a", newline="") as stream:
+                csv.writer(stream, lineterminator="\n").writerow(astuple(self._rows[-1]))
+
+    def images(self) -> NDArray[np.uint8]:
+        """Every written image, (n, H, W) uint8; raises EchobenchError for one that was changed since."""
+        images = np.empty((self.written, *self._maps.size), dtype=np.uint8)
+        for i, row in enumerate(self._rows):
+            path = self._base(i)[1].with_name(f"{self._base(i)[1].name}.nii.gz")
+            images[i] = read_image(path).pixels
+            if _sha256(images[i]) != row.image_sha256:
+                raise EchobenchError(f"{path} is not the image that {MANIFEST} names: it was changed")
+        return images
+
+    def _base(self, i: int) -> tuple[str, Path]:
+        source, j = self._maps.source, self._maps.source_index[i]
+        name = f"{source.patient[j]}-{self._repeat[i]}"
+        return name, self._folder / "database_nifti" / name / f"{name}_{source.view[j]}H_{source.phase[j]}"
+
+    def _key(self, i: int) -> tuple[str, str, str, str, int, int, float, int]:
+        source, j, deformation = self._maps.source, self._maps.source_index[i], self._maps.deformation
+        return (
+            str(source.source[j]), str(source.patient[j]), str(source.view[j]), str(source.phase[j]),
+            int(self._repeat[i]), int(deformation.seed[i]), float(deformation.strength[i]), int(self._seeds[i]),
+        )  # fmt: skip
+
+    def _rewrite(self) -> None:
+        """Header and whole rows only: what a kill left of a last row goes."""
+        with (self._folder / MANIFEST).open("w", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(f.name for f in fields(ManifestRow))
+            writer.writerows(astuple(row) for row in self._rows)
+
+
+def _key(row: ManifestRow) -> tuple[object, ...]:
+    return astuple(row)[1:-1]
+
+
+def _repeats(source_index: Sequence[int] | NDArray[np.intp]) -> list[int]:
+    """How often the source of each map came before it."""
+    seen: dict[int, int] = {}
+    repeats = []
+    for j in map(int, source_index):
+        repeats.append(seen.get(j, 0))
+        seen[j] = repeats[-1] + 1
+    return repeats
+
+
+def _sha256(image: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
