@@ -1,0 +1,1 @@
+"""What happens once scores exist: the record of a run, tables, figures."""

@@ -1,0 +1,144 @@
+"""The record of a run: one folder, raw scores in a CSV, everything else about the run in one JSON.
+
+scores.csv   one row per image × region × metric × U-Net seed: no means, undefined values kept
+curves.csv   training curves of every U-Net seed
+run.json     `RunRecord`; written last, by rename, so that a folder with it is a finished run
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from echobench.data.errors import EchobenchError
+
+SCHEMA = 1
+RECORD, SCORES, CURVES = "run.json", "scores.csv", "curves.csv"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Cost of one stage. attempts above 1: it was interrupted, and seconds count the last attempt only."""
+
+    name: str
+    seconds: float
+    peak_memory_mb: float
+    peak_gpu_memory_mb: float | None = None
+    attempts: int = 1
+    items: int | None = None  # images drawn, frames read, optimiser steps; where a rate makes sense
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What was run, on what, with what, and what it cost.
+
+    settings: every resolved setting, nested by part. fingerprints: SHA-256 of the training frames, the test
+    frames and the split. deviations: where the run differs from "Echo from noise" (arXiv 2305.05424v2).
+    scores_sha256: of scores.csv, so that a damaged one is noticed.
+    """
+
+    generator: str
+    dataset: str
+    view: str
+    preset: str
+    settings: dict[str, Any]
+    fingerprints: dict[str, str]
+    split_origin: str
+    test_patients: list[str]
+    parameters: int
+    evaluations: int
+    stages: list[Stage]
+    deviations: list[str]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    commit: str | None
+    started: str
+    finished: str
+    scores_sha256: str = ""
+    schema: int = SCHEMA
+
+
+def write_record(folder: Path, record: RunRecord, scores: pd.DataFrame, curves: pd.DataFrame) -> None:
+    """Write scores and curves, then run.json. An earlier record in the folder is replaced."""
+    (folder / RECORD).unlink(missing_ok=True)
+    _write_atomically(folder / SCORES, scores.to_csv(index=False))
+    _write_atomically(folder / CURVES, curves.to_csv(index=False))
+    document = asdict(record) | {"scores_sha256": _sha256(folder / SCORES)}
+    _write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
+    """The record of a finished run and its raw scores.
+
+    Raises EchobenchError for a folder without one, and for one that is half-written, damaged, or of a newer
+    schema.
+    """
+    document = _read_document(folder / RECORD)
+    scores = folder / SCORES
+    if not scores.is_file():
+        raise EchobenchError(f"{folder} has {RECORD} but no {SCORES}; run it again with --force")
+    if _sha256(scores) != document["scores_sha256"]:
+        raise EchobenchError(f"{scores} is not what {RECORD} describes: it was cut or edited; --force redoes it")
+    known = {f.name for f in fields(RunRecord)}
+    stages = [Stage(**stage) for stage in document["stages"]]
+    record = RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
+    return record, pd.read_csv(scores, dtype={"patient": str, "view": str, "phase": str, "region": str})
+
+
+def comparable_beside(folder: Path, record: RunRecord) -> list[tuple[RunRecord, pd.DataFrame]]:
+    """The finished runs in sibling folders that differ from `record` in the generator alone.
+
+    Same preset, U-Net, seeds, and the same training frames, test frames and split; a damaged record is passed over.
+    """
+    found = []
+    for path in sorted(folder.resolve().parent.glob(f"*/{RECORD}")):
+        if path.parent == folder.resolve():
+            continue
+        try:
+            other, scores = read_record(path.parent)
+        except EchobenchError:
+            continue
+        if _compared(other) == _compared(record) and other.generator != record.generator:
+            found.append((other, scores))
+    return found
+
+
+def _compared(record: RunRecord) -> tuple[Any, ...]:
+    """What must be equal for two runs to stand in one table."""
+    settings = record.settings
+    return record.view, record.preset, record.fingerprints, settings["unet_settings"], settings["unet_seeds"]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder holds a run.json, sound or not."""
+    return (folder / RECORD).is_file()
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise EchobenchError(f"{path.parent} has no {RECORD}: the run there is not finished; give its command again")
+    try:
+        document = json.loads(path.read_text())
+        schema = document["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EchobenchError(f"{path} is half-written or damaged; run it again with --force") from error
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise EchobenchError(f"{path} has schema {schema}, newer than {SCHEMA}, which this echobench reads: upgrade")
+    missing = {f.name for f in fields(RunRecord)} - set(document)
+    if missing:
+        raise EchobenchError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}; run it again with --force")
+    return document
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,52 @@
+"""Records: raw scores, written whole or not at all, old ones still readable."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echobench.results.tables import dice_summary, patient_means, seed_spread
+
+REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
+
+
+def rows(patient, phase, value, *, seed=0, n_pred=10, regions=REGIONS):
+    return [
+        {"patient": patient, "view": "4C", "phase": phase, "region": region, "metric": "dice", "value": value,
+         "n_ref": 10, "n_pred": n_pred, "unet_seed": seed}
+        for region in regions
+    ]  # fmt: skip
+
+
+def test_patients_are_averaged_first_and_the_std_is_over_patients():
+    scores = pd.DataFrame(
+        rows("a", "ED", 0.8) + rows("a", "ES", 0.6) + rows("b", "ED", 0.9) + rows("b", "ES", 0.9) + rows("c", "ED", 0.5)
+    )
+    summary = dice_summary(scores)
+    assert list(summary.index) == ["all", "4C ED", "4C ES"]
+    assert summary.loc["all", "LVendo mean"] == pytest.approx(np.mean([70, 90, 50]))
+    assert summary.loc["all", "mean std"] == pytest.approx(np.std([70, 90, 50], ddof=1))
+    assert summary.loc["all", "patients"] == 3
+    assert summary.loc["4C ES", "LA mean"] == pytest.approx(75)
+
+
+def test_a_missed_structure_counts_as_zero_and_is_counted():
+    scores = pd.DataFrame(rows("a", "ED", 0.0, n_pred=0) + rows("b", "ED", 1.0))
+    summary = dice_summary(scores)
+    assert summary.loc["all", "missed"] == 4
+    assert summary.loc["all", "LA mean"] == pytest.approx(50)
+
+
+def test_an_absent_structure_counts_neither_for_nor_against():
+    scores = pd.DataFrame(
+        rows("a", "ED", math.nan, n_pred=0, regions=["LA"])
+        + rows("a", "ED", 0.8, regions=REGIONS[:3])
+        + rows("b", "ED", 0.6)
+    )
+    assert patient_means(scores, "dice")["LA"].dropna().tolist() == [0.6]
+
+
+def test_seed_spread_is_over_seeds_of_the_mean_dice():
+    scores = pd.DataFrame(rows("a", "ED", 0.8) + rows("a", "ED", 0.9, seed=1))
+    assert seed_spread(scores) == pytest.approx(np.std([80, 90], ddof=1))
