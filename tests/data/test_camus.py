@@ -125,7 +125,7 @@ def cropped(pixels):
         pytest.param(lambda f: shorten_inside(first_file(f)), "truncated", id="short"),
         pytest.param(lambda f: first_file(f).write_bytes(b"hello"), "cannot be read", id="not-an-image"),
         pytest.param(lambda f: rewrite(first_file(f, "_gt"), label_seven), "the label 7; known: 0 BACK", id="label-7"),
-        pytest.param(lambda f: rewrite(first_file(f, "_gt"), cropped), "32×32 pixels and its ground truth 32×20", id="sizes"),
+        pytest.param(lambda f: rewrite(first_file(f, "_gt"), cropped), "pixels and its ground truth 32×20", id="sizes"),
         pytest.param(lambda f: rewrite(first_file(f), np.zeros_like), "the image is black", id="black"),
         pytest.param(lambda f: first_file(f, "_gt").unlink(), "no ground truth", id="no-truth"),
         pytest.param(lambda f: first_file(f).unlink(), "has no image beside it", id="no-image"),
