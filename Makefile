@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check test-slow benchmark
+.PHONY: demo test check test-slow benchmark readme
 
 # The main job on the built-in phantom: real frames first, then the diffusion model beside them in one table.
 demo: .venv/installed
@@ -28,6 +28,10 @@ test-slow: .venv/installed
 
 benchmark: .venv/installed
 	$(BIN)/pytest --benchmark-only --benchmark-columns=min,median,max,ops
+
+# Tables of the README from the measured records.
+readme: .venv/installed
+	$(BIN)/python -m echobench.results.readme README.md results/measured
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

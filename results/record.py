@@ -49,6 +49,7 @@ class RunRecord:
     fingerprints: dict[str, str]
     split_origin: str
     test_patients: list[str]
+    training_images: int
     parameters: int
     evaluations: int
     stages: list[Stage]

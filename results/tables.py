@@ -1,8 +1,11 @@
 """Tables as pure functions of raw scores."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from echobench.data.labels import TABLE_REGIONS
+from echobench.results.record import RunRecord
 
 PERCENT = 100.0
 
@@ -43,3 +46,16 @@ def _dice_row(scores: pd.DataFrame) -> dict[str, float]:
     found = scores[scores["metric"] == "dice"]
     missed = (found["n_ref"] > 0) & (found["n_pred"] == 0)
     return row | {"patients": len(dice), "missed": int(missed.sum())}
+
+
+def dice_markdown(runs: Sequence[tuple[RunRecord, pd.DataFrame]]) -> str:
+    """A Markdown table of runs: Dice in per cent, mean ± std over patients, and the seconds that each run took."""
+    header = ["trained on", *TABLE_REGIONS, "mean", "missed", "patients", "U-Net seeds", "training images", "minutes"]
+    lines = [header, ["---"] * len(header)]
+    for record, scores in runs:
+        row = dice_summary(scores).loc["all"]
+        cells = [f"{row[f'{region} mean']:.1f} ± {row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
+        seconds = sum(stage.seconds for stage in record.stages)
+        counts = [f"{row['missed']:.0f}", f"{row['patients']:.0f}", str(scores["unet_seed"].nunique())]
+        lines.append([f"`{record.generator}`", *cells, *counts, str(record.training_images), f"{seconds / 60:.1f}"])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -1,0 +1,1 @@
+"""The whole flow: the command line and the pipeline behind it."""

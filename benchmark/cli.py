@@ -1,0 +1,116 @@
+"""The command line. A verb parses, makes one library call, and prints; heavy imports wait until a verb runs."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from echobench.data.errors import EchobenchError
+
+RUNS = Path("runs")
+
+
+class _Group(click.Group):
+    """Catches the one exception that a user can cause: its sentence on stderr, exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EchobenchError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Stopped. What was finished is kept; give the same command to go on.", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="echobench")
+def main() -> None:
+    """Which generator of synthetic echocardiograms can I trust, and what does it cost?"""
+
+
+@main.command()
+# What is compared
+@click.option("--generator", metavar="NAME", required=True, help="Who draws the training images: real, sdm, …")
+@click.option("--view", metavar="2C|4C|all", default="4C", help="Apical two-chamber, four-chamber, or both.")
+@click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
+# How much
+@click.option(
+    "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
+)
+@click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
+@click.option("--seed", type=int, default=0, help="Of deformation, generator and drawing.")
+@click.option("--unet-seeds", type=int, default=1, help="How many U-Nets are trained on the same images.")
+# Where
+@click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
+@click.option("--out", metavar="DIR", type=Path, help="Folder of the run.  [default: runs/, named by the settings]")
+@click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier run.")
+@click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
+def run(
+    generator: str, view: str, data: str | None, preset: str | None, strength: float, seed: int, unet_seeds: int,
+    device: str, out: Path | None, force: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Train one identical U-Net on what a generator drew and score it on the locked test patients.
+
+    A run that was killed goes on where it was when the same command is given again.
+
+    \b
+    Examples:
+      echobench run --generator sdm --view 4C
+      echobench run --generator real --view 4C --data CAMUS_public
+    """
+    from echobench.benchmark.settings import resolve, resolve_device
+
+    settings = resolve(
+        generator=generator, view=view, data=data, preset=preset,
+        strength=strength, seed=seed, unet_seeds=unet_seeds,
+    )  # fmt: skip
+    resolved_device = resolve_device(device)
+    folder = out or RUNS / settings.slug()
+    if dry_run:
+        plan = settings.as_dict() | {"device": resolved_device, "out": str(folder)}
+        click.echo(json.dumps(plan | {"deviations": settings.deviations()}, indent=1, ensure_ascii=False))
+        return
+
+    from echobench.benchmark.console import print_runs, progress_bars
+    from echobench.benchmark.run import run as run_once
+    from echobench.results.record import comparable_beside
+
+    with progress_bars() as report:
+        finished = run_once(settings, folder, device=resolved_device, force=force, report=report)
+    print_runs([finished, *comparable_beside(folder, finished[0])])
+    click.echo(f"record and pictures: {folder}")
+
+
+@main.group()
+def data() -> None:
+    """Look at datasets."""
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=Path)
+def check(folder: Path) -> None:
+    """List what a CAMUS folder holds and everything that is wrong with it; exit 1 if a run would be unsound."""
+    from echobench.data.check import check_camus
+
+    report = check_camus(folder)
+    click.echo(report.counts.to_string(index=False))
+    click.echo(f"split: {report.split_origin}")
+    for finding in report.findings:
+        click.echo(f"{'UNSOUND' if finding.unsound else 'note'}: {finding.text}")
+    if not report.sound:
+        click.echo(f"{sum(f.unsound for f in report.findings)} problems: a run on {folder} would be unsound", err=True)
+        sys.exit(1)
+    click.echo("sound")
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--patients", type=click.IntRange(3), default=120, help="Divided 80 / 10 / 10 per cent.")
+@click.option("--seed", type=int, default=0, help="Of the patients.")
+def phantom(folder: Path, patients: int, seed: int) -> None:
+    """Write the built-in phantom as a CAMUS folder, to look at or to train on elsewhere."""
+    from echobench.data.phantom.dataset import write_phantom
+
+    click.echo(write_phantom(folder, patients, seed))

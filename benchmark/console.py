@@ -1,0 +1,82 @@
+"""What a person sees: progress bars on stderr, tables on stdout."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from echobench.benchmark.stages import Reporter
+from echobench.data.labels import TABLE_REGIONS
+from echobench.results.record import RunRecord
+from echobench.results.tables import dice_summary, seed_spread
+
+
+@contextmanager
+def progress_bars() -> Iterator[Reporter]:
+    """A bar with the remaining time for every stage that reports."""
+    columns = (
+        TextColumn("{task.description:>20}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def report(stage: str) -> "_Bar":
+            return _Bar(bars, stage)
+
+        yield report
+
+
+class _Bar:
+    """One stage's progress; its bar appears at the first report."""
+
+    def __init__(self, bars: Progress, stage: str) -> None:
+        self._bars, self._task = bars, bars.add_task(stage, total=None, figures="", visible=False)
+
+    def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in (figures or {}).items())
+        self._bars.update(self._task, completed=done, total=total, figures=shown, visible=True)
+
+
+def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:
+    """Dice per region in per cent, mean ± std over test patients, and what each run cost."""
+    console = Console()
+    record = runs[0][0]
+    table = Table(
+        title=f"Dice in % on the locked test patients of {record.dataset}, view {record.view}, preset {record.preset}",
+        caption="mean ± std over patients; every U-Net is the same, only what it was trained on differs",
+    )
+    for name in ("trained on", "frames", *TABLE_REGIONS, "mean", "missed", "patients"):
+        table.add_column(name, justify="left" if name in ("trained on", "frames") else "right")
+    for run_record, scores in runs:
+        _add_rows(table, run_record.generator, scores)
+    console.print(table)
+    console.print(_cost_table([record for record, _ in runs]))
+    for run_record, scores in runs:
+        if scores["unet_seed"].nunique() > 1:
+            console.print(f"{run_record.generator}: mean Dice ± {seed_spread(scores):.2f} over U-Net seeds")
+
+
+def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
+    summary = dice_summary(scores)
+    for i, (frames, row) in enumerate(summary.iterrows()):
+        cells = [f"{row[f'{region} mean']:.1f} ± {row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
+        name = generator if i == 0 else ""
+        last = i == len(summary) - 1
+        table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", f"{row['patients']:.0f}", end_section=last)
+
+
+def _cost_table(records: list[RunRecord]) -> Table:
+    table = Table(title="Cost in seconds", caption="attempts: a stage that was interrupted counts its last attempt")
+    for name in ("trained on", "stage", "seconds", "items per second", "peak memory (MB)", "attempts"):
+        table.add_column(name, justify="left" if name in ("trained on", "stage") else "right")
+    for record in records:
+        for i, stage in enumerate(record.stages):
+            rate = f"{stage.items / stage.seconds:.1f}" if stage.items and stage.seconds else ""
+            table.add_row(
+                record.generator if i == 0 else "", stage.name, f"{stage.seconds:.1f}", rate,
+                f"{stage.peak_memory_mb:.0f}", str(stage.attempts), end_section=i == len(record.stages) - 1,
+            )  # fmt: skip
+    return table

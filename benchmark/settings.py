@@ -1,0 +1,154 @@
+"""Every setting of a run, resolved before anything is read or trained."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from echobench.data.deform import REPEATS
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import VIEWS
+from echobench.generators.base import Generator
+from echobench.generators.registry import generator_class
+from echobench.segmentation.unet import PRESETS as UNET_PRESETS
+from echobench.segmentation.unet import UNetSettings
+
+VIEW_CHOICES = (*VIEWS, "all")
+DATA_VARIABLE = "ECHOBENCH_CAMUS"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """repeats: deformed maps per training frame. phantom_patients: size of the phantom, where no data is given."""
+
+    repeats: int
+    phantom_patients: int
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "quick": Preset(repeats=1, phantom_patients=120),
+        "standard": Preset(repeats=2, phantom_patients=500),
+        "paper": Preset(repeats=REPEATS, phantom_patients=500),
+    }
+)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. generator_settings: the frozen
+    dataclass of the backend. The device is not part of a run's identity."""
+
+    generator: str
+    view: str
+    data: str | None
+    preset: str
+    strength: float
+    repeats: int
+    seed: int
+    unet_seeds: tuple[int, ...]
+    phantom_patients: int | None
+    generator_settings: Any
+    unet_settings: UNetSettings
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that the run covers; every view has a generator of its own, as in the paper."""
+        return VIEWS if self.view == "all" else (self.view,)
+
+    @property
+    def backend(self) -> type[Generator]:
+        return generator_class(self.generator)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain nested values, as JSON reads them back."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    def slug(self) -> str:
+        """Name of the run's folder: a function of the settings alone."""
+        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
+        dataset = "phantom" if self.data is None else "camus"
+        return f"{dataset}-{self.generator}-{self.view}-{self.preset}-{digest}"
+
+    def deviations(self) -> list[str]:
+        """Where this run differs from "Echo from noise" (arXiv 2305.05424v2), one line each."""
+        lines = _differences("unet", self.unet_settings, UNET_PRESETS["paper"])
+        lines += _differences(self.generator, self.generator_settings, self.backend.presets["paper"])
+        if self.backend.deforms:
+            if self.repeats != REPEATS:
+                lines.append(f"maps.repeats: {self.repeats}, paper {REPEATS}")
+            if self.strength != 1:
+                lines.append(f"maps.strength: {self.strength}, paper 1")
+            lines.append("maps: a deformed label stays outside the sector where the expert's own map lay outside it")
+        if self.data is None:
+            lines.append("data: the built-in phantom, paper CAMUS")
+        return lines
+
+
+def resolve(
+    *,
+    generator: str,
+    view: str,
+    data: str | None = None,
+    preset: str | None = None,
+    strength: float = 1.0,
+    seed: int = 0,
+    unet_seeds: int = 1,
+) -> RunSettings:
+    """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
+
+    data: None looks at `ECHOBENCH_CAMUS`, then takes the phantom. preset: None is quick on the phantom and standard on
+    data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, …
+    """
+    backend = generator_class(generator)
+    data = data or os.environ.get(DATA_VARIABLE) or None
+    preset = preset or ("standard" if data else "quick")
+    for name, value, choices in (("view", view, VIEW_CHOICES), ("preset", preset, tuple(PRESETS))):
+        if value not in choices:
+            raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
+    if strength < 0:
+        raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
+    if unet_seeds < 1:
+        raise EchobenchError(f"unet-seeds is {unet_seeds}; at least one U-Net must be trained")
+    return RunSettings(
+        generator=generator,
+        view=view,
+        data=str(Path(data).resolve()) if data else None,
+        preset=preset,
+        strength=float(strength) if backend.deforms else 0.0,
+        repeats=PRESETS[preset].repeats if backend.deforms else 1,
+        seed=seed,
+        unet_seeds=tuple(range(seed, seed + unet_seeds)),
+        phantom_patients=None if data else PRESETS[preset].phantom_patients,
+        generator_settings=backend.presets[preset],
+        unet_settings=UNET_PRESETS[preset],
+    )
+
+
+def resolve_device(name: str) -> str:
+    """ "auto" is the GPU where there is one; raises EchobenchError where a GPU is asked for and there is none."""
+    choices = ("auto", "cpu", "cuda")
+    if name not in choices:
+        raise EchobenchError(f"unknown device {name!r}; known: {', '.join(choices)}")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise EchobenchError("device cuda was asked for, and torch sees no GPU; use --device cpu")
+    return name
+
+
+def _differences(part: str, chosen: Any, paper: Any) -> list[str]:
+    """One line for each field of two settings of the same kind that differs."""
+    return [
+        f"{part}.{field.name}: {getattr(chosen, field.name)}, paper {getattr(paper, field.name)}"
+        for field in dataclasses.fields(chosen)
+        if getattr(chosen, field.name) != getattr(paper, field.name)
+    ]

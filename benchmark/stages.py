@@ -1,0 +1,105 @@
+"""Stages of a run: each done once, timed, and found done when the run is started again."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from echobench.benchmark.machine import Meter
+from echobench.data.errors import EchobenchError
+from echobench.data.progress import Progress
+from echobench.results.record import CURVES, RECORD, SCORES, Stage
+
+PICTURES = "pictures"
+_WORK, _SETTINGS = "stages", "settings.json"
+
+Reporter = Callable[[str], Progress]
+"""Gives each stage, by name, the progress that it reports to."""
+
+
+class StageFolder:
+    """Where a run keeps its finished stages, under the run's own folder."""
+
+    def __init__(self, run: Path, device: str) -> None:
+        self.run, self.work = run, run / _WORK
+        self._device = device
+
+    def open(self, settings: dict[str, Any]) -> None:
+        """Make the folder, or go on in it if it was begun with the same settings.
+
+        Raises EchobenchError if it cannot be written, holds something else, or was begun with other settings.
+        """
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            probe = self.work / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
+        path = self.work / _SETTINGS
+        if path.is_file() and (begun := _read_json(path)) != settings:
+            raise EchobenchError(
+                f"{self.run} was begun with other settings ({_first_difference(begun, settings)}); "
+                "choose another --out, or --force to start over"
+            )
+        path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
+
+    def clear(self) -> None:
+        """Remove what a run wrote, and nothing else."""
+        for name in (RECORD, SCORES, CURVES):
+            (self.run / name).unlink(missing_ok=True)
+        for name in (_WORK, PICTURES):
+            shutil.rmtree(self.run / name, ignore_errors=True)
+
+    def finished(self, name: str) -> bool:
+        return self._stage_file(name).is_file()
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[dict[str, int]]:
+        """Time a stage and mark it finished at the end; what is put into the dictionary as "items" is kept."""
+        attempts_file = self.work / f"{name}.attempts"
+        attempts = len(attempts_file.read_text()) + 1 if attempts_file.is_file() else 1
+        attempts_file.write_text("|" * attempts)
+        noted: dict[str, int] = {}
+        with Meter(self._device) as meter:
+            yield noted
+        stage = Stage(
+            name,
+            round(meter.seconds, 3),
+            round(meter.peak_memory_mb),
+            None if meter.peak_gpu_memory_mb is None else round(meter.peak_gpu_memory_mb),
+            attempts,
+            noted.get("items"),
+        )
+        partial = self._stage_file(name).with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(stage)))
+        partial.replace(self._stage_file(name))
+
+    def stages(self) -> list[Stage]:
+        """What every finished stage cost, in the order in which they were finished."""
+        files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [Stage(**_read_json(path)) for path in files]
+
+    def _stage_file(self, name: str) -> Path:
+        return self.work / f"{name}.stage.json"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise EchobenchError(f"{path} is damaged; start over with --force") from error
+    return content
+
+
+def _first_difference(begun: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
+    for key in sorted(begun.keys() | now.keys()):
+        old, new = begun.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict) and old != new:
+            return _first_difference(old, new, f"{prefix}{key}.")
+        if old != new:
+            return f"{prefix}{key}: {old} then, {new} now"
+    return "none"

@@ -1,0 +1,211 @@
+"""`echobench run`: end to end, again, after a kill, and with bad input."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from echobench.benchmark.cli import main
+from echobench.benchmark.run import run
+from echobench.benchmark.settings import resolve
+from echobench.data.progress import silent
+from echobench.data.store import read_manifest
+from echobench.results.record import read_record
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+
+def settings_for(folder, generator="real", **changes):
+    return resolve(generator=generator, view="4C", data=str(folder), preset="tiny", **changes)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def run_arguments(data, out, *more):
+    return ("run", "--generator", "real", "--data", data, "--preset", "tiny", "--device", "cpu", "--out", out, *more)
+
+
+def test_a_run_leaves_a_whole_record(camus_folder, tmp_path):
+    result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--unet-seeds", 2))
+    assert result.exit_code == 0, result.output
+    assert "LVendo" in result.output
+    record, scores = read_record(tmp_path / "out")
+    # 1 test patient × 2 phases × 4 regions × 3 metrics × 2 U-Net seeds
+    assert len(scores) == 48
+    assert set(scores["unet_seed"]) == {0, 1}
+    assert set(scores["patient"]) == {"patient0005"} == set(record.test_patients)
+    assert {stage.name for stage in record.stages} == {"read", "fit-4C", "unet-0", "unet-1", "score"}
+    assert record.settings["unet_settings"]["steps"] == 12
+    assert record.split_origin == "official"
+    assert any(line.startswith("unet.batch_size: 4, paper 1") for line in record.deviations)
+    assert set(pd.read_csv(tmp_path / "out" / "curves.csv")["unet_seed"]) == {0, 1}
+    assert (tmp_path / "out" / "pictures" / "predicted.png").stat().st_size > 10_000
+
+
+def test_the_same_command_twice_gives_the_same_scores_bit_for_bit(camus_folder, tmp_path):
+    for name in ("first", "second"):
+        run(settings_for(camus_folder), tmp_path / name)
+    assert (tmp_path / "first" / "scores.csv").read_bytes() == (tmp_path / "second" / "scores.csv").read_bytes()
+
+
+def test_a_finished_run_is_read_and_not_redone(camus_folder, tmp_path):
+    run(settings_for(camus_folder), tmp_path / "out")
+    written = (tmp_path / "out" / "run.json").stat().st_mtime_ns
+    run(settings_for(camus_folder), tmp_path / "out")
+    assert (tmp_path / "out" / "run.json").stat().st_mtime_ns == written
+    run(settings_for(camus_folder), tmp_path / "out", force=True)
+    assert (tmp_path / "out" / "run.json").stat().st_mtime_ns > written
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+def test_a_killed_run_goes_on_where_it_was_with_the_same_scores(camus_folder, tmp_path):
+    settings = settings_for(camus_folder, unet_seeds=2)
+    run(settings, tmp_path / "whole")
+    reported = []
+
+    def report_until_killed(stage):
+        def progress(done, total, figures=None):
+            reported.append(stage)
+            if stage == "unet-1" and done >= 8:
+                raise Killed
+
+        return progress
+
+    with pytest.raises(Killed):
+        run(settings, tmp_path / "killed", report=report_until_killed)
+    assert not (tmp_path / "killed" / "run.json").exists()
+    stages_after = []
+
+    def report_again(stage):
+        stages_after.append(stage)
+        return silent
+
+    record, _ = run(settings, tmp_path / "killed", report=report_again)
+    assert "unet-0" not in stages_after
+    assert (tmp_path / "killed" / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
+    assert {s.name: s.attempts for s in record.stages}["unet-1"] == 2
+
+
+def test_test_patients_are_not_read_before_the_end(camus_folder, tmp_path):
+    """Blacken the test patients: training must not notice."""
+    run(settings_for(camus_folder), tmp_path / "out")
+    for path in (camus_folder / "database_nifti" / "patient0005").glob("*_gt.nii.gz"):
+        partner = path.parents[1] / "patient0004" / path.name.replace("0005", "0004")
+        path.write_bytes(partner.read_bytes())
+    run(settings_for(camus_folder), tmp_path / "changed")
+    curves = [pd.read_csv(tmp_path / name / "curves.csv") for name in ("out", "changed")]
+    pd.testing.assert_frame_equal(*curves)
+
+
+def test_dry_run_prints_everything_and_writes_nothing(camus_folder, tmp_path):
+    result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--dry-run"))
+    assert result.exit_code == 0
+    plan = json.loads(result.output)
+    assert plan["unet_settings"]["adam_betas"] == [0.9, 0.999]
+    assert plan["device"] == "cpu"
+    assert plan["deviations"]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--generator", "gan"), "unknown generator 'gan'; known: real, "),
+        (("--view", "5C"), "unknown view '5C'; known: 2C, 4C, all"),
+        (("--preset", "huge"), "unknown preset 'huge'; known: quick, standard, paper"),
+        (("--device", "tpu"), "unknown device 'tpu'; known: auto, cpu, cuda"),
+        (("--strength", "-1"), "strength is -1.0"),
+        (("--unet-seeds", "0"), "at least one U-Net"),
+        (("--view", "2C"), "there are no 2C frames"),
+        (("--data", "nowhere"), "there is no folder"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+def test_bad_input_gets_one_sentence_and_exit_code_1(camus_folder, tmp_path, arguments, sentence):
+    result = invoke(*run_arguments(camus_folder, tmp_path / "out"), *arguments)
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_unwritable_out_is_refused(camus_folder, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    result = invoke(*run_arguments(camus_folder, tmp_path / "file" / "out"))
+    assert result.exit_code == 1
+    assert "cannot write to" in result.stderr
+    assert "choose another --out" in result.stderr
+
+
+def test_a_folder_of_other_settings_is_refused_with_the_difference(camus_folder, tmp_path):
+    run(settings_for(camus_folder), tmp_path / "out")
+    result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--seed", 1))
+    assert result.exit_code == 1
+    assert "begun with other settings (seed: 0 then, 1 now)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda out: (out / "run.json").write_text('{"schema": 1, "gen'), "half-written or damaged"),
+        (lambda out: (out / "run.json").write_text('{"schema": 99}'), "schema 99, newer than"),
+        (lambda out: (out / "run.json").write_text('{"schema": 1}'), "it lacks commit"),
+        (lambda out: (out / "scores.csv").unlink(), "no scores.csv"),
+        (lambda out: (out / "scores.csv").write_text("patient,value\n"), "was cut or edited"),
+        (lambda out: (out / "stages" / "settings.json").write_text("{"), "is damaged"),
+    ],
+)
+def test_a_half_written_record_is_named_and_force_repairs_it(camus_folder, tmp_path, damage, sentence):
+    out = tmp_path / "out"
+    run(settings_for(camus_folder), out)
+    damage(out)
+    result = invoke(*run_arguments(camus_folder, out))
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    assert invoke(*run_arguments(camus_folder, out, "--force")).exit_code == 0
+
+
+def test_data_check_exits_1_on_an_unsound_folder(camus_folder):
+    assert invoke("data", "check", camus_folder).exit_code == 0
+    (camus_folder / "database_nifti" / "patient0001" / "patient0001_4CH_ED_gt.nii.gz").unlink()
+    result = invoke("data", "check", camus_folder)
+    assert result.exit_code == 1
+    assert "UNSOUND" in result.output
+    assert "no ground truth" in result.output
+
+
+def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_path, monkeypatch):
+    from echobench.results.record import comparable_beside
+
+    run(settings_for(camus_folder), tmp_path / "runs" / "real")
+    record, _ = run(settings_for(camus_folder, seed=1), tmp_path / "runs" / "other-seed")
+    assert comparable_beside(tmp_path / "runs" / "other-seed", record) == []
+    path = tmp_path / "runs" / "real" / "run.json"
+    path.write_text(path.read_text().replace('"generator": "real"', '"generator": "fake"'))
+    record, _ = run(settings_for(camus_folder), tmp_path / "runs" / "again")
+    assert [other.generator for other, _ in comparable_beside(tmp_path / "runs" / "again", record)] == ["fake"]
+
+
+def test_a_writer_that_was_killed_goes_on_after_the_last_whole_row(make_frames, tmp_path):
+    from echobench.data.camus import find_frames
+    from echobench.data.maps import label_maps
+    from echobench.data.store import MANIFEST, FrameWriter
+
+    maps = label_maps(make_frames(2), strength=1, repeats=2, seed=0)
+    seeds, images = np.arange(8), np.random.default_rng(0).integers(1, 255, (8, 32, 32)).astype(np.uint8)
+    writer = FrameWriter(tmp_path, maps, seeds)
+    writer.append(images[:3])
+    with (tmp_path / MANIFEST).open("a") as stream:
+        stream.write("patient0001-1,toy,pat")  # a kill in the middle of a row
+    writer = FrameWriter(tmp_path, maps, seeds)
+    assert writer.written == 3
+    writer.append(images[3:])
+    np.testing.assert_array_equal(writer.images(), images)
+    assert [row.sample_seed for row in read_manifest(tmp_path)] == list(range(8))
+    assert len(find_frames(tmp_path)) == 8
