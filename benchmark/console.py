@@ -18,7 +18,7 @@ from echobench.results.tables import dice_summary, seed_spread
 def progress_bars() -> Iterator[Reporter]:
     """A bar with the remaining time for every stage that reports."""
     columns = (
-        TextColumn("{task.description:>20}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.description:>18}"), BarColumn(20), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bars:
@@ -44,12 +44,16 @@ def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:
     """Dice per region in per cent, mean ± std over test patients, and what each run cost."""
     console = Console()
     record = runs[0][0]
+    patients = len(record.test_patients)
     table = Table(
-        title=f"Dice in % on the locked test patients of {record.dataset}, view {record.view}, preset {record.preset}",
-        caption="mean ± std over patients; every U-Net is the same, only what it was trained on differs",
+        title=f"{record.dataset}, view {record.view}, preset {record.preset}: "
+        f"Dice in %, mean±std over {patients} locked test patients",
+        caption="the U-Net is the same in every row; only what it was trained on differs",
     )
-    for name in ("trained on", "frames", *TABLE_REGIONS, "mean", "missed", "patients"):
-        table.add_column(name, justify="left" if name in ("trained on", "frames") else "right")
+    table.add_column("trained on", no_wrap=True)
+    table.add_column("frames", no_wrap=True)
+    for name in (*TABLE_REGIONS, "mean", "missed"):
+        table.add_column(name, justify="right", no_wrap=True)
     for run_record, scores in runs:
         _add_rows(table, run_record.generator, scores)
     console.print(table)
@@ -62,16 +66,20 @@ def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:
 def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
     summary = dice_summary(scores)
     for i, (frames, row) in enumerate(summary.iterrows()):
-        cells = [f"{row[f'{region} mean']:.1f} ± {row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
+        cells = [f"{row[f'{region} mean']:.1f}±{row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
         name = generator if i == 0 else ""
         last = i == len(summary) - 1
-        table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", f"{row['patients']:.0f}", end_section=last)
+        table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", end_section=last)
 
 
 def _cost_table(records: list[RunRecord]) -> Table:
-    table = Table(title="Cost in seconds", caption="attempts: a stage that was interrupted counts its last attempt")
-    for name in ("trained on", "stage", "seconds", "items per second", "peak memory (MB)", "attempts"):
-        table.add_column(name, justify="left" if name in ("trained on", "stage") else "right")
+    table = Table(
+        title="Cost", caption="a stage with more than one attempt was interrupted; its seconds are the last's"
+    )
+    table.add_column("trained on", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    for name in ("seconds", "images/s", "peak MB", "attempts"):
+        table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         for i, stage in enumerate(record.stages):
             rate = f"{stage.items / stage.seconds:.1f}" if stage.items and stage.seconds else ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from echobench.benchmark.stages import PICTURES
 from echobench.data.frames import Frames
-from echobench.data.labels import Label
+from echobench.data.labels import Label, region_mask
 
 COLUMNS = 6
 _COLOURS = {Label.LV_ENDO: "#e4572e", Label.LV_MYO: "#76b041", Label.LA: "#4ea5d9"}
@@ -55,10 +55,10 @@ def _predicted(testing: Frames, predicted: NDArray[np.uint8]) -> Figure:
 
 
 def draw_contours(axes: Axes, labels: NDArray[np.uint8]) -> None:
-    """Outline every structure of a label map, each in its colour."""
-    for label, colour in _COLOURS.items():
-        if np.any(labels == label):
-            axes.contour(labels == label, levels=[0.5], colors=colour, linewidths=0.8)
+    """Outline endocardium, epicardium and atrium of a label map, each in its colour."""
+    for region, label in (("LVendo", Label.LV_ENDO), ("LVepi", Label.LV_MYO), ("LA", Label.LA)):
+        if np.any(mask := region_mask(labels, region)):
+            axes.contour(mask, levels=[0.5], colors=_COLOURS[label], linewidths=0.8)
 
 
 def _panel(row_names: tuple[str, ...], columns: int) -> tuple[Figure, NDArray[np.object_]]:

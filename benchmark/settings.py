@@ -146,9 +146,12 @@ def resolve_device(name: str) -> str:
 
 
 def _differences(part: str, chosen: Any, paper: Any) -> list[str]:
-    """One line for each field of two settings of the same kind that differs."""
-    return [
-        f"{part}.{field.name}: {getattr(chosen, field.name)}, paper {getattr(paper, field.name)}"
-        for field in dataclasses.fields(chosen)
-        if getattr(chosen, field.name) != getattr(paper, field.name)
-    ]
+    """One line for each field, nested ones included, in which two settings of the same kind differ."""
+    lines: list[str] = []
+    for field in dataclasses.fields(chosen):
+        ours, theirs = getattr(chosen, field.name), getattr(paper, field.name)
+        if dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
+            lines += _differences(f"{part}.{field.name}", ours, theirs)
+        elif ours != theirs:
+            lines.append(f"{part}.{field.name}: {ours}, paper {theirs}")
+    return lines
