@@ -1,0 +1,1 @@
+"""One module per competitor: each a class with `fit` and `sample`."""

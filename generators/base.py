@@ -1,0 +1,70 @@
+"""The interface of a competitor."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echobench.data.frames import Frames
+from echobench.data.maps import LabelMaps
+from echobench.data.progress import Progress, silent
+
+
+class Generator(ABC):
+    """Draws an image for a label map.
+
+    A subclass states the class variables and implements every method; the harness detects nothing and skips
+    nothing. Image i of `sample` depends on the weights, `maps[i]` and `seeds[i]` alone: not on batch size,
+    order, or global random state.
+    """
+
+    summary: ClassVar[str]
+    """One line for lists."""
+    paper: ClassVar[str]
+    """Where the method comes from, with an identifier; empty for none."""
+    trained: ClassVar[bool]
+    """Whether `fit` learns weights."""
+    needs_source_images: ClassVar[bool]
+    """Whether `sample` may see the images that the maps come from (a classical augmentation does)."""
+    deforms: ClassVar[bool]
+    """Whether the harness may ask for deformed maps; False for whoever has nothing but the frames as they are."""
+    presets: ClassVar[Mapping[str, Any]]
+    """Settings (frozen dataclasses) by preset: quick, standard, paper."""
+
+    def __init__(self, settings: Any, device: str = "cpu") -> None:
+        """Store the settings and the torch device; do no work."""
+        self.settings = settings
+        self.device = device
+
+    @abstractmethod
+    def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
+        """Learn from the training frames.
+
+        folder: where checkpoints may be kept; a call that was killed goes on from there. None keeps none.
+        """
+
+    @abstractmethod
+    def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
+        """Draw one image per map: (N, H, W) uint8, black outside the sector; seeds: (N,)."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write settings and weights to one file."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: Path, device: str = "cpu") -> Self:
+        """Read what `save` wrote."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Number of weights; 0 where there are none."""
+
+    @property
+    @abstractmethod
+    def evaluations(self) -> int:
+        """Network evaluations per image (NFE); 0 where there is no network."""

@@ -1,0 +1,1 @@
+"""Denoising diffusion as parts: network, schedule, samplers, training. Backends put them together."""

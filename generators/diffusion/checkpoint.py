@@ -1,0 +1,93 @@
+"""Files that hold a training or a trained generator, and the refusal of those that are something else's."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from echobench.data.errors import EchobenchError
+
+FORMAT = 1
+"""Version of the files; raised when what they hold changes its meaning."""
+
+
+def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
+    """Write through a file beside it and a rename: a killed process leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    torch.save({"format": FORMAT, **content}, partial)
+    os.replace(partial, path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What `write_atomically` wrote, on the CPU; no code of the file is run.
+
+    Raises EchobenchError where there is no such file, or it is not one of ours, or of another version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise EchobenchError(f"there is no file {path}") from None
+    except Exception as error:  # torch.load raises whatever the damaged bytes lead to
+        raise EchobenchError(f"{path} cannot be read: it is damaged or no file of echobench ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise EchobenchError(f"{path} has format {found}, this version of echobench reads format {FORMAT}")
+    return content
+
+
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Where two nested mappings differ: "training.steps is 100, not 200" for each entry."""
+    result = []
+    for key in sorted({*found, *wanted}):
+        ours, theirs = wanted.get(key), found.get(key)
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            result += differences(theirs, ours, f"{prefix}{key}.")
+        elif ours != theirs:
+            result.append(f"{prefix}{key} is {theirs!r}, not {ours!r}")
+    return result
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The checkpoint of one training in a folder.
+
+    identity: what the training is a function of (settings, seed, data, label vocabulary, image size).
+    """
+
+    folder: Path
+    identity: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "training.pt"
+
+    @property
+    def curve_path(self) -> Path:
+        """The loss curve, for who wants to watch: columns step, seconds, loss."""
+        return self.folder / "curve.csv"
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Keep the state of a training, in place of the one before."""
+        write_atomically(self.path, {"identity": dict(self.identity), "state": dict(state)})
+        pd.DataFrame(state["curve"], columns=["step", "seconds", "loss"]).to_csv(self.curve_path, index=False)
+
+    def read(self) -> Mapping[str, Any] | None:
+        """The state to go on from, None where there is no checkpoint.
+
+        Raises EchobenchError, naming every difference, where the checkpoint is that of another training.
+        """
+        if not self.path.exists():
+            return None
+        content = read(self.path)
+        if differing := differences(content["identity"], self.identity):
+            raise EchobenchError(
+                f"{self.path} belongs to another training: {'; '.join(differing)}. "
+                "Choose another folder, or delete the file to train anew"
+            )
+        state: Mapping[str, Any] = content["state"]
+        return state

@@ -1,0 +1,169 @@
+"""The training loop: diffusion loss, moving average, and a checkpoint from which a killed run goes on."""
+
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+import torch
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from lightning.fabric import Fabric
+from lightning.fabric.plugins.precision import MixedPrecision, Precision
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from echobench.data.progress import Progress
+from echobench.generators.diffusion.checkpoint import Checkpoint
+from echobench.generators.diffusion.draws import rows_of_step, step_generator, stratified_times
+from echobench.generators.diffusion.loss import DiffusionLoss
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.pairs import AugmentationSettings, Pairs
+from echobench.generators.diffusion.preconditioning import Denoiser
+from echobench.generators.diffusion.schedule import ScheduleSettings
+
+CURVE_STEPS = 10  # one point of the loss curve is the mean over so many steps
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the network is trained."""
+
+    steps: int
+    """Optimiser steps."""
+    batch: int = 16
+    """Frames per step."""
+    learning_rate: float = 8e-4
+    """Highest, reached after the warm-up; falls to 0 as half a cosine."""
+    warmup_steps: int = 50
+    """Steps of linear rise."""
+    weight_decay: float = 0.01
+    """Of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), PyTorch's default."""
+    gradient_norm: float = 1.0
+    """Longer gradients are shortened to it."""
+    ema_decay: float = 0.999
+    """Of the moving average of the weights, which draws the images; shorter at first: (1 + n) / (10 + n)."""
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    precision: str = "bf16-mixed"
+    """Fabric's name: bf16-mixed or 32-true."""
+    checkpoint_seconds: float = 60.0
+    """Wall clock between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Mean loss of the steps up to `step`, and the seconds of training that these took in all."""
+
+    step: int
+    seconds: float
+    loss: float
+
+
+def new_denoiser(settings: NetworkSettings, schedule: ScheduleSettings, seed: int) -> Denoiser:
+    """A denoiser with seeded random weights; PyTorch's global random state is as before."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        return Denoiser(settings, schedule).to(memory_format=torch.channels_last)
+
+
+class TrainingRun:
+    """A training at some step: network, moving average, optimiser and loss curve."""
+
+    def __init__(
+        self, pairs: Pairs, denoiser: Denoiser, settings: TrainingSettings, seed: int, device: torch.device
+    ) -> None:
+        self.pairs, self.settings, self.seed, self.device = pairs, settings, seed, device
+        self.step, self.seconds = 0, 0.0
+        self.curve: list[CurvePoint] = []
+        self._losses: list[float] = []  # of the steps since the last point of the curve
+        self.denoiser = denoiser.to(device)
+        self.denoiser.statistics.measure(pairs.images, pairs.sector)
+        self.average = copy.deepcopy(self.denoiser).requires_grad_(False)
+        optimizer = torch.optim.AdamW(
+            self.denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self.rate = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, settings.steps)
+        self.fabric = _fabric(device, settings.precision)
+        self.loss, self.optimizer = self.fabric.setup(DiffusionLoss(self.denoiser), optimizer)
+
+    def advance(self) -> None:
+        """One optimiser step."""
+        began = time.perf_counter()
+        settings, generator = self.settings, step_generator(self.seed, self.step)
+        rows = rows_of_step(len(self.pairs), settings.batch, self.seed, self.step)
+        batch = self.pairs.batch(rows.to(self.device), generator, settings.augmentation)
+        t = stratified_times(len(rows), generator).to(self.device)
+        epsilon = torch.randn(batch.x_0.shape, generator=generator).to(self.device)
+        loss = self.loss(batch.x_0, batch.planes, t, epsilon)
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.loss, self.optimizer, max_norm=settings.gradient_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.rate.step()
+        self.step += 1
+        self._update_average()
+        self._losses.append(float(loss.detach()))
+        self.seconds += time.perf_counter() - began
+        if self.step % CURVE_STEPS == 0 or self.step == settings.steps:
+            self.curve.append(CurvePoint(self.step, self.seconds, sum(self._losses) / len(self._losses)))
+            self._losses.clear()
+
+    def _update_average(self) -> None:
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            average(list(self.average.parameters()), list(self.denoiser.parameters()), self.step)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs, in types that `torch.load(weights_only=True)` reads."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": list(self._losses),
+            "curve": [astuple(point) for point in self.curve],
+            "denoiser": self.denoiser.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rate": self.rate.state_dict(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.step, self.seconds, self._losses = state["step"], state["seconds"], list(state["losses"])
+        self.curve = [CurvePoint(*point) for point in state["curve"]]
+        self.denoiser.load_state_dict(state["denoiser"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rate.load_state_dict(dict(state["rate"]))  # PyTorch empties what it is given
+
+
+def _fabric(device: torch.device, precision: str) -> Fabric:
+    """Fabric on one device. The precision goes in as an object, for its name makes Fabric print a line."""
+    return Fabric(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        plugins=MixedPrecision("bf16-mixed", device.type) if precision == "bf16-mixed" else Precision(),
+    )
+
+
+def train(
+    pairs: Pairs,
+    denoiser: Denoiser,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    checkpoint: Checkpoint | None,
+    progress: Progress,
+) -> tuple[Denoiser, list[CurvePoint]]:
+    """Train a new denoiser, or go on from the checkpoint; the one with averaged weights, and the loss curve."""
+    run = TrainingRun(pairs, denoiser, settings, seed, device)
+    if checkpoint is not None and (state := checkpoint.read()) is not None:
+        run.load_state(state)
+    saved = time.monotonic()
+    while run.step < settings.steps:
+        run.advance()
+        last = run.step == settings.steps
+        if checkpoint is not None and (last or time.monotonic() - saved >= settings.checkpoint_seconds):
+            checkpoint.write(run.state())
+            saved = time.monotonic()
+        progress(run.step, settings.steps, {"loss": run.curve[-1].loss} if run.curve else None)
+    return run.average.eval(), run.curve

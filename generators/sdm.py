@@ -1,0 +1,199 @@
+"""`sdm`: a semantic diffusion model, which draws an echocardiogram from noise under a label map.
+
+After "Echo from noise" (Stojanovski et al. 2023, arXiv 2305.05424v2), which trained the network of Wang et al.
+2022 (arXiv 2207.00050) on CAMUS. The presets quick and standard are models of our own for who has no GPU.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.labels import Label
+from echobench.data.maps import LabelMaps
+from echobench.data.progress import Progress, silent
+from echobench.generators.base import Generator
+from echobench.generators.diffusion.checkpoint import Checkpoint, read, write_atomically
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.pairs import LIMIT, Pairs, to_grey, to_planes
+from echobench.generators.diffusion.preconditioning import Denoiser
+from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.settings import settings_from
+from echobench.generators.diffusion.training import CurvePoint, TrainingSettings, new_denoiser, train
+
+
+@dataclass(frozen=True)
+class SdmSettings:
+    """The parts of a semantic diffusion model."""
+
+    schedule: ScheduleSettings
+    network: NetworkSettings
+    training: TrainingSettings
+    sampling: SamplingSettings
+
+
+QUICK = SdmSettings(
+    schedule=ScheduleSettings(),
+    network=NetworkSettings(channels=(96, 128)),
+    training=TrainingSettings(steps=550),
+    sampling=SamplingSettings(steps=20),
+)
+"""Under two minutes of training on two cores."""
+
+STANDARD = SdmSettings(
+    schedule=ScheduleSettings(),
+    network=NetworkSettings(channels=(128, 192)),
+    training=TrainingSettings(steps=6000),
+    sampling=SamplingSettings(steps=25),
+)
+"""Half an hour of training on two cores."""
+
+
+class SemanticDiffusion(Generator):
+    """Semantic diffusion: noise becomes an image in a few steps, each of which sees the label map."""
+
+    summary: ClassVar[str] = "semantic diffusion: a denoising U-Net modulated by the label map"
+    paper: ClassVar[str] = "Stojanovski et al. 2023, arXiv 2305.05424"
+    trained: ClassVar[bool] = True
+    needs_source_images: ClassVar[bool] = False
+    deforms: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, SdmSettings]] = MappingProxyType({"quick": QUICK, "standard": STANDARD})
+
+    settings: SdmSettings
+
+    def __init__(self, settings: SdmSettings, device: str = "cpu") -> None:
+        super().__init__(settings, device)
+        self.curve: list[CurvePoint] = []
+        """The loss of the training so far; empty after `load`."""
+        self._denoiser: Denoiser | None = None
+        self._size = (0, 0)
+
+    def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
+        """Train on the frames; see `Generator.fit`.
+
+        The checkpoint in `folder` must be of the same settings, seed, frames, label vocabulary and image size,
+        else EchobenchError names what differs. Two runs on a CPU give the same weights, killed or not.
+        """
+        self._check_size(frames.size)
+        identity = {
+            **self._identity(frames.size),
+            "settings": asdict(self.settings),
+            "seed": seed,
+            "frames": frames.fingerprint(),
+        }
+        device = torch.device(self.device)
+        self._denoiser, self.curve = train(
+            Pairs.of(frames, device),
+            self._new_denoiser(seed),
+            self.settings.training,
+            seed,
+            device,
+            Checkpoint(folder, identity) if folder is not None else None,
+            progress,
+        )
+        self._size = frames.size
+        return self
+
+    def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
+        """Draw one image per map; see `Generator.sample`."""
+        denoiser = self._trained()
+        if maps.size != self._size:
+            raise EchobenchError(f"sdm was trained at {self._size} pixels and cannot draw {maps.size}")
+        if len(seeds) != len(maps):
+            raise ValueError(f"{len(maps)} maps need as many seeds, got {len(seeds)}")
+        images = np.zeros(maps.labels.shape, dtype=np.uint8)
+        for start in range(0, len(maps), self.settings.sampling.batch):
+            rows = slice(start, start + self.settings.sampling.batch)
+            images[rows] = self._draw(denoiser, maps.labels[rows], maps.sector[rows], seeds[rows])
+            progress(min(rows.stop, len(maps)), len(maps))
+        return images
+
+    def _draw(
+        self,
+        denoiser: Denoiser,
+        labels: NDArray[np.uint8],
+        sector: NDArray[np.bool_],
+        seeds: NDArray[np.int64],
+    ) -> NDArray[np.uint8]:
+        """One batch. The label maps are read once, not once per step."""
+        device = torch.device(self.device)
+        half = self.settings.training.precision == "bf16-mixed"
+        planes = to_planes(torch.tensor(labels, device=device), torch.tensor(sector, device=device))
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+            modulation = denoiser.condition(planes)
+            x_0 = draw(
+                lambda x_t, t: denoiser(x_t, t, modulation),
+                [int(seed) for seed in seeds],
+                planes[:, -1:],
+                self.settings.sampling,
+                denoiser.schedule,
+                LIMIT,
+            )
+        grey: NDArray[np.uint8] = to_grey(x_0)[:, 0].cpu().numpy()
+        return grey * sector.astype(np.uint8)
+
+    def save(self, path: Path) -> None:
+        """Write settings and averaged weights to one file, by rename."""
+        content = {
+            **self._identity(self._size),
+            "settings": asdict(self.settings),
+            "weights": self._trained().state_dict(),
+        }
+        write_atomically(path, content)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Self:
+        """Read what `save` wrote. Raises EchobenchError for a damaged file or another label vocabulary."""
+        content = read(path)
+        generator = cls(settings_from(SdmSettings, content["settings"], path), device)
+        if content["generator"] != "sdm" or content["vocabulary"] != _vocabulary():
+            raise EchobenchError(
+                f"{path} is a {content['generator']} for the labels {content['vocabulary']}, "
+                f"not an sdm for {_vocabulary()}"
+            )
+        height, width = content["size"]
+        generator._size = (height, width)
+        denoiser = generator._new_denoiser(seed=0)
+        denoiser.load_state_dict(content["weights"])
+        generator._denoiser = denoiser.to(torch.device(device)).eval()
+        return generator
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, trained or not."""
+        denoiser = self._denoiser if self._denoiser is not None else self._new_denoiser(seed=0)
+        return sum(p.numel() for p in denoiser.parameters())
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations per image."""
+        return self.settings.sampling.steps
+
+    def _new_denoiser(self, seed: int) -> Denoiser:
+        return new_denoiser(self.settings.network, self.settings.schedule, seed)
+
+    def _identity(self, size: tuple[int, int]) -> dict[str, Any]:
+        return {"generator": "sdm", "vocabulary": _vocabulary(), "size": list(size)}
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        divisor = self.settings.network.divisor
+        if any(side % divisor for side in size):
+            raise EchobenchError(f"sdm needs sides divisible by {divisor}, the frames have {size}; resize them")
+
+    def _trained(self) -> Denoiser:
+        if self._denoiser is None:
+            raise EchobenchError("this sdm has no weights yet: call fit or load first")
+        return self._denoiser
+
+
+def _vocabulary() -> dict[str, int]:
+    """The label codes that weights belong to."""
+    return {label.name: int(label) for label in Label}

@@ -1,0 +1,260 @@
+"""The semantic diffusion model: training that can be killed, images that depend on map and seed alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from echobench.data.deform import Deformation
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.maps import LabelMaps
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.sampling import SamplingSettings
+from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.training import TrainingSettings
+from echobench.generators.sdm import SdmSettings, SemanticDiffusion
+
+TINY = SdmSettings(
+    schedule=ScheduleSettings(shift=1.0),
+    network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+    training=TrainingSettings(steps=12, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
+    sampling=SamplingSettings(steps=4, batch=3),
+)
+
+
+@pytest.fixture
+def frames(make_frames: Callable[..., Frames]) -> Frames:
+    return make_frames(patients=3, size=32)
+
+
+@pytest.fixture
+def maps(frames: Frames) -> LabelMaps:
+    n = len(frames)
+    still = Deformation(
+        affine=np.tile(np.eye(2, 3), (n, 1, 1)),
+        control=np.zeros((n, 2, 10, 10)),
+        seed=np.zeros(n, dtype=np.int64),
+        strength=np.zeros(n),
+    )
+    return LabelMaps(frames.labels, frames.sector, frames.without_images(), np.arange(n), still)
+
+
+@pytest.fixture
+def fitted(frames: Frames) -> SemanticDiffusion:
+    return SemanticDiffusion(TINY).fit(frames, seed=1)
+
+
+def weights(generator: SemanticDiffusion, path: Path) -> Mapping[str, torch.Tensor]:
+    generator.save(path)
+    saved: Mapping[str, torch.Tensor] = torch.load(path, weights_only=True)["weights"]
+    return saved
+
+
+def same_weights(first: SemanticDiffusion, second: SemanticDiffusion, folder: Path) -> bool:
+    a, b = weights(first, folder / "first.pt"), weights(second, folder / "second.pt")
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+class Killed(Exception):
+    """Stands for a power cut."""
+
+
+def kill_at(step: int) -> Any:
+    def progress(done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
+        if done == step:
+            raise Killed
+
+    return progress
+
+
+class TestSample:
+    def test_images_are_grey_inside_the_sector_and_black_outside(
+        self, fitted: SemanticDiffusion, maps: LabelMaps
+    ) -> None:
+        images = fitted.sample(maps, np.arange(len(maps)))
+        assert images.shape == maps.labels.shape and images.dtype == np.uint8
+        assert not images[~maps.sector].any()
+        assert images[maps.sector].any()
+
+    def test_image_depends_on_its_map_and_seed_alone(self, fitted: SemanticDiffusion, maps: LabelMaps) -> None:
+        seeds = np.arange(len(maps)) + 10
+        images = fitted.sample(maps, seeds)
+        backwards = np.arange(len(maps))[::-1]
+        turned = fitted.sample(maps.select(backwards), seeds[backwards])[backwards]
+        alone = np.concatenate(
+            [fitted.sample(maps.select(slice(i, i + 1)), seeds[i : i + 1]) for i in range(len(maps))]
+        )
+        for other in (turned, alone):
+            np.testing.assert_allclose(images.astype(int), other.astype(int), atol=1)
+
+    def test_other_seed_other_image(self, fitted: SemanticDiffusion, maps: LabelMaps) -> None:
+        one = maps.select(np.zeros(2, dtype=np.intp))
+        first, second = fitted.sample(one, np.array([1, 2]))
+        assert (first != second).mean() > 0.1
+
+    def test_largest_seed_is_a_seed(self, fitted: SemanticDiffusion, maps: LabelMaps) -> None:
+        fitted.sample(maps.select(slice(0, 1)), np.array([2**63 - 1]))
+
+    def test_bf16_draws_nearly_the_same(self, fitted: SemanticDiffusion, maps: LabelMaps, tmp_path: Path) -> None:
+        seeds = np.arange(len(maps))
+        exact = fitted.sample(maps, seeds)
+        half = replace(TINY, training=replace(TINY.training, precision="bf16-mixed"))
+        fitted.settings = half
+        assert np.abs(fitted.sample(maps, seeds).astype(int) - exact).mean() < 2
+
+    def test_without_weights(self, maps: LabelMaps) -> None:
+        with pytest.raises(EchobenchError, match="no weights yet"):
+            SemanticDiffusion(TINY).sample(maps, np.arange(len(maps)))
+
+    def test_reports_images_done(self, fitted: SemanticDiffusion, maps: LabelMaps) -> None:
+        seen: list[tuple[int, int]] = []
+        fitted.sample(maps, np.arange(6), progress=lambda done, total, figures=None: seen.append((done, total)))
+        assert seen == [(3, 6), (6, 6)]
+
+
+class TestFit:
+    def test_loss_falls(self, frames: Frames) -> None:
+        longer = replace(TINY, training=replace(TINY.training, steps=60, learning_rate=5e-3))
+        curve = SemanticDiffusion(longer).fit(frames, seed=0).curve
+        assert curve[-1].loss < 0.95 * curve[0].loss
+        assert [point.step for point in curve] == [10, 20, 30, 40, 50, 60]
+
+    def test_same_seed_same_weights(self, fitted: SemanticDiffusion, frames: Frames, tmp_path: Path) -> None:
+        assert same_weights(fitted, SemanticDiffusion(TINY).fit(frames, seed=1), tmp_path)
+        assert not same_weights(fitted, SemanticDiffusion(TINY).fit(frames, seed=2), tmp_path)
+
+    @pytest.mark.parametrize("killed_at", [1, 7, 11])
+    def test_killed_training_ends_at_the_same_weights(
+        self, fitted: SemanticDiffusion, frames: Frames, tmp_path: Path, killed_at: int
+    ) -> None:
+        folder = tmp_path / "run"
+        with pytest.raises(Killed):
+            SemanticDiffusion(TINY).fit(frames, 1, folder=folder, progress=kill_at(killed_at))
+        steps: list[int] = []
+        resumed = SemanticDiffusion(TINY).fit(
+            frames, 1, folder=folder, progress=lambda done, total, figures=None: steps.append(done)
+        )
+        assert steps[0] == killed_at + 1, "did not go on from the checkpoint"
+        assert same_weights(fitted, resumed, tmp_path)
+        assert [point.loss for point in resumed.curve] == [point.loss for point in fitted.curve]
+
+    def test_finished_training_is_not_repeated(self, frames: Frames, tmp_path: Path) -> None:
+        first = SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+        again = SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path, progress=kill_at(12))
+        assert same_weights(first, again, tmp_path)
+
+    def test_curve_lies_beside_the_checkpoint(self, frames: Frames, tmp_path: Path) -> None:
+        generator = SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+        table = np.genfromtxt(tmp_path / "curve.csv", delimiter=",", names=True)
+        assert table.dtype.names == ("step", "seconds", "loss")
+        np.testing.assert_allclose(table["loss"], [point.loss for point in generator.curve])
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"steps": 13}, r"settings\.training\.steps is 12, not 13"),
+            ({"learning_rate": 1.0}, r"settings\.training\.learning_rate is 0\.0008, not 1\.0"),
+        ],
+    )
+    def test_checkpoint_of_other_settings(
+        self, frames: Frames, tmp_path: Path, change: dict[str, float], message: str
+    ) -> None:
+        SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+        other = replace(TINY, training=replace(TINY.training, **change))
+        with pytest.raises(EchobenchError, match=message):
+            SemanticDiffusion(other).fit(frames, 1, folder=tmp_path)
+
+    def test_checkpoint_of_other_resolution_and_seed(
+        self, frames: Frames, make_frames: Callable[..., Frames], tmp_path: Path
+    ) -> None:
+        SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+        with pytest.raises(EchobenchError, match=r"seed is 1, not 2; size is \[32, 32\], not \[64, 64\]"):
+            SemanticDiffusion(TINY).fit(make_frames(patients=3, size=64), 2, folder=tmp_path)
+
+    def test_checkpoint_of_other_vocabulary(self, frames: Frames, tmp_path: Path) -> None:
+        SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+        content = torch.load(tmp_path / "training.pt", weights_only=True)
+        content["identity"]["vocabulary"]["LA"] = 4
+        torch.save(content, tmp_path / "training.pt")
+        with pytest.raises(EchobenchError, match=r"vocabulary\.LA is 4, not 3"):
+            SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+
+    def test_damaged_checkpoint(self, frames: Frames, tmp_path: Path) -> None:
+        (tmp_path / "training.pt").write_bytes(b"half of a file")
+        with pytest.raises(EchobenchError, match=r"training\.pt cannot be read"):
+            SemanticDiffusion(TINY).fit(frames, 1, folder=tmp_path)
+
+    def test_size_that_does_not_fit(self, make_frames: Callable[..., Frames]) -> None:
+        with pytest.raises(EchobenchError, match=r"sides divisible by 8, the frames have \(36, 36\)"):
+            SemanticDiffusion(TINY).fit(make_frames(patients=1, size=36), 0)
+
+    def test_leaves_no_trace_in_global_state(self, frames: Frames, maps: LabelMaps, tmp_path: Path) -> None:
+        def state() -> list[Any]:
+            return [
+                torch.get_rng_state().tolist(),
+                np.random.get_state()[1].tolist(),  # type: ignore[index, union-attr] # noqa: NPY002
+                torch.get_num_threads(),
+                torch.get_float32_matmul_precision(),
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_grad_enabled(),
+                torch.is_autocast_enabled("cpu"),
+                torch.get_default_dtype(),
+            ]
+
+        before = state()
+        generator = SemanticDiffusion(TINY).fit(frames, 1)
+        generator.sample(maps, np.arange(len(maps)))
+        generator.save(tmp_path / "sdm.pt")
+        SemanticDiffusion.load(tmp_path / "sdm.pt")
+        assert state() == before
+
+
+class TestFile:
+    def test_round_trip(self, fitted: SemanticDiffusion, maps: LabelMaps, tmp_path: Path) -> None:
+        fitted.save(tmp_path / "sdm.pt")
+        loaded = SemanticDiffusion.load(tmp_path / "sdm.pt")
+        assert loaded.settings == TINY
+        assert loaded.parameters == fitted.parameters == SemanticDiffusion(TINY).parameters
+        seeds = np.arange(len(maps))
+        np.testing.assert_array_equal(loaded.sample(maps, seeds), fitted.sample(maps, seeds))
+
+    def test_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(EchobenchError, match=r"there is no file .*nowhere\.pt"):
+            SemanticDiffusion.load(tmp_path / "nowhere.pt")
+
+    @pytest.mark.parametrize(
+        ("key", "value", "message"),
+        [
+            ("format", 99, "has format 99, this version of echobench reads format 1"),
+            ("vocabulary", {"BACKGROUND": 0}, r"for the labels \{'BACKGROUND': 0\}, not an sdm"),
+            ("settings", {"network": {}}, "holds other settings than SdmSettings"),
+        ],
+    )
+    def test_file_of_something_else(
+        self, fitted: SemanticDiffusion, tmp_path: Path, key: str, value: Any, message: str
+    ) -> None:
+        fitted.save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt", weights_only=True)
+        torch.save({**content, key: value}, tmp_path / "sdm.pt")
+        with pytest.raises(EchobenchError, match=message):
+            SemanticDiffusion.load(tmp_path / "sdm.pt")
+
+    def test_maps_of_another_size(
+        self, fitted: SemanticDiffusion, maps: LabelMaps, make_frames: Callable[..., Frames]
+    ) -> None:
+        larger = make_frames(patients=3, size=64)
+        wrong = replace(maps, labels=larger.labels, sector=larger.sector)
+        with pytest.raises(EchobenchError, match=r"trained at \(32, 32\) pixels and cannot draw \(64, 64\)"):
+            fitted.sample(wrong, np.arange(len(wrong)))
+
+
+@pytest.mark.parametrize("preset", SemanticDiffusion.presets)
+def test_presets_fit_the_datasets(preset: str) -> None:
+    settings = SemanticDiffusion.presets[preset]
+    assert 256 % settings.network.divisor == 0
+    assert SemanticDiffusion(settings).evaluations == settings.sampling.steps
