@@ -52,15 +52,18 @@ def run(
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Carry out a run, or read it if it is finished; a run that was killed goes on where it was.
 
-    folder: the run's own. force: start over, whatever is there.
+    folder: the run's own; a finished run in it that has fewer U-Net seeds gets the missing ones. force: start over,
+    whatever is there.
     Raises EchobenchError for whatever a user can cause; finished stages are kept.
     """
     stages = StageFolder(folder, device)
     if force:
         stages.clear()
-    stages.open(settings.as_dict())
+    stages.open(settings.identity())
     if is_finished(folder):
-        return read_record(folder)
+        finished = read_record(folder)
+        if set(settings.unet_seeds) <= set(finished[0].settings["unet_seeds"]):
+            return finished
     started = _now()
     dataset = _dataset(settings, stages, report)
     trial = Trial(settings, dataset, stages, device, report)

@@ -72,9 +72,13 @@ class RunSettings:
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         return plain
 
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
+        return {key: value for key, value in self.as_dict().items() if key != "unet_seeds"}
+
     def slug(self) -> str:
-        """Name of the run's folder: a function of the settings alone."""
-        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
+        """Name of the run's folder: a function of its identity."""
+        digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
         dataset = "phantom" if self.data is None else "camus"
         return f"{dataset}-{self.generator}-{self.view}-{self.preset}-{digest}"
 

@@ -61,7 +61,8 @@ class StageFolder:
     def measured(self, name: str) -> Iterator[dict[str, int]]:
         """Time a stage and mark it finished at the end; what is put into the dictionary as "items" is kept."""
         attempts_file = self.work / f"{name}.attempts"
-        attempts = len(attempts_file.read_text()) + 1 if attempts_file.is_file() else 1
+        begun_before = attempts_file.is_file() and not self.finished(name)
+        attempts = len(attempts_file.read_text()) + 1 if begun_before else 1
         attempts_file.write_text("|" * attempts)
         noted: dict[str, int] = {}
         with Meter(self._device) as meter:

@@ -43,18 +43,34 @@ class SdmSettings:
 QUICK = SdmSettings(
     schedule=ScheduleSettings(),
     network=NetworkSettings(channels=(96, 128)),
-    training=TrainingSettings(steps=550),
+    training=TrainingSettings(steps=450),
     sampling=SamplingSettings(steps=20),
 )
-"""Under two minutes of training on two cores."""
+"""Under two minutes of training on two cores; 3.0 million weights.
+
+Tried on CAMUS 4C, 550 steps on 200 ED frames: a small segmenter that is trained on 798 images of it alone reaches a
+mean Dice of 89.7 on the real validation patients (LVendo 89.3); trained on the real frames it reaches 91.5. What
+is left to see is the edges of the 8-pixel squares.
+"""
 
 STANDARD = SdmSettings(
     schedule=ScheduleSettings(),
     network=NetworkSettings(channels=(128, 192)),
-    training=TrainingSettings(steps=6000),
+    training=TrainingSettings(steps=5000),
     sampling=SamplingSettings(steps=25),
 )
-"""Half an hour of training on two cores."""
+"""About half an hour of training on two cores, at 0.30 to 0.37 s per step; 5.7 million weights. Not yet run whole.
+
+Tried on CAMUS 4C, 550 steps on 798 frames each, judged like `QUICK` by a segmenter trained on the images alone and
+by the Dice that a segmenter trained on real frames finds between an image and its map (on real images: 91.5):
+
+    velocity of the pixels, no preconditioning             89.5    84.5   white noise in the images
+    linear estimate in closed form, plain cosine           89.4    91.1   all images of one brightness
+    linear estimate in closed form, schedule shifted by 4  90.1    91.1
+
+Squares of 4 pixels and a third level (64, 128, 192), plain cosine, 300 steps of 1.8 times the cost each: 86.2 and
+82.6. GroupNorm of 32 groups in place of 16 channels each: 367 instead of 282 ms per step.
+"""
 
 
 class SemanticDiffusion(Generator):

@@ -61,6 +61,16 @@ def test_a_finished_run_is_read_and_not_redone(camus_folder, tmp_path):
     assert (tmp_path / "out" / "run.json").stat().st_mtime_ns > written
 
 
+def test_a_finished_run_gets_more_unet_seeds_and_keeps_the_ones_it_has(camus_folder, tmp_path):
+    _, one = run(settings_for(camus_folder), tmp_path / "out")
+    trained = (tmp_path / "out" / "stages" / "unet-0.pt").stat().st_mtime_ns
+    record, two = run(settings_for(camus_folder, unet_seeds=2), tmp_path / "out")
+    assert (tmp_path / "out" / "stages" / "unet-0.pt").stat().st_mtime_ns == trained
+    assert record.settings["unet_seeds"] == [0, 1]
+    pd.testing.assert_frame_equal(two[two["unet_seed"] == 0].reset_index(drop=True), one)
+    assert len(run(settings_for(camus_folder), tmp_path / "out")[1]) == len(two)
+
+
 class Killed(BaseException):
     """Stands for a signal."""
 
