@@ -85,7 +85,10 @@ class RunSettings:
     def deviations(self) -> list[str]:
         """Where this run differs from "Echo from noise" (arXiv 2305.05424v2), one line each."""
         lines = _differences("unet", self.unet_settings, UNET_PRESETS["paper"])
-        lines += _differences(self.generator, self.generator_settings, self.backend.presets["paper"])
+        if paper := self.backend.presets.get("paper"):
+            lines += _differences(self.generator, self.generator_settings, paper)
+        else:
+            lines.append(f"{self.generator}: there are no settings of the paper's for it")
         if self.backend.deforms:
             if self.repeats != REPEATS:
                 lines.append(f"maps.repeats: {self.repeats}, paper {REPEATS}")
@@ -118,6 +121,8 @@ def resolve(
     for name, value, choices in (("view", view, VIEW_CHOICES), ("preset", preset, tuple(PRESETS))):
         if value not in choices:
             raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
+    if preset not in backend.presets:
+        raise EchobenchError(f"generator {generator} has no preset {preset!r}; it has: {', '.join(backend.presets)}")
     if strength < 0:
         raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
     if unet_seeds < 1:
@@ -150,11 +155,13 @@ def resolve_device(name: str) -> str:
 
 
 def _differences(part: str, chosen: Any, paper: Any) -> list[str]:
-    """One line for each field, nested ones included, in which two settings of the same kind differ."""
+    """One line for each field, nested ones included, in which two settings differ."""
+    if type(chosen) is not type(paper):
+        return [f"{part}: {chosen}, paper {paper}"]
     lines: list[str] = []
     for field in dataclasses.fields(chosen):
         ours, theirs = getattr(chosen, field.name), getattr(paper, field.name)
-        if dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
+        if dataclasses.is_dataclass(ours):
             lines += _differences(f"{part}.{field.name}", ours, theirs)
         elif ours != theirs:
             lines.append(f"{part}.{field.name}: {ours}, paper {theirs}")

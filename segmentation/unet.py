@@ -85,8 +85,8 @@ PRESETS: Mapping[str, UNetSettings] = MappingProxyType(
     {
         "paper": UNetSettings(),
         # Departs from: the paper, whose 300 epochs at batch 1 are 239 400 steps on one view of CAMUS. A higher rate
-        # with a short climb and the fading class weights (see `class_weights`) find the atrium within some hundred steps;
-        # network, augmentation, final rate and final loss are the paper's. Budgets are steps, so that a
+        # with a short climb and fading class weights (see `class_weights`) find the atrium within some hundred
+        # steps; network, augmentation, final rate and final loss are the paper's. Budgets are steps, so that a
         # generator which draws more images gets no more training.
         "standard": UNetSettings(
             batch_size=8,

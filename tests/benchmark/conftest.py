@@ -4,18 +4,30 @@ import pytest
 
 from echobench.benchmark import settings
 from echobench.benchmark.settings import Preset
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.sampling import SamplingSettings
+from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.training import TrainingSettings
 from echobench.generators.registry import generator_class
+from echobench.generators.sdm import SdmSettings
 from echobench.segmentation.unet import UNetSettings
 
 TINY_UNET = UNetSettings(
     channels=(4, 8, 16), image_size_px=32, batch_size=4, epochs=None, steps=12, validation_every_steps=6
 )
+TINY_SDM = SdmSettings(
+    schedule=ScheduleSettings(shift=1.0),
+    network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+    training=TrainingSettings(steps=12, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
+    sampling=SamplingSettings(steps=4, batch=4),
+)
 
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Makes `--preset tiny` known for `real`; other backends add their own."""
+    """Makes `--preset tiny` known."""
     monkeypatch.setattr(settings, "PRESETS", {**settings.PRESETS, "tiny": Preset(repeats=1, phantom_patients=10)})
     monkeypatch.setattr(settings, "UNET_PRESETS", {**settings.UNET_PRESETS, "tiny": TINY_UNET})
-    real = generator_class("real")
-    monkeypatch.setattr(real, "presets", {**real.presets, "tiny": real.presets["quick"]})
+    for name, chosen in (("real", generator_class("real").presets["quick"]), ("sdm", TINY_SDM)):
+        backend = generator_class(name)
+        monkeypatch.setattr(backend, "presets", {**backend.presets, "tiny": chosen})

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from echobench.benchmark.cli import main
-from echobench.benchmark.run import run
+from echobench.benchmark.run import load_dataset, run
 from echobench.benchmark.settings import resolve
 from echobench.data.progress import silent
 from echobench.data.store import read_manifest
@@ -101,6 +101,50 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_scores(camus_folder, tm
     assert "unet-0" not in stages_after
     assert (tmp_path / "killed" / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
     assert {s.name: s.attempts for s in record.stages}["unet-1"] == 2
+
+
+def test_a_synthetic_row_draws_trains_and_resumes_with_the_same_scores(camus_folder, tmp_path, monkeypatch):
+    settings = settings_for(camus_folder, "sdm")
+    record, _ = run(settings, tmp_path / "whole")
+    assert {"fit-4C", "draw-training-4C", "draw-validation-4C"} <= {stage.name for stage in record.stages}
+    assert record.training_images == 6  # 3 patients × 2 phases × 1 map
+    assert record.evaluations == 4
+    assert record.parameters > 0
+    manifest = read_manifest(tmp_path / "whole" / "synthetic" / "training-4C")
+    assert {row.patient for row in manifest} == {"patient0001", "patient0002", "patient0003"}
+    monkeypatch.setattr("echobench.benchmark.run.CHUNK", 2)
+    for stage_to_kill, at in (("fit-4C", 4), ("draw-training-4C", 4)):
+
+        def report(stage, stage_to_kill=stage_to_kill, at=at):
+            def progress(done, total, figures=None):
+                if stage == stage_to_kill and done >= at:
+                    raise Killed
+
+            return progress
+
+        with pytest.raises(Killed):
+            run(settings, tmp_path / "killed", report=report)
+    assert 0 < len(read_manifest(tmp_path / "killed" / "synthetic" / "training-4C")) < 6
+    run(settings, tmp_path / "killed")
+    assert (tmp_path / "killed" / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
+
+
+def test_no_real_image_enters_the_training_or_selection_of_a_synthetic_row(camus_folder, tmp_path, monkeypatch):
+    from echobench.benchmark import run as pipeline
+
+    seen = []
+    train = pipeline.train
+
+    def watched(training, validation, *arguments, **options):
+        seen.extend([*training.images, *validation.images])
+        return train(training, validation, *arguments, **options)
+
+    monkeypatch.setattr(pipeline, "train", watched)
+    settings = settings_for(camus_folder, "sdm")
+    run(settings, tmp_path / "out")
+    real = {image.tobytes() for image in load_dataset(settings).frames.images}
+    assert len(seen) == 8
+    assert not real & {image.tobytes() for image in seen}
 
 
 def test_test_patients_are_not_read_before_the_end(camus_folder, tmp_path):
