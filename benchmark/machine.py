@@ -20,7 +20,7 @@ _MEGABYTE = 1e6
 def describe_machine(device: str) -> dict[str, Any]:
     """Processor, cores, memory, system and, on a GPU, its name."""
     return {
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -202,7 +202,8 @@ def _record(trial: Trial, generator: Generator, training: Frames, testing: Frame
         dataset=trial.dataset.name,
         view=settings.view,
         preset=settings.preset,
-        settings=settings.as_dict(),
+        # A record is for others: it names the data's folder, not where that lies on this machine.
+        settings=settings.as_dict() | {"data": settings.data and Path(settings.data).name},
         fingerprints={
             "training": _frames(trial.dataset, settings, "training").fingerprint(),
             "testing": testing.fingerprint(),
