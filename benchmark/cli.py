@@ -69,7 +69,10 @@ def run(
     resolved_device = resolve_device(device)
     folder = out or RUNS / settings.slug()
     if dry_run:
+        from echobench.generators.diffusion.settings import sources
+
         plan = settings.as_dict() | {"device": resolved_device, "out": str(folder)}
+        plan["sources"] = {"generator_settings": sources(settings.generator_settings)}
         click.echo(json.dumps(plan | {"deviations": settings.deviations()}, indent=1, ensure_ascii=False))
         return
 
@@ -81,6 +84,34 @@ def run(
         finished = run_once(settings, folder, device=resolved_device, force=force, report=report)
     print_runs([finished, *comparable_beside(folder, finished[0])])
     click.echo(f"record and pictures: {folder}")
+
+
+@main.command()
+@click.option("--checkpoint", metavar="FILE", type=Path, required=True, help="A trained sdm: generator-4C.pt of a run.")
+@click.option("--maps", metavar="DIR", type=Path, required=True, help="A CAMUS folder, or PNGs of label codes.")
+@click.option("--out", metavar="DIR", type=Path, required=True, help="Gets the images, as a CAMUS folder.")
+@click.option("--repeats", type=int, default=1, help="Images per map, each of a map deformed anew.")
+@click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
+@click.option("--seed", type=int, default=0, help="Of deformation and drawing.")
+@click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the network runs.")
+def generate(
+    checkpoint: Path, maps: Path, out: Path, repeats: int, strength: float, seed: int, device: str
+) -> None:  # fmt: skip
+    """Draw images for label maps with a trained sdm, as many as the disk holds.
+
+    A call that was killed goes on at the first missing image when it is given again. PNGs are called like
+    patient0001_4CH_ED.png; their values are 0 background, 1 cavity, 2 wall, 3 atrium, 255 outside the sector.
+    """
+    from echobench.benchmark.console import progress_bars
+    from echobench.benchmark.generate import generate as draw
+    from echobench.benchmark.settings import resolve_device
+
+    with progress_bars() as report:
+        number = draw(
+            checkpoint, maps, out, repeats=repeats, strength=strength, seed=seed,
+            device=resolve_device(device), progress=report("draw"),
+        )  # fmt: skip
+    click.echo(f"{number} images: {out}")
 
 
 @main.group()
@@ -114,3 +145,21 @@ def phantom(folder: Path, patients: int, seed: int) -> None:
     from echobench.data.phantom.dataset import write_phantom
 
     click.echo(write_phantom(folder, patients, seed))
+
+
+@main.command()
+@click.option("--preset", metavar="quick|standard|paper", default="standard", help="Whose parameters are counted.")
+def generators(preset: str) -> None:
+    """List every generator there is, those of installed packages included."""
+    from echobench.generators.registry import listed, names
+
+    for name in names():
+        entry = listed(name, preset)
+        size = "not trained"
+        if entry.trained:
+            counted = (
+                f"no preset {preset}" if entry.parameters is None else f"{entry.parameters:,} parameters ({preset})"
+            )
+            size = f"trained, {counted}"
+        click.echo(f"{entry.name:<12}{entry.summary}")
+        click.echo(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")

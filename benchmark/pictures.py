@@ -37,7 +37,8 @@ def _drawn(drawn: Frames, real: Frames) -> Figure:
         axes[0, i].imshow(labels, cmap=_OVERLAY, vmin=0, vmax=len(Label) - 1, interpolation="nearest")
         axes[0, i].set_title(f"{chosen.patient[i]} {chosen.view[i]} {chosen.phase[i]}", fontsize=7)
         _grey(axes[1, i], chosen.images[i])
-        _grey(axes[2, i], real.images[np.flatnonzero(same)[0]])
+        if same.any():  # a folder of drawn frames may come from other patients
+            _grey(axes[2, i], real.images[np.flatnonzero(same)[0]])
     return figure
 
 

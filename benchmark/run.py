@@ -19,6 +19,7 @@ from echobench.data.phantom.dataset import VERSION, write_phantom
 from echobench.data.progress import Progress, silent
 from echobench.data.store import FrameWriter
 from echobench.generators.base import Generator
+from echobench.generators.folder import folder_of, read_folder
 from echobench.results.record import RunRecord, is_finished, read_record, write_record
 from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
@@ -33,10 +34,12 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Trial:
-    """A run under way. dataset: frames and split; stages: where it keeps what is finished."""
+    """A run under way. dataset: frames and split; source: what training and validation frames are
+    taken from, the dataset or a folder of drawn ones; stages: where it keeps what is finished."""
 
     settings: RunSettings
     dataset: Dataset
+    source: Dataset
     stages: StageFolder
     device: str
     report: Reporter
@@ -66,7 +69,7 @@ def run(
             return finished
     started = _now()
     dataset = _dataset(settings, stages, report)
-    trial = Trial(settings, dataset, stages, device, report)
+    trial = Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
     backends = {view: _fitted(trial, view) for view in settings.views}
     training = concatenate([_drawn(trial, backends[view], view, "training") for view in settings.views])
     validation = concatenate([_drawn(trial, backends[view], view, "validation") for view in settings.views])
@@ -103,6 +106,16 @@ def _dataset(settings: RunSettings, stages: StageFolder, report: Reporter) -> Da
         dataset = load_dataset(settings, report("read"))
         noted["items"] = len(dataset.frames)
     return dataset
+
+
+def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Dataset:
+    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps."""
+    drawn = folder_of(settings.generator)
+    if drawn is None:
+        return dataset
+    view = None if settings.view == "all" else settings.view
+    size, progress = dataset.frames.size, report("read folder")
+    return read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
 
 
 def _frames(dataset: Dataset, settings: RunSettings, subset: str) -> Frames:
@@ -154,7 +167,7 @@ def _draw_missing(
 
 def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
     """The maps of one view and subset; validation maps are one per frame, as its frames only select weights."""
-    frames, settings = trial.dataset.subset(subset, view), trial.settings
+    frames, settings = trial.source.subset(subset, view), trial.settings
     if not settings.backend.deforms:
         return undeformed_maps(frames)
     repeats = settings.repeats if subset == "training" else 1
@@ -198,12 +211,12 @@ def _scores(trial: Trial, segmenters: list[Segmenter], testing: Frames) -> tuple
 def _record(trial: Trial, generator: Generator, training: Frames, testing: Frames, started: str) -> RunRecord:
     settings, split = trial.settings, trial.dataset.split
     return RunRecord(
-        generator=settings.generator,
+        generator=settings.label,
         dataset=trial.dataset.name,
         view=settings.view,
         preset=settings.preset,
-        # A record is for others: it names the data's folder, not where that lies on this machine.
-        settings=settings.as_dict() | {"data": settings.data and Path(settings.data).name},
+        # A record is for others: it names folders, not where they lie on this machine.
+        settings=settings.as_dict() | {"data": settings.data and Path(settings.data).name, "generator": settings.label},
         fingerprints={
             "training": _frames(trial.dataset, settings, "training").fingerprint(),
             "testing": testing.fingerprint(),

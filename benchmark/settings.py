@@ -16,6 +16,7 @@ from echobench.data.deform import REPEATS
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import VIEWS
 from echobench.generators.base import Generator
+from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 from echobench.segmentation.unet import UNetSettings
@@ -64,6 +65,12 @@ class RunSettings:
         return VIEWS if self.view == "all" else (self.view,)
 
     @property
+    def label(self) -> str:
+        """The generator's name as tables show it: a folder by its last part."""
+        drawn = folder_of(self.generator)
+        return f"folder:{drawn.name}" if drawn else self.generator
+
+    @property
     def backend(self) -> type[Generator]:
         return generator_class(self.generator)
 
@@ -80,12 +87,14 @@ class RunSettings:
         """Name of the run's folder: a function of its identity."""
         digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
         dataset = "phantom" if self.data is None else "camus"
-        return f"{dataset}-{self.generator}-{self.view}-{self.preset}-{digest}"
+        return f"{dataset}-{self.label.replace(':', '-')}-{self.view}-{self.preset}-{digest}"
 
     def deviations(self) -> list[str]:
         """Where this run differs from "Echo from noise" (arXiv 2305.05424v2), one line each."""
         lines = _differences("unet", self.unet_settings, UNET_PRESETS["paper"])
-        if paper := self.backend.presets.get("paper"):
+        if folder_of(self.generator):
+            lines.append(f"{self.label}: drawn elsewhere; how is not known here")
+        elif paper := self.backend.presets.get("paper"):
             lines += _differences(self.generator, self.generator_settings, paper)
         else:
             lines.append(f"{self.generator}: there are no settings of the paper's for it")
@@ -115,7 +124,9 @@ def resolve(
     data: None looks at `ECHOBENCH_CAMUS`, then takes the phantom. preset: None is quick on the phantom and standard on
     data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, …
     """
-    backend = generator_class(generator)
+    backend, drawn = generator_class(generator), folder_of(generator)
+    if generator == "folder":
+        raise EchobenchError("generator folder needs a path behind a colon: --generator folder:DIR")
     data = data or os.environ.get(DATA_VARIABLE) or None
     preset = preset or ("standard" if data else "quick")
     for name, value, choices in (("view", view, VIEW_CHOICES), ("preset", preset, tuple(PRESETS))):
@@ -128,7 +139,7 @@ def resolve(
     if unet_seeds < 1:
         raise EchobenchError(f"unet-seeds is {unet_seeds}; at least one U-Net must be trained")
     return RunSettings(
-        generator=generator,
+        generator=f"folder:{drawn.resolve()}" if drawn else generator,
         view=view,
         data=str(Path(data).resolve()) if data else None,
         preset=preset,
@@ -137,7 +148,7 @@ def resolve(
         seed=seed,
         unet_seeds=tuple(range(seed, seed + unet_seeds)),
         phantom_patients=None if data else PRESETS[preset].phantom_patients,
-        generator_settings=backend.presets[preset],
+        generator_settings=FolderSettings.of(drawn) if drawn else backend.presets[preset],
         unet_settings=UNET_PRESETS[preset],
     )
 

@@ -1,5 +1,6 @@
 """Which generators there are: ours in one table, other people's through the entry-point group."""
 
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -9,26 +10,55 @@ from echobench.generators.base import Generator
 BACKENDS = {
     "real": "echobench.generators.real:Real",
     "sdm": "echobench.generators.sdm:SemanticDiffusion",
+    "warp": "echobench.generators.warp:Warp",
+    "paint": "echobench.generators.paint:Paint",
+    "folder": "echobench.generators.folder:Folder",
 }
-"""Name -> module:class, imported on use."""
+"""Name -> module:class, imported on use. The name folder is followed by a colon and a path: folder:DIR."""
 
 ENTRY_POINTS = "echobench.generators"
 """A package that declares an entry point of this group adds a generator under the entry point's name."""
 
 
 def names() -> list[str]:
-    """Every known generator, ours first."""
-    return [*BACKENDS, *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]
+    """Every known generator, ours first; a package's of the same name as one of ours is not reachable."""
+    return [*BACKENDS, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(BACKENDS))]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A generator as a list shows it; parameters: number of weights in the preset asked for, None without it."""
+
+    name: str
+    summary: str
+    paper: str
+    trained: bool
+    parameters: int | None
+
+
+def listed(name: str, preset: str = "standard") -> Listed:
+    """What there is to say of a generator before it is run."""
+    backend = generator_class(name)
+    shown = "folder:DIR" if name == "folder" else name
+    parameters = backend(backend.presets[preset]).parameters if preset in backend.presets else None
+    return Listed(shown, backend.summary, backend.paper, backend.trained, parameters)
 
 
 def generator_class(name: str) -> type[Generator]:
-    """The class behind a name; raises EchobenchError, listing the known ones, for a name that is not there."""
-    if name in BACKENDS:
-        module, _, attribute = BACKENDS[name].partition(":")
+    """The class behind a name; raises EchobenchError, listing the known ones, for a name that is not there.
+
+    Raises EchobenchError, too, for a package that cannot be imported or names something else than a Generator.
+    """
+    ours = "folder" if name.startswith("folder:") else name
+    if ours in BACKENDS:
+        module, _, attribute = BACKENDS[ours].partition(":")
         backend: type[Generator] = getattr(import_module(module), attribute)
         return backend
     for point in entry_points(group=ENTRY_POINTS, name=name):
-        loaded = point.load()
+        try:
+            loaded = point.load()
+        except Exception as error:  # whatever the other package's module raises
+            raise EchobenchError(f"generator {name} ({point.value}) cannot be imported: {error}") from error
         if not (isinstance(loaded, type) and issubclass(loaded, Generator)):
             raise EchobenchError(f"the entry point {point.value} of generator {name} is not a Generator class")
         return loaded

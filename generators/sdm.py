@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
@@ -21,23 +22,27 @@ from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
 from echobench.generators.base import Generator
 from echobench.generators.diffusion.checkpoint import Checkpoint, read, write_atomically
+from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
-from echobench.generators.diffusion.pairs import LIMIT, Pairs, to_grey, to_planes
-from echobench.generators.diffusion.preconditioning import Denoiser
-from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.diffusion.own import OwnMethod
+from echobench.generators.diffusion.pairs import Pairs, to_planes
+from echobench.generators.diffusion.paper import PaperMethod, PaperSamplingSettings, PaperTrainingSettings
+from echobench.generators.diffusion.paper_network import PaperNetworkSettings
+from echobench.generators.diffusion.parallel import own_device
+from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.settings import settings_from
-from echobench.generators.diffusion.training import CurvePoint, TrainingSettings, new_denoiser, train
+from echobench.generators.diffusion.training import CurvePoint, TrainingSettings, train
 
 
 @dataclass(frozen=True)
 class SdmSettings:
-    """The parts of a semantic diffusion model."""
+    """The parts of a semantic diffusion model: all of this project's own kind, or all of the paper's."""
 
     schedule: ScheduleSettings
-    network: NetworkSettings
-    training: TrainingSettings
-    sampling: SamplingSettings
+    network: NetworkSettings | PaperNetworkSettings
+    training: TrainingSettings | PaperTrainingSettings
+    sampling: SamplingSettings | PaperSamplingSettings
 
 
 QUICK = SdmSettings(
@@ -59,9 +64,9 @@ STANDARD = SdmSettings(
     training=TrainingSettings(steps=5000),
     sampling=SamplingSettings(steps=25),
 )
-"""About half an hour of training on two cores, at 0.30 to 0.37 s per step; 5.7 million weights. Not yet run whole.
+"""About half an hour of training on two cores, at 0.30 to 0.41 s per step; 5.7 million weights.
 
-Tried on CAMUS 4C, 550 steps on 798 frames each, judged like `QUICK` by a segmenter trained on the images alone and
+Its record on CAMUS 4C is results/measured/camus-sdm-standard. Tried before, on CAMUS 4C, 550 steps on 798 frames each, judged like `QUICK` by a segmenter trained on the images alone and
 by the Dice that a segmenter trained on real frames finds between an image and its map (on real images: 91.5):
 
     velocity of the pixels, no preconditioning             89.5    84.5   white noise in the images
@@ -73,6 +78,16 @@ Squares of 4 pixels and a third level (64, 128, 192), plain cosine, 300 steps of
 """
 
 
+PAPER = SdmSettings(
+    schedule=ScheduleSettings(shift=1.0),
+    network=PaperNetworkSettings(),
+    training=PaperTrainingSettings(),
+    sampling=PaperSamplingSettings(),
+)
+"""The published model, 652.2 million weights, for machines with GPUs. Not yet trained here: one evaluation takes two
+processor cores 16 s, and an image 1000 of them."""
+
+
 class SemanticDiffusion(Generator):
     """Semantic diffusion: noise becomes an image in a few steps, each of which sees the label map."""
 
@@ -81,7 +96,9 @@ class SemanticDiffusion(Generator):
     trained: ClassVar[bool] = True
     needs_source_images: ClassVar[bool] = False
     deforms: ClassVar[bool] = True
-    presets: ClassVar[Mapping[str, SdmSettings]] = MappingProxyType({"quick": QUICK, "standard": STANDARD})
+    presets: ClassVar[Mapping[str, SdmSettings]] = MappingProxyType(
+        {"quick": QUICK, "standard": STANDARD, "paper": PAPER}
+    )
 
     settings: SdmSettings
 
@@ -89,27 +106,31 @@ class SemanticDiffusion(Generator):
         super().__init__(settings, device)
         self.curve: list[CurvePoint] = []
         """The loss of the training so far; empty after `load`."""
-        self._denoiser: Denoiser | None = None
+        self._denoiser: nn.Module | None = None
         self._size = (0, 0)
 
     def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
         """Train on the frames; see `Generator.fit`.
 
         The checkpoint in `folder` must be of the same settings, seed, frames, label vocabulary and image size,
-        else EchobenchError names what differs. Two runs on a CPU give the same weights, killed or not.
+        else EchobenchError names what differs. Two runs on a CPU give the same weights, killed or not. Started by
+        torchrun, all processes train together and each ends with the same weights.
         """
         self._check_size(frames.size)
+        frames = self._method.frames(frames)
+        if len(frames) == 0:
+            raise EchobenchError("sdm needs training frames, and there are none")
         identity = {
             **self._identity(frames.size),
             "settings": asdict(self.settings),
             "seed": seed,
             "frames": frames.fingerprint(),
         }
-        device = torch.device(self.device)
+        device = own_device(self.device)
         self._denoiser, self.curve = train(
+            self._method,
             Pairs.of(frames, device),
-            self._new_denoiser(seed),
-            self.settings.training,
+            self._method.new_denoiser(seed),
             seed,
             device,
             Checkpoint(folder, identity) if folder is not None else None,
@@ -120,7 +141,7 @@ class SemanticDiffusion(Generator):
 
     def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
         """Draw one image per map; see `Generator.sample`."""
-        denoiser = self._trained()
+        denoiser, device = self._trained(), own_device(self.device)
         if maps.size != self._size:
             raise EchobenchError(f"sdm was trained at {self._size} pixels and cannot draw {maps.size}")
         if len(seeds) != len(maps):
@@ -128,33 +149,12 @@ class SemanticDiffusion(Generator):
         images = np.zeros(maps.labels.shape, dtype=np.uint8)
         for start in range(0, len(maps), self.settings.sampling.batch):
             rows = slice(start, start + self.settings.sampling.batch)
-            images[rows] = self._draw(denoiser, maps.labels[rows], maps.sector[rows], seeds[rows])
+            labels, sector = maps.labels[rows], maps.sector[rows]
+            planes = to_planes(torch.tensor(labels, device=device), torch.tensor(sector, device=device))
+            grey = self._method.draw(denoiser, planes, [int(seed) for seed in seeds[rows]])
+            images[rows] = grey.cpu().numpy() * sector.astype(np.uint8)
             progress(min(rows.stop, len(maps)), len(maps))
         return images
-
-    def _draw(
-        self,
-        denoiser: Denoiser,
-        labels: NDArray[np.uint8],
-        sector: NDArray[np.bool_],
-        seeds: NDArray[np.int64],
-    ) -> NDArray[np.uint8]:
-        """One batch. The label maps are read once, not once per step."""
-        device = torch.device(self.device)
-        half = self.settings.training.precision == "bf16-mixed"
-        planes = to_planes(torch.tensor(labels, device=device), torch.tensor(sector, device=device))
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-            modulation = denoiser.condition(planes)
-            x_0 = draw(
-                lambda x_t, t: denoiser(x_t, t, modulation),
-                [int(seed) for seed in seeds],
-                planes[:, -1:],
-                self.settings.sampling,
-                denoiser.schedule,
-                LIMIT,
-            )
-        grey: NDArray[np.uint8] = to_grey(x_0)[:, 0].cpu().numpy()
-        return grey * sector.astype(np.uint8)
 
     def save(self, path: Path) -> None:
         """Write settings and averaged weights to one file, by rename."""
@@ -169,6 +169,8 @@ class SemanticDiffusion(Generator):
     def load(cls, path: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote. Raises EchobenchError for a damaged file or another label vocabulary."""
         content = read(path)
+        if "weights" not in content:
+            raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
         generator = cls(settings_from(SdmSettings, content["settings"], path), device)
         if content["generator"] != "sdm" or content["vocabulary"] != _vocabulary():
             raise EchobenchError(
@@ -177,34 +179,52 @@ class SemanticDiffusion(Generator):
             )
         height, width = content["size"]
         generator._size = (height, width)
-        denoiser = generator._new_denoiser(seed=0)
+        denoiser = generator._method.new_denoiser(seed=0)
         denoiser.load_state_dict(content["weights"])
-        generator._denoiser = denoiser.to(torch.device(device)).eval()
+        generator._denoiser = denoiser.to(own_device(device)).eval()
         return generator
 
     @property
     def parameters(self) -> int:
         """Number of weights, trained or not."""
-        denoiser = self._denoiser if self._denoiser is not None else self._new_denoiser(seed=0)
-        return sum(p.numel() for p in denoiser.parameters())
+        if self._denoiser is not None:
+            return sum(p.numel() for p in self._denoiser.parameters())
+        with torch.device("meta"):  # shapes without numbers
+            return sum(p.numel() for p in self._method.new_denoiser(seed=0).parameters())
 
     @property
     def evaluations(self) -> int:
         """Network evaluations per image."""
-        return self.settings.sampling.steps
+        return self._method.evaluations
 
-    def _new_denoiser(self, seed: int) -> Denoiser:
-        return new_denoiser(self.settings.network, self.settings.schedule, seed)
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels of the images that it was trained on, and draws."""
+        self._trained()
+        return self._size
+
+    @property
+    def _method(self) -> Method:
+        """The kind of diffusion that the settings are of. Raises EchobenchError where they are of two kinds."""
+        match self.settings:
+            case SdmSettings(
+                schedule, PaperNetworkSettings() as network, PaperTrainingSettings() as training,
+                PaperSamplingSettings() as sampling,
+            ):  # fmt: skip
+                return PaperMethod(schedule, network, training, sampling)
+            case SdmSettings(schedule, NetworkSettings() as network, TrainingSettings() as training, sampling):
+                return OwnMethod(schedule, network, training, sampling)
+        raise EchobenchError("sdm settings mix the published model with this project's own")
 
     def _identity(self, size: tuple[int, int]) -> dict[str, Any]:
         return {"generator": "sdm", "vocabulary": _vocabulary(), "size": list(size)}
 
     def _check_size(self, size: tuple[int, int]) -> None:
-        divisor = self.settings.network.divisor
+        divisor = self._method.divisor
         if any(side % divisor for side in size):
             raise EchobenchError(f"sdm needs sides divisible by {divisor}, the frames have {size}; resize them")
 
-    def _trained(self) -> Denoiser:
+    def _trained(self) -> nn.Module:
         if self._denoiser is None:
             raise EchobenchError("this sdm has no weights yet: call fit or load first")
         return self._denoiser

@@ -63,7 +63,7 @@ def _norm(channels: int, affine: bool) -> nn.GroupNorm:
     return nn.GroupNorm(channels // math.gcd(GROUP_CHANNELS, channels), channels, affine=affine)
 
 
-def _zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
+def zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
     """A convolution that starts as zero, so that what it closes starts as the identity."""
     nn.init.zeros_(convolution.weight)
     if convolution.bias is not None:
@@ -71,7 +71,8 @@ def _zeroed(convolution: nn.Conv2d) -> nn.Conv2d:
     return convolution
 
 
-def _modulate(h: Tensor, layer: Layer) -> Tensor:
+def modulate(h: Tensor, layer: Layer) -> Tensor:
+    """Scale and shift features: h · layer[0] + layer[1], in the precision of h."""
     factor, offset = layer
     return torch.addcmul(offset.to(h.dtype), h, factor.to(h.dtype))
 
@@ -97,19 +98,19 @@ class ResidualBlock(nn.Module):
         self.conv_in = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.time = nn.Linear(time_channels, 2 * outputs)
         self.norm_out = _norm(outputs, affine=not spade)
-        self.conv_out = _zeroed(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, time: Tensor, layers: Sequence[Layer] = ()) -> Tensor:
         """x: (B, inputs, h, w); time: (B, time_channels); layers: two with `spade`, else none."""
         h = self.norm_in(x)
         if layers:
-            h = _modulate(h, layers[0])
+            h = modulate(h, layers[0])
         h = self.norm_out(self.conv_in(functional.silu(h)))
         if layers:
-            h = _modulate(h, layers[1])
+            h = modulate(h, layers[1])
         scale, shift = self.time(time)[:, :, None, None].chunk(2, dim=1)
-        h = self.conv_out(functional.silu(_modulate(h, (1 + scale, shift))))
+        h = self.conv_out(functional.silu(modulate(h, (1 + scale, shift))))
         result: Tensor = self.shortcut(x) + h
         return result
 
@@ -117,12 +118,12 @@ class ResidualBlock(nn.Module):
 class Attention(nn.Module):
     """Self-attention over the positions of a feature map, beside a shortcut."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, head_channels: int = HEAD_CHANNELS, groups: int | None = None) -> None:
         super().__init__()
-        self.heads = max(1, channels // HEAD_CHANNELS)
-        self.norm = _norm(channels, affine=True)
+        self.heads = max(1, channels // head_channels)
+        self.norm = nn.GroupNorm(groups, channels) if groups else _norm(channels, affine=True)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = _zeroed(nn.Conv2d(channels, channels, 1))
+        self.out = zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, h, w), and so is the result."""
@@ -215,7 +216,7 @@ class SpadeUNet(nn.Module):
         up = [Level(settings, level, 2 * width, time, spade=True) for level, width in enumerate(widths)]
         self.up = nn.ModuleList(up)
         self.norm = _norm(widths[0], affine=True)
-        self.out = _zeroed(nn.Conv2d(widths[0], settings.patch**2, 3, padding=1))
+        self.out = zeroed(nn.Conv2d(widths[0], settings.patch**2, 3, padding=1))
         spade_channels = [level.spade_channels for level in up]
         spade_channels[-1] = [*self.middle.spade_channels, *spade_channels[-1]]
         self.map_encoder = MapEncoder(settings, spade_channels)

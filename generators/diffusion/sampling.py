@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -11,10 +11,23 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 from torch import Tensor
 
 from echobench.data.errors import EchobenchError
+from echobench.generators.diffusion.learned_variance import ReverseSteps
 from echobench.generators.diffusion.schedule import TIMES, Schedule
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
-"""Maps x_t (B, 1, H, W) and t (B,) to the velocity, shape of x_t."""
+"""Maps x_t (B, C, H, W) and t (B,) to the velocity, shape of x_t. A network that has learnt the variance gives
+(B, 2 C, H, W): the spread of `ReverseSteps.log_variance` follows."""
+
+
+class Solver(Protocol):
+    """Goes from noise to an image; built for one batch, for diffusers' schedulers keep state between steps."""
+
+    @property
+    def times(self) -> list[int]:
+        """The times of the network's evaluations, descending."""
+
+    def step(self, velocity: Tensor, spread: Tensor, time: int, x_t: Tensor, noise: Tensor) -> Tensor:
+        """x at the next time. spread: shape of x_t, or no channels; noise: fresh, standard normal, shape of x_t."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class SamplingSettings:
     """Images drawn together; changes time and memory, not the images."""
 
 
-def _ddim(settings: SamplingSettings, schedule: Schedule) -> "_Solver":
+def _ddim(settings: SamplingSettings, schedule: Schedule) -> Solver:
     scheduler = DDIMScheduler(
         TIMES,
         trained_betas=schedule.betas,
@@ -43,10 +56,10 @@ def _ddim(settings: SamplingSettings, schedule: Schedule) -> "_Solver":
     return _Solver(scheduler, {"eta": settings.eta})
 
 
-def _dpm_solver(algorithm: str) -> Callable[[SamplingSettings, Schedule], "_Solver"]:
+def _dpm_solver(algorithm: str) -> Callable[[SamplingSettings, Schedule], Solver]:
     """DPM-Solver++(2M), deterministic or stochastic (Lu et al. 2022, arXiv 2211.01095)."""
 
-    def build(settings: SamplingSettings, schedule: Schedule) -> "_Solver":
+    def build(settings: SamplingSettings, schedule: Schedule) -> Solver:
         scheduler = DPMSolverMultistepScheduler(
             TIMES,
             trained_betas=schedule.betas,
@@ -72,21 +85,52 @@ class _Solver:
     def times(self) -> list[int]:
         return [int(t) for t in self.scheduler.timesteps]
 
-    def step(self, velocity: Tensor, time: int, x_t: Tensor, noise: Tensor) -> Tensor:
-        """x at the next time, given fresh standard normal noise of the same shape."""
+    def step(self, velocity: Tensor, spread: Tensor, time: int, x_t: Tensor, noise: Tensor) -> Tensor:
         result = self.scheduler.step(velocity, time, x_t, variance_noise=noise, return_dict=False, **self.options)
         x_next: Tensor = result[0]
         return x_next
 
 
-SAMPLERS: Mapping[str, Callable[[SamplingSettings, Schedule], Any]] = MappingProxyType(
-    {"ddim": _ddim, "dpm++": _dpm_solver("dpmsolver++"), "dpm++sde": _dpm_solver("sde-dpmsolver++")}
+class _Ancestral:
+    """One draw from each reverse Gaussian (Ho et al. 2020, arXiv 2006.11239, algorithm 2), respaced to fewer steps.
+
+    Not diffusers' DDPMScheduler, whose `step` draws its noise itself; the test compares them. Of a network without a
+    learnt variance the least is taken, which is DDIM with eta = 1.
+    """
+
+    def __init__(self, settings: SamplingSettings, schedule: Schedule) -> None:
+        self.times = [round(t) for t in torch.linspace(TIMES - 1, 0, settings.steps, dtype=torch.float64).tolist()]
+        self._row = {time: row for row, time in enumerate(reversed(self.times))}
+        self._steps = ReverseSteps.between(schedule, torch.tensor(self.times[::-1]))
+
+    def step(self, velocity: Tensor, spread: Tensor, time: int, x_t: Tensor, noise: Tensor) -> Tensor:
+        steps, row = self._steps, self._row[time]
+        alpha_bar = steps.alpha_bar[row].item()
+        x_0 = alpha_bar**0.5 * x_t - (1 - alpha_bar) ** 0.5 * velocity
+        mean = steps.mean_of_image[row].item() * x_0 + steps.mean_of_noisy[row].item() * x_t
+        if row == 0:
+            return mean
+        if not spread.shape[1]:
+            spread = torch.full_like(x_t, -1.0)
+        rows = torch.full((len(x_t),), row, device=x_t.device)
+        return mean + (0.5 * steps.log_variance(spread, rows)).exp() * noise
+
+
+SAMPLERS: Mapping[str, Callable[[SamplingSettings, Schedule], Solver]] = MappingProxyType(
+    {
+        "ancestral": _Ancestral,
+        "ddim": _ddim,
+        "dpm++": _dpm_solver("dpmsolver++"),
+        "dpm++sde": _dpm_solver("sde-dpmsolver++"),
+    }
 )
-"""Solvers by name; each is built for one batch, for diffusers' schedulers keep state between steps."""
+"""Solvers by name."""
 
 
-def solver_for(settings: SamplingSettings, schedule: Schedule) -> Any:
-    """A fresh solver. Raises EchobenchError for a name that is not in `SAMPLERS`."""
+def solver_for(settings: SamplingSettings, schedule: Schedule) -> Solver:
+    """A fresh solver. Raises EchobenchError for a name that is not in `SAMPLERS`, or a number of steps."""
+    if not 1 <= settings.steps <= TIMES:
+        raise EchobenchError(f"an image cannot be drawn in {settings.steps} steps; choose 1 to {TIMES}")
     if settings.sampler not in SAMPLERS:
         raise EchobenchError(f"unknown sampler {settings.sampler!r}; there are {', '.join(SAMPLERS)}")
     return SAMPLERS[settings.sampler](settings, schedule)
@@ -98,13 +142,13 @@ class NoiseSource:
     Drawn on the CPU, so that a seed means the same image on every device.
     """
 
-    def __init__(self, seeds: Sequence[int], size: tuple[int, int], device: torch.device) -> None:
+    def __init__(self, seeds: Sequence[int], shape: tuple[int, ...], device: torch.device) -> None:
         self._generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        self._shape = (1, *size)
+        self._shape = shape
         self._device = device
 
     def draw(self) -> Tensor:
-        """(B, 1, H, W) float32."""
+        """(B, *shape) float32."""
         return torch.stack([torch.randn(self._shape, generator=g) for g in self._generators]).to(self._device)
 
 
@@ -117,21 +161,23 @@ def draw(
     schedule: Schedule,
     limit: float,
     after_step: Callable[[], None] = lambda: None,
+    channels: int = 1,
 ) -> Tensor:
     """Draw one batch of images, from noise to x_0.
 
-    predict: the velocity of x_t (B, 1, H, W) at the times t (B,).
+    predict: the velocity of x_t (B, channels, H, W) at the times t (B,), and the spread if there is one.
     mask: (B, 1, H, W) float, 0 where an image has nothing; noise enters where it is 1.
     limit: the data lie within ±limit; every estimate of x_0 is clipped to it, without which a few-step solver
         explodes where alpha is nearly 0.
-    Returns (B, 1, H, W) float32 within ±limit, 0 outside the mask.
+    Returns (B, channels, H, W) float32 within ±limit, 0 outside the mask.
     """
     solver = solver_for(settings, schedule)
-    noise = NoiseSource(seeds, (mask.shape[-2], mask.shape[-1]), mask.device)
+    noise = NoiseSource(seeds, (channels, *mask.shape[-2:]), mask.device)
     x_t = noise.draw() * mask
     for time in solver.times:
         t = torch.full((len(x_t),), time, device=mask.device)
-        velocity = schedule.clip(predict(x_t, t).float(), x_t, t, limit)
-        x_t = solver.step(velocity, time, x_t, noise.draw()) * mask
+        predicted = predict(x_t, t).float()
+        velocity = schedule.clip(predicted[:, :channels], x_t, t, limit)
+        x_t = solver.step(velocity, predicted[:, channels:], time, x_t, noise.draw()) * mask
         after_step()
     return x_t.clamp(-limit, limit)

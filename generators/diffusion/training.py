@@ -4,20 +4,19 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
-from diffusers.optimization import get_cosine_schedule_with_warmup
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.precision import MixedPrecision, Precision
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from echobench.data.progress import Progress
 from echobench.generators.diffusion.checkpoint import Checkpoint
-from echobench.generators.diffusion.draws import rows_of_step, step_generator, stratified_times
-from echobench.generators.diffusion.loss import DiffusionLoss
+from echobench.generators.diffusion.draws import rows_of_step, step_generator
+from echobench.generators.diffusion.method import Method, seeded
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.pairs import AugmentationSettings, Pairs
+from echobench.generators.diffusion.parallel import fabric_of, share
 from echobench.generators.diffusion.preconditioning import Denoiser
 from echobench.generators.diffusion.schedule import ScheduleSettings
 
@@ -60,57 +59,52 @@ class CurvePoint:
 
 def new_denoiser(settings: NetworkSettings, schedule: ScheduleSettings, seed: int) -> Denoiser:
     """A denoiser with seeded random weights; PyTorch's global random state is as before."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        return Denoiser(settings, schedule).to(memory_format=torch.channels_last)
+    return cast(Denoiser, seeded(Denoiser, seed, settings, schedule))
 
 
 class TrainingRun:
     """A training at some step: network, moving average, optimiser and loss curve."""
 
-    def __init__(
-        self, pairs: Pairs, denoiser: Denoiser, settings: TrainingSettings, seed: int, device: torch.device
-    ) -> None:
-        self.pairs, self.settings, self.seed, self.device = pairs, settings, seed, device
+    def __init__(self, method: Method, pairs: Pairs, denoiser: nn.Module, seed: int, device: torch.device) -> None:
+        settings = method.training
+        self.method, self.pairs, self.settings, self.seed, self.device = method, pairs, settings, seed, device
         self.step, self.seconds = 0, 0.0
         self.curve: list[CurvePoint] = []
         self._losses: list[float] = []  # of the steps since the last point of the curve
         self.denoiser = denoiser.to(device)
-        self.denoiser.statistics.measure(pairs.images, pairs.sector)
+        method.prepare(self.denoiser, pairs)
         self.average = copy.deepcopy(self.denoiser).requires_grad_(False)
         optimizer = torch.optim.AdamW(
             self.denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.rate = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, settings.steps)
-        self.fabric = _fabric(device, settings.precision)
-        self.loss, self.optimizer = self.fabric.setup(DiffusionLoss(self.denoiser), optimizer)
+        self.rate = method.rate(optimizer)
+        self.fabric = fabric_of(device, settings.precision)
+        self.loss, self.optimizer = self.fabric.setup(method.loss(self.denoiser), optimizer)
 
     def advance(self) -> None:
         """One optimiser step."""
         began = time.perf_counter()
         settings, generator = self.settings, step_generator(self.seed, self.step)
         rows = rows_of_step(len(self.pairs), settings.batch, self.seed, self.step)
-        batch = self.pairs.batch(rows.to(self.device), generator, settings.augmentation)
-        t = stratified_times(len(rows), generator).to(self.device)
-        epsilon = torch.randn(batch.x_0.shape, generator=generator).to(self.device)
-        loss = self.loss(batch.x_0, batch.planes, t, epsilon)
+        batch = self.method.batch(self.pairs, rows.to(self.device), generator)
+        loss = self.loss(*share(batch, self.fabric))
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.loss, self.optimizer, max_norm=settings.gradient_norm)
+        if settings.gradient_norm is not None:
+            self.fabric.clip_gradients(self.loss, self.optimizer, max_norm=settings.gradient_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.rate.step()
         self.step += 1
         self._update_average()
-        self._losses.append(float(loss.detach()))
+        self._losses.append(float(cast(Tensor, self.fabric.all_reduce(loss.detach(), reduce_op="mean"))))
         self.seconds += time.perf_counter() - began
         if self.step % CURVE_STEPS == 0 or self.step == settings.steps:
             self.curve.append(CurvePoint(self.step, self.seconds, sum(self._losses) / len(self._losses)))
             self._losses.clear()
 
     def _update_average(self) -> None:
-        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            average = get_ema_multi_avg_fn(self.method.decay(self.step))  # type: ignore[no-untyped-call]
             average(list(self.average.parameters()), list(self.denoiser.parameters()), self.step)
 
     def state(self) -> dict[str, Any]:
@@ -136,26 +130,20 @@ class TrainingRun:
         self.rate.load_state_dict(dict(state["rate"]))  # PyTorch empties what it is given
 
 
-def _fabric(device: torch.device, precision: str) -> Fabric:
-    """Fabric on one device. The precision goes in as an object, for its name makes Fabric print a line."""
-    return Fabric(
-        accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        plugins=MixedPrecision("bf16-mixed", device.type) if precision == "bf16-mixed" else Precision(),
-    )
-
-
 def train(
+    method: Method,
     pairs: Pairs,
-    denoiser: Denoiser,
-    settings: TrainingSettings,
+    denoiser: nn.Module,
     seed: int,
     device: torch.device,
     checkpoint: Checkpoint | None,
     progress: Progress,
-) -> tuple[Denoiser, list[CurvePoint]]:
-    """Train a new denoiser, or go on from the checkpoint; the one with averaged weights, and the loss curve."""
-    run = TrainingRun(pairs, denoiser, settings, seed, device)
+) -> tuple[nn.Module, list[CurvePoint]]:
+    """Train a new denoiser, or go on from the checkpoint; the one with averaged weights, and the loss curve.
+
+    Under a launcher every process calls it and gets the same weights; the first one writes the checkpoint.
+    """
+    run, settings = TrainingRun(method, pairs, denoiser, seed, device), method.training
     if checkpoint is not None and (state := checkpoint.read()) is not None:
         run.load_state(state)
     saved = time.monotonic()
@@ -163,7 +151,10 @@ def train(
         run.advance()
         last = run.step == settings.steps
         if checkpoint is not None and (last or time.monotonic() - saved >= settings.checkpoint_seconds):
-            checkpoint.write(run.state())
+            if run.fabric.is_global_zero:
+                checkpoint.write(run.state())
             saved = time.monotonic()
-        progress(run.step, settings.steps, {"loss": run.curve[-1].loss} if run.curve else None)
+        if run.fabric.is_global_zero:
+            progress(run.step, settings.steps, {"loss": run.curve[-1].loss} if run.curve else None)
+    run.fabric.barrier()  # nobody looks for the checkpoint before it is there
     return run.average.eval(), run.curve

@@ -8,7 +8,7 @@ from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
-from echobench.generators.registry import generator_class
+from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
 from echobench.segmentation.unet import UNetSettings
 
@@ -28,6 +28,7 @@ def tiny(monkeypatch):
     """Makes `--preset tiny` known."""
     monkeypatch.setattr(settings, "PRESETS", {**settings.PRESETS, "tiny": Preset(repeats=1, phantom_patients=10)})
     monkeypatch.setattr(settings, "UNET_PRESETS", {**settings.UNET_PRESETS, "tiny": TINY_UNET})
-    for name, chosen in (("real", generator_class("real").presets["quick"]), ("sdm", TINY_SDM)):
+    for name in BACKENDS:
         backend = generator_class(name)
+        chosen = TINY_SDM if name == "sdm" else backend.presets["quick"]
         monkeypatch.setattr(backend, "presets", {**backend.presets, "tiny": chosen})

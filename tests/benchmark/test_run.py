@@ -129,6 +129,22 @@ def test_a_synthetic_row_draws_trains_and_resumes_with_the_same_scores(camus_fol
     assert (tmp_path / "killed" / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
 
 
+@pytest.mark.parametrize("generator", ["warp", "paint"])
+def test_every_untrained_generator_runs_end_to_end(camus_folder, tmp_path, generator):
+    record, scores = run(settings_for(camus_folder, generator), tmp_path / "out")
+    assert record.generator == generator
+    assert len(scores) == 24
+
+
+def test_a_folder_of_drawn_images_scores_as_the_generator_that_drew_them(camus_folder, tmp_path):
+    run(settings_for(camus_folder, "paint"), tmp_path / "paint")
+    drawn = tmp_path / "paint" / "synthetic"
+    record, _ = run(settings_for(camus_folder, f"folder:{drawn}"), tmp_path / "folder")
+    assert (tmp_path / "folder" / "scores.csv").read_bytes() == (tmp_path / "paint" / "scores.csv").read_bytes()
+    assert record.generator == "folder:synthetic"
+    assert str(tmp_path) not in (tmp_path / "folder" / "run.json").read_text()
+
+
 def test_no_real_image_enters_the_training_or_selection_of_a_synthetic_row(camus_folder, tmp_path, monkeypatch):
     from echobench.benchmark import run as pipeline
 
@@ -171,6 +187,8 @@ def test_dry_run_prints_everything_and_writes_nothing(camus_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("--generator", "folder"), "needs a path behind a colon"),
+        (("--generator", "folder:nowhere"), "nowhere"),
         (("--generator", "gan"), "unknown generator 'gan'; known: real, "),
         (("--view", "5C"), "unknown view '5C'; known: 2C, 4C, all"),
         (("--preset", "huge"), "unknown preset 'huge'; known: quick, standard, paper"),

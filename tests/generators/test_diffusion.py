@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,7 +18,7 @@ from echobench.generators.diffusion.loss import DiffusionLoss
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.pairs import LIMIT, PLANES, AugmentationSettings, Pairs, to_data, to_grey, to_planes
 from echobench.generators.diffusion.preconditioning import Denoiser, PatchStatistics
-from echobench.generators.diffusion.sampling import SAMPLERS, SamplingSettings, Velocity, draw
+from echobench.generators.diffusion.sampling import SAMPLERS, SamplingSettings, Velocity, draw, solver_for
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
 from echobench.generators.diffusion.training import new_denoiser
 
@@ -328,6 +329,39 @@ class TestSampling:
         x = draw(gaussian_denoiser(1, 1), [0], mask, SamplingSettings(steps=4), COSINE, LIMIT)
         assert not x[..., 4:].any() and x[..., :4].all()
 
+    def test_ancestral_with_the_least_variance_is_ddim_with_eta_1(self) -> None:
+        mask = torch.ones(2, 1, 16, 16)
+        drawn = [
+            draw(gaussian_denoiser(0.3, 0.5), [3, 4], mask, SamplingSettings(sampler, TIMES), COSINE, LIMIT)
+            for sampler in ("ancestral", "ddim")
+        ]
+        torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=2e-2)
+
+    @pytest.mark.parametrize("steps", [7, TIMES])
+    def test_ancestral_step_is_that_of_diffusers_with_a_learnt_range(self, steps: int) -> None:
+        theirs = DDPMScheduler(
+            TIMES,
+            trained_betas=COSINE.betas,
+            variance_type="learned_range",
+            prediction_type="v_prediction",
+            timestep_spacing="linspace",
+            clip_sample=False,
+        )
+        theirs.set_timesteps(steps)
+        ours = solver_for(SamplingSettings("ancestral", steps), COSINE)
+        assert ours.times == theirs.timesteps.tolist()
+        x_t, velocity, spread = torch.randn(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        for time in (ours.times[0], ours.times[steps // 2], ours.times[-2], 0):
+            noise = torch.randn(x_t.shape, generator=torch.Generator().manual_seed(time))
+            output = torch.cat([velocity, spread], dim=1)
+            expected = theirs.step(output, time, x_t, generator=torch.Generator().manual_seed(time)).prev_sample
+            torch.testing.assert_close(ours.step(velocity, spread, time, x_t, noise), expected, rtol=1e-3, atol=1e-3)
+
+    @pytest.mark.parametrize("steps", [0, TIMES + 1])
+    def test_impossible_number_of_steps(self, steps: int) -> None:
+        with pytest.raises(EchobenchError, match=f"in {steps} steps; choose 1 to 1000"):
+            solver_for(SamplingSettings(steps=steps), COSINE)
+
     def test_unknown_sampler(self) -> None:
-        with pytest.raises(EchobenchError, match=r"unknown sampler 'magic'; there are ddim, dpm\+\+, dpm\+\+sde"):
+        with pytest.raises(EchobenchError, match=r"unknown sampler 'magic'; there are ancestral, ddim, dpm"):
             draw(gaussian_denoiser(0, 1), [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler="magic"), COSINE, LIMIT)

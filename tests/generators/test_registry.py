@@ -6,7 +6,7 @@ import pytest
 from echobench.data.errors import EchobenchError
 from echobench.data.maps import label_maps, undeformed_maps
 from echobench.generators.base import Generator
-from echobench.generators.registry import BACKENDS, generator_class, names
+from echobench.generators.registry import BACKENDS, generator_class, listed, names
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
@@ -20,7 +20,7 @@ def test_every_backend_is_a_generator_that_says_what_it_is(name):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(EchobenchError, match="unknown generator 'nobody'; known: real, sdm"):
+    with pytest.raises(EchobenchError, match="unknown generator 'nobody'; known: real, sdm, warp, paint, folder"):
         generator_class("nobody")
 
 
@@ -43,6 +43,40 @@ def test_a_package_adds_a_generator_through_its_entry_point(monkeypatch):
         else:
             with pytest.raises(EchobenchError, match="their_package:Theirs"):
                 generator_class("theirs")
+
+
+def test_a_package_that_cannot_be_imported_is_named(monkeypatch):
+    class Broken(FakePoint):
+        def load(self):
+            raise ModuleNotFoundError("no module called nowhere")
+
+    monkeypatch.setattr("echobench.generators.registry.entry_points", lambda group, name=None: [Broken(None)])
+    with pytest.raises(EchobenchError, match=r"theirs \(their_package:Theirs\) cannot be imported: no module called"):
+        generator_class("theirs")
+
+
+def test_a_package_does_not_take_a_name_of_ours(monkeypatch):
+    point = FakePoint(dict)
+    point.name = "real"
+    monkeypatch.setattr("echobench.generators.registry.entry_points", lambda group, name=None: [point])
+    assert names() == list(BACKENDS)
+
+
+def test_folder_takes_a_path_and_nobody_else_does():
+    assert generator_class("folder:/some/where") is generator_class("folder")
+    with pytest.raises(EchobenchError, match="unknown generator 'real:/some/where'"):
+        generator_class("real:/some/where")
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_every_backend_is_listed(name):
+    entry = listed(name, "quick")
+    assert entry.trained == (entry.parameters > 0)
+    assert entry.name == ("folder:DIR" if name == "folder" else name)
+
+
+def test_a_list_says_who_lacks_a_preset():
+    assert listed("real", "huge").parameters is None
 
 
 def test_real_hands_back_the_frames_and_refuses_deformed_maps(make_frames, tmp_path):

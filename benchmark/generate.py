@@ -1,0 +1,208 @@
+"""Draw images for label maps with a trained semantic diffusion model, as many as the disk holds."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.io import imread
+
+from echobench.data.camus import Frame, FrameFiles, find_frames, read_frame
+from echobench.data.deform import Deformation
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.labels import Label
+from echobench.data.maps import LabelMaps, item_seeds, label_maps
+from echobench.data.medical_image import resize_labels
+from echobench.data.progress import Progress, silent
+from echobench.data.store import FrameWriter
+from echobench.generators.diffusion.checkpoint import differences
+from echobench.generators.sdm import SemanticDiffusion
+
+CHUNK = 64
+"""Maps per call of the generator, or those of one source if there are more: what a kill may lose, and what is in
+memory at once."""
+OUTSIDE = 255
+"""Grey value of a PNG map outside the ultrasound sector; a PNG without it is sector throughout."""
+ORIGIN = "origin.json"
+"""Beside the manifest: which weights and which arguments drew the images."""
+
+_PNG_NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)\.png")
+
+
+def generate(
+    checkpoint: Path,
+    maps: Path,
+    out: Path,
+    *,
+    repeats: int = 1,
+    strength: float = 1.0,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> int:
+    """Draw `repeats` images for deformed maps of every source, in the CAMUS layout with a manifest; how many there are.
+
+    checkpoint: what `SemanticDiffusion.save` wrote, such as generator-4C.pt in a run's folder.
+    maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
+        a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
+        `OUTSIDE`, stored as if a pixel were 1 mm.
+    out: gets the images; a call that was interrupted goes on at the first missing one.
+
+    Raises EchobenchError for whatever a user can cause, other weights or arguments than those of `out` included.
+    """
+    if repeats < 1 or strength < 0:
+        raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
+    generator = SemanticDiffusion.load(checkpoint, device)
+    sources = find_maps(maps)
+    stream = _Stream(sources, generator.size, repeats, strength, seed)
+    _claim(out, {"checkpoint_sha256": _sha256(checkpoint), "repeats": repeats, "strength": strength, "seed": seed})
+    writer = FrameWriter(out, stream.maps, stream.seeds)
+    per_chunk = max(1, CHUNK // repeats)
+    for first in range(0, len(sources), per_chunk):
+        end = min(first + per_chunk, len(sources)) * repeats
+        if writer.written < end:
+            chunk = stream.read(slice(first, first + per_chunk))
+            missing = slice(writer.written, end)
+            drawn = generator.sample(chunk.select(slice(writer.written - first * repeats, None)), stream.seeds[missing])
+            writer.append(drawn)
+        progress(writer.written, len(stream.maps))
+    return writer.written
+
+
+def find_maps(folder: Path) -> list[FrameFiles]:
+    """The files of every label map of a folder, sorted; for PNGs, `truth` is the map.
+
+    Raises EchobenchError if there are none, or for a PNG whose name does not say what it is.
+    """
+    if not folder.is_dir():
+        raise EchobenchError(f"there is no folder {folder} of label maps")
+    pngs = sorted(folder.glob("*.png"))
+    if not pngs:
+        return find_frames(folder)
+    files = []
+    for path in pngs:
+        if not (match := _PNG_NAME.fullmatch(path.name)):
+            raise EchobenchError(f"{path} must be called like patient0001_4CH_ED.png: patient, view (2C, 4C), ED or ES")
+        files.append(FrameFiles(match["patient"], match["view"], match["phase"], None, path, None))
+    return files
+
+
+def read_map(files: FrameFiles, size: tuple[int, int]) -> Frame:
+    """One label map and its sector at (H, W). The image of the result means nothing."""
+    if files.truth is not None and files.truth.suffix == ".png":
+        return _read_png(files.truth, size)
+    if files.image is None and files.sector is None:
+        raise EchobenchError(f"{files.truth} has neither an image nor a ..._sector file, so its sector is not known")
+    return read_frame(files if files.image is not None else replace(files, image=files.sector), size)
+
+
+def _read_png(path: Path, size: tuple[int, int]) -> Frame:
+    try:
+        codes = imread(path)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise EchobenchError(f"{path} cannot be read: it is truncated or not an image") from error
+    known = {OUTSIDE, *map(int, Label)}
+    if codes.ndim != 2 or not set(np.unique(codes).tolist()) <= known:
+        raise EchobenchError(f"{path} must be a grey PNG with the values {', '.join(map(str, sorted(known)))} alone")
+    codes = resize_labels(codes.astype(np.uint8), size)
+    sector = codes != OUTSIDE
+    return Frame(np.zeros(size, dtype=np.uint8), np.where(sector, codes, np.uint8(0)), sector, (1.0, 1.0))
+
+
+@dataclass
+class _Window:
+    """Stands for an array (N, H, W) of which only the rows from `start` on, `rows`, are in memory."""
+
+    shape: tuple[int, int, int]
+    start: int
+    rows: NDArray[Any]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, i: int) -> NDArray[Any]:
+        return self.rows[i - self.start]
+
+
+class _Stream:
+    """Every map that is asked for, of which one chunk at a time is in memory.
+
+    maps: what `FrameWriter` needs to know of all of them; their pixels are those of the chunk that was read last.
+    """
+
+    def __init__(
+        self, sources: Sequence[FrameFiles], size: tuple[int, int], repeats: int, strength: float, seed: int
+    ) -> None:
+        self._sources, self._size, self._repeats, self._strength, self._seed = sources, size, repeats, strength, seed
+        n = len(sources) * repeats
+        nothing = np.zeros((0, *size), dtype=np.uint8)
+        self._labels, self._sector = _Window((n, *size), 0, nothing), _Window((n, *size), 0, nothing)
+        self._known = _frames(sources, np.broadcast_to(np.uint8(0), (len(sources), *size)))
+        index, repeat = np.repeat(np.arange(len(sources)), repeats), np.tile(np.arange(repeats), len(sources))
+        self.seeds = item_seeds(self._known, index, repeat, f"sample/{seed}")
+        self.maps = LabelMaps(
+            labels=cast(NDArray[np.uint8], self._labels),
+            sector=cast(NDArray[np.bool_], self._sector),
+            source=self._known,
+            source_index=index,
+            deformation=Deformation(
+                affine=np.broadcast_to(0.0, (n, 2, 3)),
+                control=np.broadcast_to(0.0, (n, 2, 1, 1)),
+                seed=item_seeds(self._known, index, repeat, f"deform/{seed}"),  # as `label_maps` does; `read` checks
+                strength=np.full(n, strength),
+            ),
+        )
+
+    def read(self, rows: slice) -> LabelMaps:
+        """The maps of some sources, deformed."""
+        sources = self._sources[rows]
+        read = [read_map(files, self._size) for files in sources]
+        frames = replace(
+            _frames(sources, self._known.images[rows]),
+            labels=np.array([frame.labels for frame in read]),
+            sector=np.array([frame.sector for frame in read]),
+            spacing_mm=np.array([frame.spacing_mm for frame in read]),
+        )
+        chunk = label_maps(frames, strength=self._strength, repeats=self._repeats, seed=self._seed)
+        start = rows.start * self._repeats
+        assert (chunk.deformation.seed == self.maps.deformation.seed[start : start + len(chunk)]).all()
+        self._labels.start = self._sector.start = start
+        self._labels.rows, self._sector.rows = chunk.labels, chunk.sector
+        self._known.spacing_mm[rows] = frames.spacing_mm
+        return chunk
+
+
+def _frames(sources: Sequence[FrameFiles], pixels: NDArray[np.uint8]) -> Frames:
+    """Frames of which only the names are known."""
+    return Frames(
+        images=pixels,
+        labels=pixels,
+        sector=np.broadcast_to(np.False_, pixels.shape),
+        spacing_mm=np.ones((len(sources), 2)),
+        patient=np.array([files.patient for files in sources]),
+        view=np.array([files.view for files in sources]),
+        phase=np.array([files.phase for files in sources]),
+        source=np.array(["maps"] * len(sources)),
+    )
+
+
+def _claim(out: Path, origin: dict[str, Any]) -> None:
+    """Note what draws into a folder; raises EchobenchError where something else has drawn before."""
+    path = out / ORIGIN
+    if path.is_file():
+        if differing := differences(json.loads(path.read_text()), origin):
+            raise EchobenchError(f"{out} holds other images: {'; '.join(differing)}. Choose another folder")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(origin, indent=1) + "\n")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

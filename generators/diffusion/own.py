@@ -1,0 +1,76 @@
+"""This project's own kind of semantic diffusion: presets quick and standard."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from echobench.data.frames import Frames
+from echobench.generators.diffusion.draws import stratified_times
+from echobench.generators.diffusion.loss import DiffusionLoss
+from echobench.generators.diffusion.method import Method
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.pairs import LIMIT, Pairs, to_grey
+from echobench.generators.diffusion.preconditioning import Denoiser
+from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
+
+
+@dataclass(frozen=True)
+class OwnMethod(Method):
+    """Velocity of grey images inside the sector, with the linear part in closed form (see `Denoiser`)."""
+
+    schedule: ScheduleSettings
+    network: NetworkSettings
+    training: TrainingSettings
+    sampling: SamplingSettings
+
+    @property
+    def divisor(self) -> int:
+        return self.network.divisor
+
+    @property
+    def evaluations(self) -> int:
+        return self.sampling.steps
+
+    def frames(self, frames: Frames) -> Frames:
+        return frames
+
+    def new_denoiser(self, seed: int) -> Denoiser:
+        return new_denoiser(self.network, self.schedule, seed)
+
+    def prepare(self, denoiser: nn.Module, pairs: Pairs) -> None:
+        cast(Denoiser, denoiser).statistics.measure(pairs.images, pairs.sector)
+
+    def loss(self, denoiser: nn.Module) -> nn.Module:
+        return DiffusionLoss(cast(Denoiser, denoiser))
+
+    def batch(self, pairs: Pairs, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        batch = pairs.batch(rows, generator, self.training.augmentation)
+        t = stratified_times(len(rows), generator).to(rows.device)
+        epsilon = torch.randn(batch.x_0.shape, generator=generator).to(rows.device)
+        return batch.x_0, batch.planes, t, epsilon
+
+    def rate(self, optimizer: Optimizer) -> LRScheduler:
+        schedule: LRScheduler = get_cosine_schedule_with_warmup(
+            optimizer, self.training.warmup_steps, self.training.steps
+        )
+        return schedule
+
+    def decay(self, step: int) -> float:
+        return min(self.training.ema_decay, (1 + step) / (10 + step))
+
+    def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+        model = cast(Denoiser, denoiser)
+        half = self.training.precision == "bf16-mixed"
+        with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
+            modulation = model.condition(planes)  # once, not at every step
+            x_0 = draw(
+                lambda x_t, t: model(x_t, t, modulation), seeds, planes[:, -1:], self.sampling, model.schedule, LIMIT
+            )
+        return to_grey(x_0)[:, 0]

@@ -1,0 +1,196 @@
+"""The semantic diffusion model of "Echo from noise" (Stojanovski et al. 2023, arXiv 2305.05424v2): preset paper.
+
+"The authors' code" is github.com/david-stojanovski/echo_from_noise, its README and semantic_diffusion_model/.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.generators.diffusion.learned_variance import all_steps
+from echobench.generators.diffusion.method import Method, seeded
+from echobench.generators.diffusion.pairs import Pairs, to_planes
+from echobench.generators.diffusion.paper_network import PaperModulation, PaperNetworkSettings, PaperUNet
+from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
+
+BOUND_WEIGHT = 0.001
+"""lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16)."""
+
+
+@dataclass(frozen=True)
+class PaperTrainingSettings:
+    """How the published network is trained."""
+
+    steps: int = 50_000
+    """Optimiser steps (arXiv 2305.05424; README of the authors' code)."""
+    batch: int = 12
+    """Frames per step, all processes together (arXiv 2305.05424). The command in the README of the authors' code
+    starts 8 processes of 12 frames each: for that many, 96."""
+    phases: tuple[str, ...] = ("ED",)
+    """Frames that are learnt from: the published models are of one view and one phase each."""
+    learning_rate: float = 1e-4
+    """Falls to 0 as a straight line (authors' code, config.py and train_util.py)."""
+    weight_decay: float = 0.0
+    """Of AdamW (authors' code, config.py)."""
+    gradient_norm: float | None = None
+    """The authors' code shortens no gradient."""
+    ema_decay: float = 0.9999
+    """Of the moving average of the weights, which draws the images (authors' code, config.py)."""
+    flip: float = 0.5
+    """Share of the frames that are mirrored left to right (--random_flip in the README of the authors' code)."""
+    map_dropout: float = 0.2
+    """Share of the frames whose label map is left out, so that `guidance` has a null map to go by.
+    Departs from: the authors' config.py, which has 0 and no guidance; 0.2 is in the fine-tuning command of the code
+    of Wang et al. 2022 (arXiv 2207.00050)."""
+    precision: str = "bf16-mixed"
+    """Fabric's name: bf16-mixed or 32-true. Departs from: float16 with a loss scale in the authors' code."""
+    gradient_checkpointing: bool = True
+    """Compute activations again for the gradient instead of keeping them (authors' code, config.py)."""
+    checkpoint_seconds: float = 600.0
+    """Wall clock between two checkpoints; one is some 10 GB."""
+
+
+@dataclass(frozen=True)
+class PaperSamplingSettings(SamplingSettings):
+    """How an image is drawn from the published network."""
+
+    sampler: str = "ancestral"
+    """One of `SAMPLERS`. Ancestral, with the learnt variance, is the paper's (Ho et al. 2020, arXiv 2006.11239)."""
+    steps: int = 1000
+    """All of them (authors' code, config.py)."""
+    batch: int = 4
+    """Images drawn together; changes time and memory, not the images."""
+    guidance: float = 0.0
+    """s of arXiv 2305.05424, eq. 1: noise = (1 + s) · noise under the map - s · noise under no map. 0 is none, as
+    in the authors' code; any other doubles the evaluations."""
+    modulation_gib: float = 8.0
+    """Memory for what SPADE makes of the label maps, computed once for all steps: 1.9 GiB per image of 256×256 in
+    float32, half in bf16. What does not fit is computed anew at every step: slower, the same images."""
+
+
+class PaperDenoiser(nn.Module):
+    """Noise and variance of an RGB image in [-1, 1] under a label map; nothing is masked, outside is black."""
+
+    def __init__(self, settings: PaperNetworkSettings, schedule: ScheduleSettings) -> None:
+        super().__init__()
+        self.schedule = Schedule(schedule)
+        self.network = PaperUNet(settings)
+
+    def condition(
+        self, planes: Tensor, keep: Tensor | float = 1.0, budget_bytes: float = float("inf")
+    ) -> PaperModulation:
+        """Read label maps (B, PLANES, H, W). keep: 1, or 0 where the null map stands in, broadcast to the maps."""
+        classes = torch.cat([planes[:, :-1], 1 - planes[:, -1:]], dim=1)
+        return self.network.condition(classes * keep, budget_bytes)
+
+    def noise(self, x_t: Tensor, t: Tensor, modulation: PaperModulation) -> tuple[Tensor, Tensor]:
+        """The predicted noise and the spread, of which the variance is made: each (B, C, H, W) float32."""
+        epsilon, spread = self.network(x_t, t, modulation).chunk(2, dim=1)
+        return epsilon, spread
+
+    def forward(
+        self, x_t: Tensor, t: Tensor, modulation: PaperModulation, null: PaperModulation | None = None, s: float = 0.0
+    ) -> Tensor:
+        """Velocity, then spread: (B, 2 C, H, W). null, s: modulation without a map, and the guidance scale."""
+        epsilon, spread = self.noise(x_t, t, modulation)
+        if null is not None:
+            epsilon = (1 + s) * epsilon - s * self.noise(x_t, t, null)[0]
+        alpha, sigma = self.schedule.alpha_sigma(t)
+        return torch.cat([(epsilon - sigma * x_t) / alpha, spread], dim=1)
+
+
+class HybridLoss(nn.Module):
+    """Mean squared error of the noise, plus 0.001 times the variational bound (arXiv 2102.09672, eq. 16).
+
+    The bound is a sum over all times; TIMES times its term at one random time estimates it.
+    """
+
+    def __init__(self, denoiser: PaperDenoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.steps = all_steps(denoiser.schedule)
+
+    def forward(self, x_0: Tensor, planes: Tensor, keep: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
+        """x_0, epsilon: (B, C, H, W); planes: (B, PLANES, H, W); keep: (B,) 1 or 0; t: (B,). The mean loss, ()."""
+        x_t = self.denoiser.schedule.add_noise(x_0, epsilon, t)
+        modulation = self.denoiser.condition(planes, keep[:, None, None, None], budget_bytes=0)
+        predicted, spread = self.denoiser.noise(x_t, t, modulation)
+        error = (predicted - epsilon).square().mean((1, 2, 3))
+        bound = TIMES * self.steps.bound(x_0, epsilon, predicted, spread, t)
+        return (error + BOUND_WEIGHT * bound).mean()
+
+
+@dataclass(frozen=True)
+class PaperMethod(Method):
+    """Noise of whole RGB images, with a learnt variance."""
+
+    schedule: ScheduleSettings
+    network: PaperNetworkSettings
+    training: PaperTrainingSettings
+    sampling: PaperSamplingSettings
+
+    @property
+    def divisor(self) -> int:
+        return self.network.divisor
+
+    @property
+    def evaluations(self) -> int:
+        return self.sampling.steps * (2 if self.sampling.guidance else 1)
+
+    def frames(self, frames: Frames) -> Frames:
+        chosen = frames.where(phases=self.training.phases)
+        if not len(chosen):
+            raise EchobenchError(f"there are no {' or '.join(self.training.phases)} frames to learn from")
+        return chosen
+
+    def new_denoiser(self, seed: int) -> PaperDenoiser:
+        return cast(PaperDenoiser, seeded(PaperDenoiser, seed, self.network, self.schedule))
+
+    def prepare(self, denoiser: nn.Module, pairs: Pairs) -> None:
+        cast(PaperDenoiser, denoiser).network.checkpointing = self.training.gradient_checkpointing
+
+    def loss(self, denoiser: nn.Module) -> nn.Module:
+        return HybridLoss(cast(PaperDenoiser, denoiser))
+
+    def batch(self, pairs: Pairs, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        n, device = len(rows), rows.device
+        images = (pairs.images[rows].float() / 127.5 - 1)[:, None].expand(-1, self.network.image_channels, -1, -1)
+        planes = to_planes(pairs.labels[rows], pairs.sector[rows])
+        mirrored = (torch.rand(n, generator=generator) < self.training.flip).to(device)[:, None, None, None]
+        images, planes = (torch.where(mirrored, part.flip(-1), part) for part in (images, planes))
+        keep = (torch.rand(n, generator=generator) >= self.training.map_dropout).float().to(device)
+        t = torch.randint(TIMES, (n,), generator=generator).to(device)
+        epsilon = torch.randn(images.shape, generator=generator).to(device)
+        return images, planes, keep, t, epsilon
+
+    def rate(self, optimizer: Optimizer) -> LRScheduler:
+        return LambdaLR(optimizer, lambda step: max(0.0, 1 - step / self.training.steps))
+
+    def decay(self, step: int) -> float:
+        return self.training.ema_decay
+
+    def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+        """Departs from: the authors' code, which stores RGB images; here the three channels are averaged."""
+        model, settings = cast(PaperDenoiser, denoiser), self.sampling
+        half = self.training.precision == "bf16-mixed"
+        budget = settings.modulation_gib * 2**30
+        with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
+            modulation = model.condition(planes, budget_bytes=budget)
+            null = model.condition(planes[:1], keep=0.0, budget_bytes=budget) if settings.guidance else None
+            x_0 = draw(
+                lambda x_t, t: model(x_t, t, modulation, null, settings.guidance),
+                seeds,
+                torch.ones_like(planes[:, :1]),
+                settings,
+                model.schedule,
+                limit=1.0,
+                channels=self.network.image_channels,
+            )
+        return ((x_0.mean(1) + 1) * 127.5).round().to(torch.uint8)

@@ -1,0 +1,133 @@
+"""`echobench generate`: any number of images for label maps, again after a kill, and with bad input."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from skimage.io import imsave
+
+from echobench.benchmark import generate as module
+from echobench.benchmark.cli import main
+from echobench.benchmark.generate import find_maps, generate, read_map
+from echobench.data.camus import find_frames, read_frame
+from echobench.data.errors import EchobenchError
+from echobench.data.maps import label_maps
+from echobench.data.medical_image import write_image
+from echobench.data.store import read_manifest
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.sampling import SamplingSettings
+from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.training import TrainingSettings
+from echobench.generators.sdm import SdmSettings, SemanticDiffusion
+
+SIZE = (32, 32)
+SETTINGS = SdmSettings(
+    schedule=ScheduleSettings(),
+    network=NetworkSettings(patch=4, channels=(8,), attention=(False,), map_channels=8),
+    training=TrainingSettings(steps=1, batch=2, precision="32-true"),
+    sampling=SamplingSettings(steps=2, batch=4),
+)
+
+
+@pytest.fixture
+def checkpoint(make_frames, tmp_path):
+    path = tmp_path / "generator-4C.pt"
+    SemanticDiffusion(SETTINGS).fit(make_frames(2), 0).save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 4)
+
+
+def test_the_verb_writes_a_camus_folder_with_a_manifest(checkpoint, camus_folder, tmp_path):
+    arguments = ["generate", "--checkpoint", checkpoint, "--maps", camus_folder, "--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, [str(a) for a in (*arguments, "--repeats", 2, "--device", "cpu")])
+    assert result.exit_code == 0, result.output
+    assert "20 images" in result.output
+    rows = read_manifest(tmp_path / "out")
+    assert len(rows) == 20 and [row.repeat for row in rows] == [0, 1] * 10
+    frame = read_frame(find_frames(tmp_path / "out")[0], SIZE)
+    assert frame.spacing_mm == pytest.approx((0.5, 0.4)) and not frame.image[~frame.sector].any()
+
+
+def test_the_maps_are_those_of_a_run(checkpoint, camus_folder, make_frames, tmp_path):
+    generate(checkpoint, camus_folder, tmp_path / "out", repeats=2, seed=3)
+    seeds = [row.deformation_seed for row in read_manifest(tmp_path / "out")]
+    assert len(set(seeds)) == len(seeds)
+    frames = replace(make_frames(5), source=np.array(["maps"] * 10))
+    wanted = label_maps(frames, strength=1, repeats=2, seed=3)
+    np.testing.assert_array_equal(seeds, wanted.deformation.seed)
+    for stored, labels in zip(find_frames(tmp_path / "out")[:2], wanted.labels[[0, 2]], strict=True):
+        np.testing.assert_array_equal(read_frame(stored, SIZE).labels, labels)  # patient0001-0, ED and ES
+
+
+def test_an_interrupted_call_goes_on_at_the_first_missing_image(checkpoint, camus_folder, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def kill(done, total, figures=None):
+        if done >= 4:
+            raise Killed
+
+    generate(checkpoint, camus_folder, tmp_path / "whole", repeats=2)
+    with pytest.raises(Killed):
+        generate(checkpoint, camus_folder, tmp_path / "cut", repeats=2, progress=kill)
+    manifest = tmp_path / "cut" / "manifest.csv"
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:4]))  # three rows: within a chunk
+    drawn = []
+    sample = SemanticDiffusion.sample
+
+    def counting(self, maps, seeds, **options):
+        drawn.append(len(maps))
+        return sample(self, maps, seeds, **options)
+
+    monkeypatch.setattr(SemanticDiffusion, "sample", counting)
+    generate(checkpoint, camus_folder, tmp_path / "cut", repeats=2)
+    assert sum(drawn) == 17 and max(drawn) == 4
+    assert manifest.read_bytes() == (tmp_path / "whole" / "manifest.csv").read_bytes()
+
+
+def test_pngs_and_maps_without_images(checkpoint, make_frames, tmp_path):
+    frames, pngs = make_frames(1), tmp_path / "pngs"
+    pngs.mkdir()
+    codes = np.where(frames.sector[0] | (frames.labels[0] > 0), frames.labels[0], 255).astype(np.uint8)
+    imsave(pngs / "patient0001_4CH_ED.png", codes, check_contrast=False)
+    read = read_map(find_maps(pngs)[0], SIZE)
+    np.testing.assert_array_equal(read.labels, frames.labels[0])
+    assert generate(checkpoint, pngs, tmp_path / "out") == 1
+    only = tmp_path / "labels" / "patient0001"
+    only.mkdir(parents=True)
+    write_image(only / "patient0001_4CH_ED_gt.nii.gz", frames.labels[0], (0.5, 0.4))
+    with pytest.raises(EchobenchError, match="neither an image nor"):
+        generate(checkpoint, tmp_path / "labels", tmp_path / "out2")
+    write_image(only / "patient0001_4CH_ED_sector.nii.gz", frames.sector[0].astype(np.uint8), (0.5, 0.4))
+    np.testing.assert_array_equal(read_map(find_maps(tmp_path / "labels")[0], SIZE).sector, frames.sector[0])
+
+
+def test_bad_input_is_a_sentence(checkpoint, camus_folder, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(EchobenchError, match=r"there is no folder .*nowhere of label maps"):
+        generate(checkpoint, tmp_path / "nowhere", out)
+    with pytest.raises(EchobenchError, match="repeats is 0"):
+        generate(checkpoint, camus_folder, out, repeats=0)
+    pngs = tmp_path / "pngs"
+    pngs.mkdir()
+    imsave(pngs / "heart.png", np.zeros(SIZE, dtype=np.uint8), check_contrast=False)
+    with pytest.raises(EchobenchError, match="must be called like"):
+        generate(checkpoint, pngs, out)
+    (pngs / "heart.png").rename(pngs / "p_2CH_ES.png")
+    imsave(pngs / "p_2CH_ES.png", np.full(SIZE, 7, dtype=np.uint8), check_contrast=False)
+    with pytest.raises(EchobenchError, match="with the values 0, 1, 2, 3, 255 alone"):
+        generate(checkpoint, pngs, out)
+    generate(checkpoint, camus_folder, tmp_path / "other")
+    with pytest.raises(EchobenchError, match="seed is 0, not 1"):
+        generate(checkpoint, camus_folder, tmp_path / "other", seed=1)
+
+
+def test_a_training_is_not_a_generator(make_frames, camus_folder, tmp_path):
+    SemanticDiffusion(SETTINGS).fit(make_frames(2), 0, folder=tmp_path / "fit")
+    with pytest.raises(EchobenchError, match="a training under way"):
+        generate(tmp_path / "fit" / "training.pt", camus_folder, tmp_path / "out")

@@ -1,0 +1,190 @@
+"""`folder:DIR`: what is read, what is translated, and what is refused."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.labels import Label
+from echobench.data.maps import item_seeds, label_maps
+from echobench.data.splits import Split
+from echobench.data.store import FrameWriter
+from echobench.generators.folder import FolderSettings, folder_of, read_folder
+from echobench.generators.paint import Paint, PaintSettings
+
+SIZE = (32, 32)
+SPLIT = Split(("patient0001", "patient0002"), ("patient0003",), ("patient0009",), "official")
+
+
+def sector_coded(frames: Frames) -> np.ndarray:
+    """Maps as published code writes them: 0 outside, 1 cavity, 2 sector, 3 wall, 4 atrium."""
+    return np.where(frames.sector, np.array([2, 1, 3, 4], dtype=np.uint8)[frames.labels], np.uint8(0))
+
+
+def write_pictures(folder, frames, maps=None, **columns):
+    """PNG files and a manifest that names them."""
+    folder.mkdir(exist_ok=True)
+    maps = frames.labels if maps is None else maps
+    rows = []
+    for i in range(len(frames)):
+        for kind, pixels in (("image", frames.images[i]), ("map", maps[i])):
+            SimpleITK.WriteImage(SimpleITK.GetImageFromArray(pixels), str(folder / f"{kind}{i}.png"))
+        row = {"image": f"image{i}.png", "labels": f"map{i}.png", "patient": frames.patient[i]}
+        rows.append(row | {"view": frames.view[i], "phase": frames.phase[i]} | columns)
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def read(folder, split=SPLIT, **options):
+    return read_folder(folder, split, size=SIZE, **options)
+
+
+def test_a_name_with_a_path():
+    assert str(folder_of("folder:a/b")) == "a/b"
+    assert folder_of("real") is None
+
+
+def test_settings_change_with_the_files(make_frames, tmp_path):
+    folder = write_pictures(tmp_path / "drawn", make_frames(3))
+    before = FolderSettings.of(folder)
+    assert before == FolderSettings.of(folder)
+    (folder / "image1.png").write_bytes(b"")
+    assert before != FolderSettings.of(folder)
+
+
+@pytest.mark.parametrize("coded", [False, True], ids=["our codes", "sector codes"])
+def test_pictures_with_a_manifest(make_frames, tmp_path, coded):
+    frames = make_frames(3)
+    inside = replace(frames, labels=np.where(frames.sector, frames.labels, np.uint8(0)))
+    dataset = read(write_pictures(tmp_path / "drawn", inside, sector_coded(frames) if coded else None))
+    np.testing.assert_array_equal(dataset.frames.images, inside.images)
+    np.testing.assert_array_equal(dataset.frames.labels, inside.labels)
+    # Both ways to find the sector are hulls, which differ by a pixel along its edges.
+    assert (dataset.frames.sector != frames.sector).mean() < 0.08
+    assert dataset.split == Split(("patient0001", "patient0002"), ("patient0003",), (), "official")
+    assert len(dataset.subset("training", "4C")) == 4
+
+
+def test_the_camus_layout_under_names_of_patients_with_numbers(make_frames, make_camus, tmp_path):
+    frames = make_frames(3)
+    numbered = replace(frames, patient=np.array([f"{name}-7" for name in frames.patient]))
+    dataset = read(make_camus(tmp_path / "drawn", numbered, None))
+    np.testing.assert_array_equal(dataset.frames.images, frames.images)
+    assert list(dataset.frames.patient) == list(frames.patient)
+    np.testing.assert_allclose(dataset.frames.spacing_mm, frames.spacing_mm)
+
+
+def pixels(frames):
+    """What the frames show, in no order."""
+    return sorted((image.tobytes(), label.tobytes()) for image, label in zip(frames.images, frames.labels, strict=True))
+
+
+def test_what_a_run_drew_is_read_back(make_frames, tmp_path):
+    """Training and validation folders as a run writes them; label maps and images return as they were."""
+    frames = make_frames(3)
+    painter = Paint(PaintSettings()).fit(frames, 0)
+    parts = {}
+    for name, patients in (("training-4C", SPLIT.training), ("validation-4C", SPLIT.validation)):
+        maps = label_maps(frames.where(patients=patients), strength=1, repeats=2, seed=0)
+        seeds = item_seeds(maps.source, maps.source_index, np.arange(len(maps)), "sample")
+        parts[name] = maps.with_images(painter.sample(maps, seeds))
+        FrameWriter(tmp_path / name, maps, seeds).append(parts[name].images)
+    dataset = read(tmp_path)
+    for subset in ("training", "validation"):
+        found, drawn = dataset.subset(subset), parts[f"{subset}-4C"]
+        assert pixels(found) == pixels(drawn)
+
+
+def test_images_and_maps_are_resized_like_a_dataset(make_frames, tmp_path):
+    dataset = read_folder(write_pictures(tmp_path / "drawn", make_frames(3, size=64)), SPLIT, size=SIZE)
+    assert dataset.frames.size == SIZE
+    assert set(np.unique(dataset.frames.labels)) == {int(label) for label in Label}
+    np.testing.assert_allclose(dataset.frames.spacing_mm, 2.0)  # PNG states none, so 1 mm became 2
+
+
+@pytest.mark.parametrize(
+    "patients", [("patient0001", "patient0002"), tuple("abcdefghij")], ids=["no validation", "strangers"]
+)
+def test_validation_patients_are_set_aside_where_there_are_none(make_frames, tmp_path, patients):
+    frames = make_frames(len(patients))
+    frames = replace(frames, patient=np.repeat(np.array(patients), 2))
+    dataset = read(write_pictures(tmp_path / "drawn", frames), seed=1)
+    assert len(dataset.split.validation) == 1
+    assert set(dataset.split.validation + dataset.split.training) == set(patients)
+    assert dataset.split.testing == ()
+    assert dataset.split.origin == "derived, seed 1"
+
+
+def test_frames_made_from_test_patients_are_refused(make_frames, tmp_path):
+    folder = write_pictures(tmp_path / "drawn", make_frames(2, first=8))
+    with pytest.raises(EchobenchError, match="made from the test patient patient0009"):
+        read(folder)
+
+
+def test_an_unknown_code_lists_the_known_ones(make_frames, tmp_path):
+    frames = make_frames(3)
+    maps = frames.labels.copy()
+    maps[2, 0, 0] = 7
+    with pytest.raises(EchobenchError, match=r"map2\.png has the code 7; known: 0 BACKGROUND.* 2 sector"):
+        read(write_pictures(tmp_path / "drawn", frames, maps))
+
+
+def test_maps_of_two_codings_are_noticed(make_frames, tmp_path):
+    frames = make_frames(3)
+    maps = sector_coded(frames)
+    maps[4] = frames.labels[4]
+    with pytest.raises(EchobenchError, match=r"two codings"):
+        read(write_pictures(tmp_path / "drawn", frames, maps))
+
+
+def test_sector_codes_without_an_atrium_are_not_taken_for_labels(make_frames, tmp_path):
+    frames = make_frames(3)
+    maps = sector_coded(frames)
+    maps[maps == 4] = 2
+    with pytest.raises(EchobenchError, match="without an atrium"):
+        read(write_pictures(tmp_path / "drawn", frames, maps))
+
+
+def test_holes_that_black_speckle_left_in_a_sector_are_filled(make_frames, tmp_path):
+    frames = make_frames(3)
+    maps, images = sector_coded(frames), frames.images.copy()
+    maps[:, 28, 12:20] = 0
+    images[:, 28, 12:20] = 0
+    dataset = read(write_pictures(tmp_path / "drawn", replace(frames, images=images), maps))
+    assert dataset.frames.sector[:, 28, 12:20].all()
+
+
+def test_files_that_do_not_pair(make_frames, make_camus, tmp_path):
+    frames = make_frames(3)
+    cases = []
+    small = SimpleITK.GetImageFromArray(np.zeros((8, 8), dtype=np.uint8))
+    folder = write_pictures(tmp_path / "sizes", frames)
+    SimpleITK.WriteImage(small, str(folder / "map1.png"))
+    cases.append((folder, r"image1\.png is \(32, 32\) pixels and its label map \(8, 8\)"))
+    folder = write_pictures(tmp_path / "missing", frames)
+    (folder / "map1.png").unlink()
+    cases.append((folder, r"map1\.png cannot be read: there is no such file"))
+    folder = make_camus(tmp_path / "unlabelled", frames, None)
+    (folder / "database_nifti" / "patient0002" / "patient0002_4CH_ED_gt.nii.gz").unlink()
+    cases.append((folder, r"patient0002_4CH_ED\.nii\.gz has no label map"))
+    cases.append((write_pictures(tmp_path / "changed", frames, image_sha256="00"), "it was changed"))
+    cases.append((write_pictures(tmp_path / "view", replace(frames, view=np.array(["PLAX"] * 6))), "known: 2C, 4C"))
+    cases.append((tmp_path / "nowhere", "there is no folder"))
+    (tmp_path / "columns").mkdir()
+    (tmp_path / "columns" / "manifest.csv").write_text("file,mask\na,b\n")
+    cases.append((tmp_path / "columns", "must have the columns image, labels, patient, view, phase; it has file, mask"))
+    for folder, message in cases:
+        with pytest.raises(EchobenchError, match=message):
+            read(folder)
+
+
+def test_a_view_that_nobody_drew(make_frames, tmp_path):
+    with pytest.raises(EchobenchError, match="there are no 2C frames"):
+        read(write_pictures(tmp_path / "drawn", make_frames(3)), view="2C")

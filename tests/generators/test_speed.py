@@ -1,0 +1,141 @@
+"""Drawing speed, on demand, on a machine with nothing else to do:
+
+    pytest tests/generators/test_speed.py --benchmark-only -s
+
+The weights are random: they cost the same as trained ones. Environment variables choose what is measured:
+`ECHOBENCH_SPEED_PRESET` (standard), `ECHOBENCH_SPEED_BATCH` (images drawn together, 16), `ECHOBENCH_SPEED_SIZE` (side
+in pixels, 256), `ECHOBENCH_SPEED_STEPS` (most steps that are timed, 20), `ECHOBENCH_SPEED_DEVICE` (cpu).
+
+Rows of more steps than are timed are extrapolated: seconds per step times steps, plus the label maps once. The
+reference is ancestral sampling in 1000 steps, float32, the label maps read at every step.
+"""
+
+import os
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor, nn
+
+from echobench.generators.diffusion.pairs import LIMIT, to_planes
+from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.sdm import SemanticDiffusion
+
+pytestmark = pytest.mark.filterwarnings(  # diffusers 0.42 hands a tensor to numpy 2 without saying whether to copy
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+PRESET = os.environ.get("ECHOBENCH_SPEED_PRESET", "standard")
+BATCH = int(os.environ.get("ECHOBENCH_SPEED_BATCH", "16"))
+SIZE = int(os.environ.get("ECHOBENCH_SPEED_SIZE", "256"))
+TIMED_STEPS = int(os.environ.get("ECHOBENCH_SPEED_STEPS", "20"))
+DEVICE = torch.device(os.environ.get("ECHOBENCH_SPEED_DEVICE", "cpu"))
+REFERENCE = SamplingSettings("ancestral", 1000)
+CHOICES = [
+    SamplingSettings(sampler, steps)
+    for sampler, counts in {
+        "ancestral": (1000, 250, 25),
+        "ddim": (50, 25, 20),
+        "dpm++": (25, 15, 10),
+        "dpm++sde": (25, 15, 10),
+    }.items()
+    for steps in counts
+]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the network is run. cache: label maps read once for all steps; half: bf16."""
+
+    cache: bool
+    half: bool
+
+    def __str__(self) -> str:
+        return f"{'cached' if self.cache else 'uncached'} {'bf16' if self.half else 'float32'}"
+
+
+PLAIN, DEFAULT = Way(cache=False, half=False), Way(cache=True, half=True)
+WAYS = [PLAIN, Way(cache=True, half=False), Way(cache=False, half=True), DEFAULT]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds: of reading the label maps once, and of each step, per image."""
+
+    maps: float
+    step: float
+
+    def image(self, steps: int) -> float:
+        return self.maps + steps * self.step
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> nn.Module:
+    return SemanticDiffusion(SemanticDiffusion.presets[PRESET])._method.new_denoiser(0).to(DEVICE).eval()
+
+
+@pytest.fixture(scope="module")
+def planes() -> Tensor:
+    labels = torch.randint(0, 4, (BATCH, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
+    return to_planes(labels, torch.ones(BATCH, SIZE, SIZE, dtype=torch.bool)).to(DEVICE)
+
+
+def now() -> float:
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def cost(denoiser: nn.Module, planes: Tensor, sampling: SamplingSettings, way: Way) -> Cost:
+    """Time one drawing of at most TIMED_STEPS steps; its first step warms up and does not count."""
+    condition, marks = denoiser.condition, [0.0]
+    settings = replace(sampling, steps=min(sampling.steps, TIMED_STEPS))
+    channels = 3 if PRESET == "paper" else 1
+    with torch.no_grad(), torch.autocast(DEVICE.type, torch.bfloat16, enabled=way.half):
+        began = now()
+        modulation = condition(planes)
+        maps = now() - began if way.cache else 0.0
+
+        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+            predicted: Tensor = denoiser(x_t, t, modulation if way.cache else condition(planes))
+            return predicted
+
+        draw(
+            predict, range(BATCH), planes[:, -1:], settings, denoiser.schedule, LIMIT,  # type: ignore[arg-type]
+            after_step=lambda: marks.append(now()), channels=channels,
+        )  # fmt: skip
+    counted = marks[2:] if len(marks) > 2 else marks[1:]
+    start = marks[1] if len(marks) > 2 else began
+    return Cost(maps / BATCH, (counted[-1] - start) / len(counted) / BATCH)
+
+
+def line(sampling: SamplingSettings, way: Way, measured: Cost, reference: float) -> str:
+    seconds = measured.image(sampling.steps)
+    note = f"  (extrapolated from {TIMED_STEPS} steps)" if sampling.steps > TIMED_STEPS else ""
+    return (
+        f"{sampling.sampler:<10}{way!s:<18}NFE {sampling.steps:>4}  {seconds:9.4f} s/image  "
+        f"{1000 * measured.step:8.2f} ms/step  {reference / seconds:8.1f} × the reference{note}"
+    )
+
+
+def test_table(benchmark: BenchmarkFixture, denoiser: nn.Module, planes: Tensor) -> None:
+    """Every sampler, step count and way; the benchmark's own time is that of the default drawing."""
+    costs = {way: cost(denoiser, planes, REFERENCE, way) for way in WAYS}
+    reference = costs[PLAIN].image(REFERENCE.steps)
+    weights = sum(p.numel() for p in denoiser.parameters())
+    print(f"\n{PRESET}: {weights:,} weights, {SIZE}×{SIZE}, batch {BATCH}, {DEVICE}, {torch.get_num_threads()} threads")
+    print(line(REFERENCE, PLAIN, costs[PLAIN], reference) + "  <- the reference")
+    for sampling in CHOICES:
+        for way in WAYS:
+            print(line(sampling, way, cost(denoiser, planes, sampling, way), reference))
+    for precision in (False, True):
+        uncached, cached = costs[Way(False, precision)], costs[Way(True, precision)]
+        print(f"a cached step is {uncached.step / cached.step:.2f} × faster ({Way(True, precision)})")
+    default = SemanticDiffusion.presets[PRESET].sampling
+    measured = benchmark.pedantic(cost, args=(denoiser, planes, default, DEFAULT), rounds=1)
+    print("default: " + line(default, DEFAULT, measured, reference))
+    benchmark.extra_info["seconds_per_image"] = measured.image(default.steps)
+    benchmark.extra_info["faster_than_reference"] = reference / measured.image(default.steps)
+    benchmark.extra_info["cached_step_faster"] = costs[PLAIN].step / costs[WAYS[1]].step
