@@ -26,8 +26,9 @@ check: .venv/installed
 test-slow: .venv/installed
 	$(BIN)/pytest -m slow
 
+# Timings, on every core; what they print is images per second.
 benchmark: .venv/installed
-	$(BIN)/pytest --benchmark-only --benchmark-columns=min,median,max,ops
+	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') $(BIN)/pytest --benchmark-only -s
 
 # Tables of the README from the measured records.
 readme: .venv/installed
