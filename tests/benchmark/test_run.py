@@ -136,6 +136,15 @@ def test_every_untrained_generator_runs_end_to_end(camus_folder, tmp_path, gener
     assert len(scores) == 24
 
 
+def test_the_phantom_is_the_default_and_every_view_has_its_own_generator(tmp_path):
+    settings = resolve(generator="paint", view="all", preset="tiny")
+    record, scores = run(settings, tmp_path / "out")
+    assert record.dataset == "phantom"
+    assert set(scores["view"]) == {"2C", "4C"}
+    assert {"fit-2C", "fit-4C", "draw-training-2C", "draw-training-4C"} <= {stage.name for stage in record.stages}
+    assert record.training_images == 32  # 8 patients × 2 views × 2 phases
+
+
 def test_a_folder_of_drawn_images_scores_as_the_generator_that_drew_them(camus_folder, tmp_path):
     run(settings_for(camus_folder, "paint"), tmp_path / "paint")
     drawn = tmp_path / "paint" / "synthetic"
