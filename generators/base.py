@@ -68,3 +68,30 @@ class Generator(ABC):
     @abstractmethod
     def evaluations(self) -> int:
         """Network evaluations per image (NFE); 0 where there is no network."""
+
+
+class Weightless(Generator):
+    """Base of whoever learns nothing: what is left to a subclass is to say what it is, and to sample."""
+
+    trained: ClassVar[bool] = False
+
+    def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
+        """There is nothing to learn."""
+        return self
+
+    def save(self, path: Path) -> None:
+        """Write an empty file: there are no weights."""
+        path.write_bytes(b"")
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Self:
+        """The same generator again; its presets are all alike."""
+        return cls(next(iter(cls.presets.values())), device)
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+    @property
+    def evaluations(self) -> int:
+        return 0

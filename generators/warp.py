@@ -5,18 +5,16 @@ The control that every generator has to beat: what one gets from the frames one 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
-from echobench.generators.base import Generator
+from echobench.generators.base import Weightless
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class WarpSettings:
     """Nothing to set: how far frames are deformed is a setting of the maps."""
 
 
-class Warp(Generator):
+class Warp(Weightless):
     """Pulls each map's source image through the map's own deformation.
 
     What comes from beyond the source's sector is black, inside the map's sector too. That is what deforming an image
@@ -35,16 +33,11 @@ class Warp(Generator):
 
     summary: ClassVar[str] = "the real frame, deformed like its map: classical augmentation"
     paper: ClassVar[str] = ""
-    trained: ClassVar[bool] = False
     needs_source_images: ClassVar[bool] = True
     deforms: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {name: WarpSettings() for name in ("quick", "standard", "paper")}
     )
-
-    def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
-        """There is nothing to learn."""
-        return self
 
     def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
         """The warped source images; the seeds change nothing. At strength 0 each is its source inside the sector."""
@@ -54,23 +47,6 @@ class Warp(Generator):
             images[i] = np.where(maps.sector[i], _pull(lit, maps.deformation.positions(i, maps.size)), np.uint8(0))
             progress(i + 1, len(maps))
         return images
-
-    def save(self, path: Path) -> None:
-        """Write an empty file: there are no weights."""
-        path.write_bytes(b"")
-
-    @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> Self:
-        """The same generator again."""
-        return cls(WarpSettings(), device)
-
-    @property
-    def parameters(self) -> int:
-        return 0
-
-    @property
-    def evaluations(self) -> int:
-        return 0
 
 
 def _pull(image: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
