@@ -48,7 +48,7 @@ class SdmSettings:
 QUICK = SdmSettings(
     schedule=ScheduleSettings(),
     network=NetworkSettings(channels=(96, 128)),
-    training=TrainingSettings(steps=600),
+    training=TrainingSettings(steps=450),
     sampling=SamplingSettings(steps=20),
 )
 """Under two minutes of training on two cores; 3.0 million weights.
