@@ -71,7 +71,7 @@ class Generator(ABC):
 
 
 class Weightless(Generator):
-    """Base of whoever learns nothing: what is left to a subclass is to say what it is, and to sample."""
+    """Base of whoever learns no weights: a subclass says what it is, and samples."""
 
     trained: ClassVar[bool] = False
 

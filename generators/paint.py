@@ -21,7 +21,7 @@ from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
-from echobench.generators.base import Generator
+from echobench.generators.base import Weightless
 from echobench.generators.diffusion.checkpoint import read, write_atomically
 from echobench.generators.diffusion.settings import settings_from
 
@@ -46,12 +46,11 @@ class PaintSettings:
     depths: int = 8
 
 
-class Paint(Generator):
+class Paint(Weightless):
     """Speckle with the grey values of the label it falls on."""
 
     summary: ClassVar[str] = "grey values of each label as noise with the grain of speckle: the floor"
     paper: ClassVar[str] = ""
-    trained: ClassVar[bool] = False
     needs_source_images: ClassVar[bool] = False
     deforms: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -107,15 +106,6 @@ class Paint(Generator):
         painter = cls(settings_from(PaintSettings, content["settings"], path), device)
         painter._tables = content["tables"].numpy()
         return painter
-
-    @property
-    def parameters(self) -> int:
-        """None: what `fit` counts are statistics, no weights."""
-        return 0
-
-    @property
-    def evaluations(self) -> int:
-        return 0
 
     def _score(self, size: tuple[int, int], seed: int) -> NDArray[np.float32]:
         """Normal scores (H, W) of one image: its speckle about a level of its own."""
