@@ -17,7 +17,7 @@ from echobench.data.progress import Progress, silent
 from echobench.data.splits import SUBSETS, Split, derive_split, patients_in_two, read_split_files
 
 SIZE = (256, 256)
-_READER_VERSION = 1  # raise it when the same files would be read differently: old cache entries are then ignored
+_READER_VERSION = 2  # raise it when the same files would be read differently: old cache entries are then ignored
 
 
 @dataclass(frozen=True, eq=False)
