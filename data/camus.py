@@ -95,7 +95,7 @@ def read_frame(files: FrameFiles, size: tuple[int, int]) -> Frame:
         )
     if not all(np.isfinite(mm) and mm > 0 for mm in image.spacing_mm):
         raise EchobenchError(f"{files.image} states a spacing of {image.spacing_mm} mm; it must be positive")
-    grey, labels = _grey(files.image, image), _labels(files.truth, truth)
+    grey, labels = grey_values(files.image, image), _labels(files.truth, truth)
     scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
     grey = resize_image(grey, size)
     return Frame(
@@ -114,7 +114,8 @@ def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
         yield from ((path, prefix) for path in sorted(root.iterdir()) if path.is_dir())
 
 
-def _grey(path: Path, image: MedicalImage) -> NDArray[np.uint8]:
+def grey_values(path: Path, image: MedicalImage) -> NDArray[np.uint8]:
+    """The pixels as uint8; raises EchobenchError, naming the path, for grey values outside 0-255."""
     low, high = float(image.pixels.min()), float(image.pixels.max())
     if not (low >= 0 and high <= 255):
         raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; they must lie in 0-255")

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from skimage.io import imread
 from skimage.morphology import convex_hull_image
 
-from echobench.data.camus import FrameFiles, find_frames
+from echobench.data.camus import FrameFiles, find_frames, grey_values
 from echobench.data.datasets import SIZE, Dataset
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS, Frames
@@ -229,10 +229,7 @@ def _read_pair(drawn: _Drawn) -> _Pair:
         raise EchobenchError(
             f"{files.image} is {image.pixels.shape} pixels and its label map {codes.pixels.shape}; they must be alike"
         )
-    low, high = float(image.pixels.min()), float(image.pixels.max())
-    if not (low >= 0 and high <= 255):
-        raise EchobenchError(f"{files.image} has grey values from {low:g} to {high:g}; they must lie in 0-255")
-    grey = np.rint(image.pixels.astype(np.float32)).astype(np.uint8)
+    grey = grey_values(files.image, image)
     if drawn.image_sha256 and hashlib.sha256(np.ascontiguousarray(grey).tobytes()).hexdigest() != drawn.image_sha256:
         raise EchobenchError(f"{files.image} is not the image that {MANIFEST} names: it was changed")
     return _Pair(files, grey, _codes(files.truth, codes), image.spacing_mm)
