@@ -69,7 +69,7 @@ def run(
     resolved_device = resolve_device(device)
     folder = out or RUNS / settings.slug()
     if dry_run:
-        from echobench.generators.diffusion.settings import sources
+        from echobench.generators.settings import sources
 
         plan = settings.as_dict() | {"device": resolved_device, "out": str(folder)}
         plan["sources"] = {"generator_settings": sources(settings.generator_settings)}

@@ -21,7 +21,7 @@ from echobench.data.maps import LabelMaps, item_seeds, label_maps
 from echobench.data.medical_image import resize_labels
 from echobench.data.progress import Progress, silent
 from echobench.data.store import FrameWriter
-from echobench.generators.diffusion.checkpoint import differences
+from echobench.generators.checkpoint import differences
 from echobench.generators.sdm import SemanticDiffusion
 
 CHUNK = 64

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.data.frames import Frames
@@ -68,6 +69,14 @@ class Generator(ABC):
     @abstractmethod
     def evaluations(self) -> int:
         """Network evaluations per image (NFE); 0 where there is no network."""
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """How the training went: columns step, seconds (of training in all) and what the method watches.
+
+        Empty where nothing is trained, and after `load`.
+        """
+        return pd.DataFrame()
 
 
 class Weightless(Generator):

@@ -22,8 +22,8 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
 from echobench.generators.base import Weightless
-from echobench.generators.diffusion.checkpoint import read, write_atomically
-from echobench.generators.diffusion.settings import settings_from
+from echobench.generators.checkpoint import read, write_atomically
+from echobench.generators.settings import settings_from
 
 _TISSUES = tuple(label for label in Label if label != Label.BACKGROUND)
 _NODES = np.linspace(-3.5, 3.5, 113)

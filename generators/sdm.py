@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -21,7 +22,7 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
 from echobench.generators.base import Generator
-from echobench.generators.diffusion.checkpoint import Checkpoint, read, write_atomically
+from echobench.generators.checkpoint import Checkpoint, read, write_atomically
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.own import OwnMethod
@@ -31,8 +32,8 @@ from echobench.generators.diffusion.paper_network import PaperNetworkSettings
 from echobench.generators.diffusion.parallel import own_device
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
-from echobench.generators.diffusion.settings import settings_from
-from echobench.generators.diffusion.training import CurvePoint, TrainingSettings, train
+from echobench.generators.diffusion.training import TrainingSettings, train
+from echobench.generators.settings import settings_from
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,7 @@ class SemanticDiffusion(Generator):
 
     def __init__(self, settings: SdmSettings, device: str = "cpu") -> None:
         super().__init__(settings, device)
-        self.curve: list[CurvePoint] = []
-        """The loss of the training so far; empty after `load`."""
+        self._curve: list[dict[str, float]] = []
         self._denoiser: nn.Module | None = None
         self._size = (0, 0)
 
@@ -128,7 +128,7 @@ class SemanticDiffusion(Generator):
             "frames": frames.fingerprint(),
         }
         device = own_device(self.device)
-        self._denoiser, self.curve = train(
+        self._denoiser, self._curve = train(
             self._method,
             Pairs.of(frames, device),
             self._method.new_denoiser(seed),
@@ -197,6 +197,11 @@ class SemanticDiffusion(Generator):
     def evaluations(self) -> int:
         """Network evaluations per image."""
         return self._method.evaluations
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """Mean loss every so many steps; see `Generator.curve`."""
+        return pd.DataFrame(self._curve)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from echobench.data.progress import Progress
-from echobench.generators.diffusion.checkpoint import Checkpoint
+from echobench.generators.checkpoint import Checkpoint
 from echobench.generators.diffusion.draws import rows_of_step, step_generator
 from echobench.generators.diffusion.method import Method, seeded
 from echobench.generators.diffusion.network import NetworkSettings
@@ -48,15 +48,6 @@ class TrainingSettings:
     """Wall clock between two checkpoints."""
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """Mean loss of the steps up to `step`, and the seconds of training that these took in all."""
-
-    step: int
-    seconds: float
-    loss: float
-
-
 def new_denoiser(settings: NetworkSettings, schedule: ScheduleSettings, seed: int) -> Denoiser:
     """A denoiser with seeded random weights; PyTorch's global random state is as before."""
     return cast(Denoiser, seeded(Denoiser, seed, settings, schedule))
@@ -69,7 +60,8 @@ class TrainingRun:
         settings = method.training
         self.method, self.pairs, self.settings, self.seed, self.device = method, pairs, settings, seed, device
         self.step, self.seconds = 0, 0.0
-        self.curve: list[CurvePoint] = []
+        self.curve: list[dict[str, float]] = []
+        """Step, seconds of training in all, mean loss of the steps since the last point."""
         self._losses: list[float] = []  # of the steps since the last point of the curve
         self.denoiser = denoiser.to(device)
         method.prepare(self.denoiser, pairs)
@@ -99,7 +91,8 @@ class TrainingRun:
         self._losses.append(float(cast(Tensor, self.fabric.all_reduce(loss.detach(), reduce_op="mean"))))
         self.seconds += time.perf_counter() - began
         if self.step % CURVE_STEPS == 0 or self.step == settings.steps:
-            self.curve.append(CurvePoint(self.step, self.seconds, sum(self._losses) / len(self._losses)))
+            mean = sum(self._losses) / len(self._losses)
+            self.curve.append({"step": self.step, "seconds": self.seconds, "loss": mean})
             self._losses.clear()
 
     def _update_average(self) -> None:
@@ -113,7 +106,7 @@ class TrainingRun:
             "step": self.step,
             "seconds": self.seconds,
             "losses": list(self._losses),
-            "curve": [astuple(point) for point in self.curve],
+            "curve": list(self.curve),
             "denoiser": self.denoiser.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -123,7 +116,7 @@ class TrainingRun:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.step, self.seconds, self._losses = state["step"], state["seconds"], list(state["losses"])
-        self.curve = [CurvePoint(*point) for point in state["curve"]]
+        self.curve = list(state["curve"])
         self.denoiser.load_state_dict(state["denoiser"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -138,7 +131,7 @@ def train(
     device: torch.device,
     checkpoint: Checkpoint | None,
     progress: Progress,
-) -> tuple[nn.Module, list[CurvePoint]]:
+) -> tuple[nn.Module, list[dict[str, float]]]:
     """Train a new denoiser, or go on from the checkpoint; the one with averaged weights, and the loss curve.
 
     Under a launcher every process calls it and gets the same weights; the first one writes the checkpoint.
@@ -155,6 +148,6 @@ def train(
                 checkpoint.write(run.state())
             saved = time.monotonic()
         if run.fabric.is_global_zero:
-            progress(run.step, settings.steps, {"loss": run.curve[-1].loss} if run.curve else None)
+            progress(run.step, settings.steps, {"loss": run.curve[-1]["loss"]} if run.curve else None)
     run.fabric.barrier()  # nobody looks for the checkpoint before it is there
     return run.average.eval(), run.curve

@@ -68,13 +68,13 @@ class Checkpoint:
 
     @property
     def curve_path(self) -> Path:
-        """The loss curve, for who wants to watch: columns step, seconds, loss."""
+        """The training curve, for who wants to watch: step, seconds, and what the method watches."""
         return self.folder / "curve.csv"
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Keep the state of a training, in place of the one before."""
+        """Keep the state of a training, in place of the one before. Its "curve" is a list of rows."""
         write_atomically(self.path, {"identity": dict(self.identity), "state": dict(state)})
-        pd.DataFrame(state["curve"], columns=["step", "seconds", "loss"]).to_csv(self.curve_path, index=False)
+        pd.DataFrame(state["curve"]).to_csv(self.curve_path, index=False)
 
     def read(self) -> Mapping[str, Any] | None:
         """The state to go on from, None where there is no checkpoint.
