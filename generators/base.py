@@ -32,6 +32,8 @@ class Generator(ABC):
     """Whether `sample` may see the images that the maps come from (a classical augmentation does)."""
     deforms: ClassVar[bool]
     """Whether the harness may ask for deformed maps; False for whoever has nothing but the frames as they are."""
+    stochastic: ClassVar[bool] = True
+    """Whether another seed draws another image; False for whoever has no noise."""
     presets: ClassVar[Mapping[str, Any]]
     """Settings (frozen dataclasses) by preset: quick, standard, paper."""
 
@@ -69,6 +71,13 @@ class Generator(ABC):
     @abstractmethod
     def evaluations(self) -> int:
         """Network evaluations per image (NFE); 0 where there is no network."""
+
+    def read_maps(self, images: NDArray[np.uint8], sector: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+        """For whoever has also learnt the way back: label maps (N, H, W) of images (N, H, W), sector (N, H, W).
+
+        Shown in the pictures of a run, and used for nothing else.
+        """
+        return None
 
     @property
     def curve(self) -> pd.DataFrame:

@@ -26,6 +26,7 @@ class Real(Weightless):
     paper: ClassVar[str] = ""
     needs_source_images: ClassVar[bool] = True
     deforms: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {name: RealSettings() for name in ("quick", "standard", "paper")}
     )

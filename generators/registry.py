@@ -10,6 +10,7 @@ from echobench.generators.base import Generator
 BACKENDS = {
     "real": "echobench.generators.real:Real",
     "sdm": "echobench.generators.sdm:SemanticDiffusion",
+    "cyclegan": "echobench.generators.cyclegan:CycleGan",
     "warp": "echobench.generators.warp:Warp",
     "paint": "echobench.generators.paint:Paint",
     "folder": "echobench.generators.folder:Folder",

@@ -26,13 +26,13 @@ from echobench.generators.checkpoint import Checkpoint, read, write_atomically
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.own import OwnMethod
-from echobench.generators.diffusion.pairs import Pairs, to_planes
 from echobench.generators.diffusion.paper import PaperMethod, PaperSamplingSettings, PaperTrainingSettings
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings
 from echobench.generators.diffusion.parallel import own_device
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings, train
+from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.settings import settings_from
 
 

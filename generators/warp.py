@@ -35,6 +35,7 @@ class Warp(Weightless):
     paper: ClassVar[str] = ""
     needs_source_images: ClassVar[bool] = True
     deforms: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {name: WarpSettings() for name in ("quick", "standard", "paper")}
     )

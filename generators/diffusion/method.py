@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from echobench.data.frames import Frames
-from echobench.generators.diffusion.pairs import Pairs
+from echobench.generators.pairs import Pairs
 
 
 class LoopSettings(Protocol):
@@ -77,10 +77,3 @@ class Method(ABC):
     @abstractmethod
     def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
         """Images of label maps: planes (B, PLANES, H, W) -> (B, H, W) uint8."""
-
-
-def seeded(build: type[nn.Module], seed: int, *arguments: object) -> nn.Module:
-    """A module with seeded random weights, channels last; PyTorch's global random state is as before."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        return build(*arguments).to(memory_format=torch.channels_last)

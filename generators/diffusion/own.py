@@ -10,15 +10,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from echobench.data.frames import Frames
-from echobench.generators.diffusion.draws import stratified_times
 from echobench.generators.diffusion.loss import DiffusionLoss
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
-from echobench.generators.diffusion.pairs import LIMIT, Pairs, to_grey
 from echobench.generators.diffusion.preconditioning import Denoiser
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
-from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.schedule import ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
+from echobench.generators.pairs import LIMIT, Pairs, to_grey
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.diffusion.learned_variance import all_steps
-from echobench.generators.diffusion.method import Method, seeded
-from echobench.generators.diffusion.pairs import Pairs, to_planes
+from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.paper_network import PaperModulation, PaperNetworkSettings, PaperUNet
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
+from echobench.generators.draws import seeded
+from echobench.generators.pairs import Pairs, to_planes
 
 BOUND_WEIGHT = 0.001
 """lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16)."""

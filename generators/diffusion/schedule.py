@@ -69,3 +69,9 @@ class Schedule:
         alpha, sigma = self.alpha_sigma(t)
         x_0 = (alpha * x_t - sigma * velocity).clamp(-limit, limit)
         return (alpha * x_t - x_0) / sigma
+
+
+def stratified_times(n: int, generator: torch.Generator) -> Tensor:
+    """n times 0…TIMES-1, one in each n-th of the range: less variance (Kingma et al. 2021, arXiv 2107.00630)."""
+    u = (torch.rand((), generator=generator) + torch.arange(n) / n) % 1
+    return (u * TIMES).long().clamp(max=TIMES - 1)

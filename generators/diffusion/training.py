@@ -12,13 +12,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from echobench.data.progress import Progress
 from echobench.generators.checkpoint import Checkpoint
-from echobench.generators.diffusion.draws import rows_of_step, step_generator
-from echobench.generators.diffusion.method import Method, seeded
+from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
-from echobench.generators.diffusion.pairs import AugmentationSettings, Pairs
 from echobench.generators.diffusion.parallel import fabric_of, share
 from echobench.generators.diffusion.preconditioning import Denoiser
 from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.draws import rows_of_step, seeded, step_generator
+from echobench.generators.pairs import AugmentationSettings, Pairs
 
 CURVE_STEPS = 10  # one point of the loss curve is the mean over so many steps
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from echobench.generators.cyclegan import CycleGanSettings
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
@@ -14,6 +15,8 @@ from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
 from echobench.generators.testing import CHECKS, check_generator, examples
+from echobench.generators.translation.network import TranslatorSettings
+from echobench.generators.translation.training import CycleSettings
 from echobench.generators.warp import Warp, WarpSettings
 
 TINY = {
@@ -22,6 +25,10 @@ TINY = {
         network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
         training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
         sampling=SamplingSettings(steps=2, batch=3),
+    ),
+    "cyclegan": CycleGanSettings(
+        network=TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4),
+        training=CycleSettings(steps=3, batch=2, history=3, checkpoint_seconds=0.0),
     ),
 }
 """Settings of who is trained; whoever is not has presets that are quick enough."""

@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
-from echobench.generators.diffusion.draws import rows_of_step, step_generator, stratified_times
 from echobench.generators.diffusion.loss import DiffusionLoss
 from echobench.generators.diffusion.network import NetworkSettings
-from echobench.generators.diffusion.pairs import LIMIT, PLANES, AugmentationSettings, Pairs, to_data, to_grey, to_planes
 from echobench.generators.diffusion.preconditioning import Denoiser, PatchStatistics
 from echobench.generators.diffusion.sampling import SAMPLERS, SamplingSettings, Velocity, draw, solver_for
-from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
+from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import new_denoiser
+from echobench.generators.draws import rows_of_step, step_generator
+from echobench.generators.pairs import LIMIT, PLANES, AugmentationSettings, Pairs, to_data, to_grey, to_planes
 
 TINY = NetworkSettings(patch=4, channels=(16, 32), map_channels=16)
 SIZE = 32

@@ -23,7 +23,6 @@ from echobench.generators.diffusion.learned_variance import (
     gaussian_divergence,
     grey_log_likelihood,
 )
-from echobench.generators.diffusion.pairs import Pairs, to_planes
 from echobench.generators.diffusion.paper import (
     HybridLoss,
     PaperDenoiser,
@@ -33,6 +32,7 @@ from echobench.generators.diffusion.paper import (
 )
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings, PaperUNet
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
+from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.sdm import PAPER, QUICK, SdmSettings, SemanticDiffusion
 
 PLAIN = ScheduleSettings(shift=1.0)

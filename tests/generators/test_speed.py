@@ -19,8 +19,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
-from echobench.generators.diffusion.pairs import LIMIT, to_planes
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.pairs import LIMIT, to_planes
 from echobench.generators.sdm import SemanticDiffusion
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers 0.42 hands a tensor to numpy 2 without saying whether to copy

@@ -1,10 +1,8 @@
-"""What a training step draws at random: a function of (seed, step), so that a resumed training draws the same."""
+"""What a training draws at random: a function of (seed, step), so that a resumed training draws the same."""
 
 import numpy as np
 import torch
-from torch import Tensor
-
-from echobench.generators.diffusion.schedule import TIMES
+from torch import Tensor, nn
 
 _STEP, _EPOCH = 0, 1  # two streams of one seed
 
@@ -23,10 +21,11 @@ def rows_of_step(n: int, batch: int, seed: int, step: int) -> Tensor:
     return torch.stack([orders[p // n][p % n] for p in positions])
 
 
-def stratified_times(n: int, generator: torch.Generator) -> Tensor:
-    """n times 0…TIMES-1, one in each n-th of the range: less variance (Kingma et al. 2021, arXiv 2107.00630)."""
-    u = (torch.rand((), generator=generator) + torch.arange(n) / n) % 1
-    return (u * TIMES).long().clamp(max=TIMES - 1)
+def seeded(build: type[nn.Module], seed: int, *arguments: object) -> nn.Module:
+    """A module with seeded random weights, channels last; PyTorch's global random state is as before."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        return build(*arguments).to(memory_format=torch.channels_last)
 
 
 def _generator(seed: int, stream: int, index: int) -> torch.Generator:

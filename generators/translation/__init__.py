@@ -1,0 +1,1 @@
+"""Unpaired translation between pictures of label maps and images: what `cyclegan` is made of."""

@@ -1,0 +1,247 @@
+"""The training of a CycleGAN: four networks, two optimisers, frames and label maps that nobody has paired."""
+
+import copy
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from monai.losses.adversarial_loss import PatchAdversarialLoss
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from echobench.data.progress import Progress
+from echobench.generators.checkpoint import Checkpoint
+from echobench.generators.draws import rows_of_step, seeded, step_generator
+from echobench.generators.pairs import SIGMA_DATA, AugmentationSettings, Pairs
+from echobench.generators.translation.history import History
+from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
+from echobench.generators.translation.rendering import CHANNELS, picture_of_images, picture_of_maps
+
+CURVE_STEPS = 10  # one point of the curve is the mean over so many steps
+
+
+@dataclass(frozen=True)
+class CycleSettings:
+    """How the networks are trained; the defaults are those of Zhu et al. 2017 (arXiv 1703.10593, section 4 and 7.1)."""
+
+    steps: int | None = None
+    """Optimiser steps; None: so many that `epochs` go through the frames."""
+    epochs: int = 200
+    """Of which the second half lowers the learning rate to 0 along a line."""
+    batch: int = 1
+    """Label maps per step, and as many frames."""
+    learning_rate: float = 2e-4
+    """Of both Adams."""
+    beta_1: float = 0.5
+    """Of Adam's mean of gradients."""
+    cycle_weight: float = 10.0
+    """Of the L1 distance between a picture and what comes back from the other domain."""
+    identity_weight: float = 0.5
+    """Of the L1 distance between a picture and its translation into its own domain, relative to `cycle_weight`."""
+    history: int = 50
+    """Drawn pictures that are kept to be shown to the discriminators later."""
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    """Of maps and of frames, each on its own."""
+    ema_decay: float = 0.0
+    """Of a moving average of the weights, which draws the images; 0: the last weights do."""
+    precision: str = "32-true"
+    """bf16-mixed or 32-true, as Fabric calls them."""
+    checkpoint_seconds: float = 60.0
+    """Wall clock between two checkpoints."""
+
+    def total_steps(self, frames: int) -> int:
+        """Optimiser steps of a training on so many frames."""
+        return math.ceil(self.epochs * frames / self.batch) if self.steps is None else self.steps
+
+
+class Networks(nn.Module):
+    """draw: pictures of label maps into images; read: images into pictures of label maps; and who judges each."""
+
+    def __init__(self, settings: TranslatorSettings) -> None:
+        super().__init__()
+        self.draw, self.read = Translator(settings, outputs=1), Translator(settings, outputs=CHANNELS)
+        self.judge_images, self.judge_maps = Discriminator(settings), Discriminator(settings)
+
+    def translators(self) -> nn.ModuleList:
+        return nn.ModuleList([self.draw, self.read])
+
+    def judges(self) -> nn.ModuleList:
+        return nn.ModuleList([self.judge_images, self.judge_maps])
+
+
+class Unpaired(NamedTuple):
+    """The two collections that are translated into each other; row i of one has nothing to do with row i of the other.
+
+    maps: the pairs whose label maps are looked at, in an order that their labels and sectors alone decide; images:
+    those whose images are, ordered by the images alone.
+    """
+
+    maps: Pairs
+    images: Pairs
+
+
+class CycleTraining:
+    """A training at some step."""
+
+    def __init__(
+        self, settings: CycleSettings, network: TranslatorSettings, data: Unpaired, seed: int, device: torch.device
+    ) -> None:
+        self.settings, self.data, self.seed, self.device = settings, data, seed, device
+        self.total = settings.total_steps(len(data.maps))
+        self.step, self.seconds = 0, 0.0
+        self.curve: list[dict[str, float]] = []
+        self.networks: Networks = seeded(Networks, seed, network).to(device)  # type: ignore[assignment]
+        self.average = copy.deepcopy(self.networks.translators()).requires_grad_(False)
+        self.history = {"images": History(settings.history), "maps": History(settings.history)}
+        self._sums: dict[str, float] = {}  # since the last point of the curve
+        self._real_or_not = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
+        self.optimizers = [
+            torch.optim.Adam(part.parameters(), settings.learning_rate, (settings.beta_1, 0.999))
+            for part in (self.networks.translators(), self.networks.judges())
+        ]
+        self.rates = [LambdaLR(optimizer, self._rate) for optimizer in self.optimizers]
+
+    def _rate(self, step: int) -> float:
+        """Of the highest learning rate: 1 in the first half, then along a line to 0."""
+        return min(1.0, 2 * (1 - step / self.total))
+
+    def advance(self) -> None:
+        """One step of the translators and one of the discriminators."""
+        began = time.perf_counter()
+        generator = step_generator(self.seed, self.step)
+        maps, images = self._batch(generator)
+        fake_maps, fake_images, figures = self._train_translators(maps, images)
+        figures |= self._train_judges(
+            maps, images, self.history["maps"].exchange(fake_maps, generator),
+            self.history["images"].exchange(fake_images, generator),
+        )  # fmt: skip
+        for rate in self.rates:
+            rate.step()
+        self.step += 1
+        self._update_average()
+        self.seconds += time.perf_counter() - began
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        if self.step % CURVE_STEPS == 0 or self.step == self.total:
+            steps = (self.step - 1) % CURVE_STEPS + 1
+            means = {name: total / steps for name, total in self._sums.items()}
+            self.curve.append({"step": self.step, "seconds": self.seconds} | means)
+            self._sums.clear()
+
+    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures of label maps and of images, (B, CHANNELS, H, W) each, from two independent orders."""
+        rows = [
+            rows_of_step(len(self.data.maps), self.settings.batch, 2 * self.seed + domain, self.step).to(self.device)
+            for domain in range(2)
+        ]
+        augmentation = self.settings.augmentation
+        planes = self.data.maps.batch(rows[0], generator, augmentation).planes
+        shown = self.data.images.batch(rows[1], generator, augmentation)
+        grey = shown.x_0 * SIGMA_DATA - (1 - shown.mask)  # black, not mean grey, outside the sector
+        return picture_of_maps(planes), picture_of_images(grey)
+
+    def _train_translators(self, maps: Tensor, images: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        nets, weight = self.networks, self.settings.cycle_weight
+        _require_gradients(nets.judges().parameters(), required=False)
+        with self._precision():
+            fake_images, fake_maps = nets.draw(maps), nets.read(images)
+            cycle = functional.l1_loss(nets.read(fake_images), maps) + functional.l1_loss(nets.draw(fake_maps), images)
+            fooling = sum(
+                self._real_or_not(judge(fake), target_is_real=True, for_discriminator=False)
+                for judge, fake in ((nets.judge_images, fake_images), (nets.judge_maps, fake_maps))
+            )
+            loss = fooling + weight * cycle
+            if self.settings.identity_weight:
+                same = functional.l1_loss(nets.draw(images), images) + functional.l1_loss(nets.read(maps), maps)
+                loss = loss + weight * self.settings.identity_weight * same
+        self._descend(loss, self.optimizers[0])
+        figures = {"loss_cycle": cycle.detach(), "loss_fooling": fooling.detach()}
+        return fake_maps.detach(), fake_images.detach(), figures
+
+    def _train_judges(self, maps: Tensor, images: Tensor, old_maps: Tensor, old_images: Tensor) -> dict[str, Tensor]:
+        nets = self.networks
+        _require_gradients(nets.judges().parameters(), required=True)
+        figures: dict[str, Tensor] = {}
+        loss = torch.zeros((), device=self.device)
+        with self._precision():
+            for name, judge, real, fake in (
+                ("images", nets.judge_images, images, old_images),
+                ("maps", nets.judge_maps, maps, old_maps),
+            ):
+                on_real, on_fake = judge(real), judge(fake)
+                loss = loss + 0.5 * (
+                    self._real_or_not(on_real, target_is_real=True, for_discriminator=True)
+                    + self._real_or_not(on_fake, target_is_real=False, for_discriminator=True)
+                )
+                figures[f"judge_{name}_real"] = on_real.detach().mean()
+                figures[f"judge_{name}_fake"] = on_fake.detach().mean()
+        self._descend(loss, self.optimizers[1])
+        return figures
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16-mixed")
+
+    def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    def _update_average(self) -> None:
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            average(list(self.average.parameters()), list(self.networks.translators().parameters()), self.step)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed training needs, in types that `torch.load(weights_only=True)` reads."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "sums": dict(self._sums),
+            "curve": list(self.curve),
+            "networks": self.networks.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "rates": [rate.state_dict() for rate in self.rates],
+            "history": {name: list(history.pictures) for name, history in self.history.items()},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.step, self.seconds, self._sums = state["step"], state["seconds"], dict(state["sums"])
+        self.curve = list(state["curve"])
+        self.networks.load_state_dict(state["networks"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, rate, at, of in zip(
+            self.optimizers, self.rates, state["optimizers"], state["rates"], strict=True
+        ):
+            optimizer.load_state_dict(at)
+            rate.load_state_dict(dict(of))  # PyTorch empties what it is given
+        for name, pictures in state["history"].items():
+            self.history[name].pictures = [picture.to(self.device) for picture in pictures]
+
+
+def train(training: CycleTraining, checkpoint: Checkpoint | None, progress: Progress) -> None:
+    """Bring a new training to its end, or go on from the checkpoint."""
+    if checkpoint is not None and (state := checkpoint.read()) is not None:
+        training.load_state(state)
+    saved = time.monotonic()
+    while training.step < training.total:
+        training.advance()
+        last = training.step == training.total
+        due = time.monotonic() - saved >= training.settings.checkpoint_seconds
+        if checkpoint is not None and (last or due):
+            checkpoint.write(training.state())
+            saved = time.monotonic()
+        shown = {"cycle": training.curve[-1]["loss_cycle"]} if training.curve else None
+        progress(training.step, training.total, shown)
+
+
+def _require_gradients(parameters: Iterable[nn.Parameter], required: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(required)

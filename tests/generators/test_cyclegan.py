@@ -1,0 +1,157 @@
+"""CycleGAN: pictures of maps, the pool, losses, resuming, and that nothing is left of who belonged to whom."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from echobench.data.errors import EchobenchError
+from echobench.data.labels import Label
+from echobench.data.maps import undeformed_maps
+from echobench.generators.cyclegan import CycleGan, CycleGanSettings
+from echobench.generators.draws import step_generator
+from echobench.generators.pairs import Pairs, to_planes
+from echobench.generators.testing import examples
+from echobench.generators.translation.history import History
+from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
+from echobench.generators.translation.rendering import labels_of_picture, picture_of_maps
+from echobench.generators.translation.training import CycleSettings
+
+TINY = CycleGanSettings(
+    network=TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4),
+    training=CycleSettings(steps=6, batch=2, history=3, checkpoint_seconds=0.0),
+)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return examples(CycleGan)[0]
+
+
+def weights(generator):
+    return [parameter.detach().clone() for parameter in generator._translators.parameters()]
+
+
+class TestRendering:
+    def test_comes_back(self, frames):
+        labels, sector = torch.from_numpy(frames.labels), torch.from_numpy(frames.sector)
+        picture = picture_of_maps(to_planes(labels, sector))
+        assert picture.shape == (len(frames), 3, *frames.size)
+        inside = torch.where(sector, labels, int(Label.BACKGROUND))
+        torch.testing.assert_close(labels_of_picture(picture, sector), inside)
+
+    def test_is_black_outside_the_sector_alone(self, frames):
+        picture = picture_of_maps(to_planes(torch.from_numpy(frames.labels), torch.from_numpy(frames.sector)))
+        black = (picture == -1).all(dim=1).numpy()
+        np.testing.assert_array_equal(black, ~frames.sector)
+
+
+class TestHistory:
+    def test_fills_then_exchanges(self):
+        pool, generator = History(2), step_generator(0, 0)
+        numbers = torch.arange(200.0).reshape(100, 2, 1, 1, 1)
+        seen = [pool.exchange(pair, generator) for pair in numbers]
+        assert seen[0].flatten().tolist() == [0, 1]  # the pool was not full
+        old = sum((shown < pair.min()).any().item() for pair, shown in zip(numbers, seen, strict=True))
+        assert 40 < old < 95  # about three in four pairs hold an older picture, as each is exchanged with even odds
+        everything = torch.cat(seen[1:]).flatten().tolist() + torch.stack(pool.pictures).flatten().tolist()
+        assert sorted(everything) == list(range(200))  # nothing is lost or doubled
+
+
+class TestNetwork:
+    def test_paper_has_the_published_translator(self):
+        # Zhu et al., appendix 7.2: c7s1-64, d128, d256, nine R256, u128, u64, c7s1-3, counted layer by layer.
+        def convolution(side, inputs, outputs):
+            return side**2 * inputs * outputs + outputs
+
+        wanted = convolution(7, 3, 64) + convolution(3, 64, 128) + convolution(3, 128, 256)
+        wanted += 18 * convolution(3, 256, 256) + convolution(3, 256, 128) + convolution(3, 128, 64)
+        read = sum(p.numel() for p in Translator(TranslatorSettings(), outputs=3).parameters())
+        assert read == wanted + convolution(7, 64, 3)
+        assert CycleGan(CycleGan.presets["paper"]).parameters == wanted + convolution(7, 64, 1)
+
+    def test_a_verdict_sees_70_pixels(self):
+        judge = Discriminator(TranslatorSettings(discriminator_channels=4)).eval()
+        for layer in judge.modules():  # normalisation sees the whole picture
+            if isinstance(layer, torch.nn.InstanceNorm2d):
+                layer.forward = lambda x: x
+        picture = torch.randn(1, 3, 256, 256, requires_grad=True)
+        verdict = judge(picture)
+        assert verdict.shape == (1, 1, 30, 30)
+        verdict[0, 0, 15, 15].backward()
+        rows = picture.grad[0].abs().sum(dim=(0, 2)).nonzero()
+        assert rows.max() - rows.min() + 1 == 70
+
+
+class TestTraining:
+    def test_who_belongs_to_whom_does_not_matter(self, frames):
+        one_sector = replace(frames, sector=np.broadcast_to(frames.sector[0], frames.sector.shape))
+        dealt = replace(one_sector, images=np.roll(one_sector.images, 3, axis=0))
+        fitted = CycleGan(TINY).fit(one_sector, 0)
+        for a, b in zip(weights(fitted), weights(CycleGan(TINY).fit(dealt, 0)), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+    def test_both_domains_are_shuffled_on_their_own(self, frames, monkeypatch):
+        met = []
+
+        original = Pairs.batch
+
+        def spy(self, rows, generator, settings):
+            met.append(rows.tolist())
+            return original(self, rows, generator, settings)
+
+        monkeypatch.setattr(Pairs, "batch", spy)
+        longer = replace(TINY, training=replace(TINY.training, steps=2 * len(frames), batch=1))
+        CycleGan(longer).fit(frames, 0)
+        maps, images = met[0::2], met[1::2]
+        for domain in (maps, images):  # every epoch shows each once
+            epoch = sorted(row for step in domain[: len(frames)] for row in step)
+            assert epoch == list(range(len(frames)))
+        assert maps != images
+
+    def test_resumes_to_the_same_weights(self, frames, tmp_path):
+        whole = CycleGan(TINY).fit(frames, 0)
+
+        def killed(done, total, figures=None):
+            if done == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            CycleGan(TINY).fit(frames, 0, folder=tmp_path, progress=killed)
+        resumed = CycleGan(TINY).fit(frames, 0, folder=tmp_path)
+        for a, b in zip(weights(whole), weights(resumed), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+        assert list(resumed.curve["loss_cycle"]) == list(whole.curve["loss_cycle"])
+
+    def test_refuses_the_checkpoint_of_another_training(self, frames, tmp_path):
+        CycleGan(TINY).fit(frames, 0, folder=tmp_path)
+        other = replace(TINY, training=replace(TINY.training, cycle_weight=5.0))
+        with pytest.raises(EchobenchError, match=r"settings.training.cycle_weight is 10.0, not 5.0"):
+            CycleGan(other).fit(frames, 0, folder=tmp_path)
+
+    def test_learns_to_come_back(self, frames):
+        longer = replace(TINY, training=replace(TINY.training, steps=80, learning_rate=2e-3))
+        curve = CycleGan(longer).fit(frames, 0).curve
+        assert list(curve["step"]) == list(range(10, 90, 10))
+        assert curve["loss_cycle"].iloc[-1] < 0.5 * curve["loss_cycle"].iloc[0]
+        # Who judges tells real from drawn, without being certain.
+        assert 0 < (curve["judge_images_real"] - curve["judge_images_fake"]).iloc[-1] < 1
+
+    def test_counts_epochs(self):
+        assert CycleSettings().total_steps(800) == 160_000  # 200 epochs, one at a time
+        assert CycleSettings(epochs=2, batch=3).total_steps(10) == 7
+
+    def test_refuses_sides_that_cannot_be_halved(self, frames):
+        odd = replace(frames, **{name: getattr(frames, name)[:, :, :30] for name in ("images", "labels", "sector")})
+        with pytest.raises(EchobenchError, match="divisible by 4"):
+            CycleGan(replace(TINY, network=replace(TINY.network, halvings=2))).fit(odd, 0)
+
+
+def test_reads_maps_back(frames):
+    fitted = CycleGan(TINY).fit(frames, 0)
+    maps = undeformed_maps(frames)
+    images = fitted.sample(maps, np.zeros(len(maps), dtype=np.int64))
+    labels = fitted.read_maps(images, maps.sector)
+    assert labels.shape == images.shape and labels.dtype == np.uint8
+    assert not labels[~maps.sector].any() and set(np.unique(labels)) <= {int(label) for label in Label}
