@@ -56,10 +56,10 @@ def _own(steps: int) -> CycleGanSettings:
     return CycleGanSettings(_NETWORK, training)
 
 
-QUICK = _own(250)
+QUICK = _own(300)
 """Under two minutes of training on two cores."""
 
-STANDARD = _own(4000)
+STANDARD = _own(3600)
 """About half an hour of training on two cores, as `sdm` has."""
 
 PAPER = CycleGanSettings(TranslatorSettings(), CycleSettings(augmentation=AugmentationSettings(share=0.0)))
