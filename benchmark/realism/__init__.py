@@ -1,0 +1,1 @@
+"""How real drawn images are: distances to real ones, adherence to the map, memorisation, diversity."""
