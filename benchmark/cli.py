@@ -41,15 +41,21 @@ def main() -> None:
 )
 @click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
 @click.option("--seed", type=int, default=0, help="Of deformation, generator and drawing.")
+@click.option("--images", metavar="N", type=int, help="Training images in all.  [default: what the preset says]")
 @click.option("--unet-seeds", type=int, default=1, help="How many U-Nets are trained on the same images.")
+@click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
+)
 # Where
+@click.option("--generator-from", metavar="RUN", type=Path, help="A run's folder: take its generator, train none.")
 @click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
 @click.option("--out", metavar="DIR", type=Path, help="Folder of the run.  [default: runs/, named by the settings]")
 @click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier run.")
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
 def run(
-    generator: str, view: str, data: str | None, preset: str | None, strength: float, seed: int, unet_seeds: int,
-    device: str, out: Path | None, force: bool, dry_run: bool,
+    generator: str, view: str, data: str | None, preset: str | None, strength: float, seed: int, images: int | None,
+    unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None, device: str, out: Path | None,
+    force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
@@ -59,12 +65,13 @@ def run(
     Examples:
       echobench run --generator sdm --view 4C
       echobench run --generator real --view 4C --data CAMUS_public
+      echobench run --generator sdm --set generator.sampling.steps=50 --generator-from runs/phantom-sdm-4C-…
     """
     from echobench.benchmark.settings import resolve, resolve_device
 
     settings = resolve(
         generator=generator, view=view, data=data, preset=preset,
-        strength=strength, seed=seed, unet_seeds=unet_seeds,
+        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, assignments=assignments,
     )  # fmt: skip
     resolved_device = resolve_device(device)
     folder = out or RUNS / settings.slug()
@@ -76,12 +83,21 @@ def run(
         click.echo(json.dumps(plan | {"deviations": settings.deviations()}, indent=1, ensure_ascii=False))
         return
 
+    from echobench.benchmark.processes import is_first
+    from echobench.benchmark.trained import assist
+
+    if not is_first():
+        assist(settings, folder, resolved_device)
+        return
+
     from echobench.benchmark.console import print_runs, progress_bars
     from echobench.benchmark.run import run as run_once
     from echobench.results.record import comparable_beside
 
     with progress_bars() as report:
-        finished = run_once(settings, folder, device=resolved_device, force=force, report=report)
+        finished = run_once(
+            settings, folder, device=resolved_device, force=force, generator_from=generator_from, report=report
+        )
     print_runs([finished, *comparable_beside(folder, finished[0])])
     click.echo(f"record and pictures: {folder}")
 

@@ -17,7 +17,7 @@ from echobench.data.deform import Deformation
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
-from echobench.data.maps import LabelMaps, item_seeds, label_maps
+from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
 from echobench.data.medical_image import resize_labels
 from echobench.data.progress import Progress, silent
 from echobench.data.store import FrameWriter
@@ -25,8 +25,7 @@ from echobench.generators.checkpoint import differences
 from echobench.generators.sdm import SemanticDiffusion
 
 CHUNK = 64
-"""Maps per call of the generator, or those of one source if there are more: what a kill may lose, and what is in
-memory at once."""
+"""Maps per call of the generator: what a kill may lose, and what is in memory at once."""
 OUTSIDE = 255
 """Grey value of a PNG map outside the ultrasound sector; a PNG without it is sector throughout."""
 ORIGIN = "origin.json"
@@ -63,14 +62,9 @@ def generate(
     stream = _Stream(sources, generator.size, repeats, strength, seed)
     _claim(out, {"checkpoint_sha256": _sha256(checkpoint), "repeats": repeats, "strength": strength, "seed": seed})
     writer = FrameWriter(out, stream.maps, stream.seeds)
-    per_chunk = max(1, CHUNK // repeats)
-    for first in range(0, len(sources), per_chunk):
-        end = min(first + per_chunk, len(sources)) * repeats
-        if writer.written < end:
-            chunk = stream.read(slice(first, first + per_chunk))
-            missing = slice(writer.written, end)
-            drawn = generator.sample(chunk.select(slice(writer.written - first * repeats, None)), stream.seeds[missing])
-            writer.append(drawn)
+    while writer.written < len(stream.maps):
+        chunk = slice(writer.written, writer.written + CHUNK)
+        writer.append(generator.sample(stream.read(chunk), stream.seeds[chunk]))
         progress(writer.written, len(stream.maps))
     return writer.written
 
@@ -139,13 +133,14 @@ class _Stream:
     def __init__(
         self, sources: Sequence[FrameFiles], size: tuple[int, int], repeats: int, strength: float, seed: int
     ) -> None:
-        self._sources, self._size, self._repeats, self._strength, self._seed = sources, size, repeats, strength, seed
+        self._sources, self._size, self._strength, self._seed = sources, size, strength, seed
         n = len(sources) * repeats
         nothing = np.zeros((0, *size), dtype=np.uint8)
         self._labels, self._sector = _Window((n, *size), 0, nothing), _Window((n, *size), 0, nothing)
         self._known = _frames(sources, np.broadcast_to(np.uint8(0), (len(sources), *size)))
-        index, repeat = np.repeat(np.arange(len(sources)), repeats), np.tile(np.arange(repeats), len(sources))
-        self.seeds = item_seeds(self._known, index, repeat, f"sample/{seed}")
+        index = np.repeat(np.arange(len(sources)), repeats)
+        self._repeat = repeat_numbers(index)
+        self.seeds = item_seeds(self._known, index, self._repeat, f"sample/{seed}")
         self.maps = LabelMaps(
             labels=cast(NDArray[np.uint8], self._labels),
             sector=cast(NDArray[np.bool_], self._sector),
@@ -154,27 +149,28 @@ class _Stream:
             deformation=Deformation(
                 affine=np.broadcast_to(0.0, (n, 2, 3)),
                 control=np.broadcast_to(0.0, (n, 2, 1, 1)),
-                seed=item_seeds(self._known, index, repeat, f"deform/{seed}"),  # as `label_maps` does; `read` checks
+                seed=item_seeds(self._known, index, self._repeat, f"deform/{seed}"),  # `read` checks
                 strength=np.full(n, strength),
             ),
         )
 
     def read(self, rows: slice) -> LabelMaps:
-        """The maps of some sources, deformed."""
-        sources = self._sources[rows]
+        """Some of the maps, deformed; their sources are read from disk."""
+        index = self.maps.source_index[rows]
+        within = slice(index[0], index[-1] + 1)
+        sources = self._sources[within]
         read = [read_map(files, self._size) for files in sources]
         frames = replace(
-            _frames(sources, self._known.images[rows]),
+            _frames(sources, self._known.images[within]),
             labels=np.array([frame.labels for frame in read]),
             sector=np.array([frame.sector for frame in read]),
             spacing_mm=np.array([frame.spacing_mm for frame in read]),
         )
-        chunk = label_maps(frames, strength=self._strength, repeats=self._repeats, seed=self._seed)
-        start = rows.start * self._repeats
-        assert (chunk.deformation.seed == self.maps.deformation.seed[start : start + len(chunk)]).all()
-        self._labels.start = self._sector.start = start
+        chunk = deformed_maps(frames, index - index[0], self._repeat[rows], strength=self._strength, seed=self._seed)
+        assert (chunk.deformation.seed == self.maps.deformation.seed[rows]).all()
+        self._labels.start = self._sector.start = rows.start
         self._labels.rows, self._sector.rows = chunk.labels, chunk.sector
-        self._known.spacing_mm[rows] = frames.spacing_mm
+        self._known.spacing_mm[within] = frames.spacing_mm
         return chunk
 
 

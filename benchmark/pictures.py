@@ -1,5 +1,6 @@
 """The pictures that a run leaves: what was drawn for which map, and what the U-Net saw in test frames."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,13 +14,17 @@ from echobench.benchmark.stages import PICTURES
 from echobench.data.frames import Frames
 from echobench.data.labels import Label, region_mask
 
-COLUMNS = 6
+COLUMNS = 8
+CELL_INCHES = 2.2
 _COLOURS = {Label.LV_ENDO: "#e4572e", Label.LV_MYO: "#76b041", Label.LA: "#4ea5d9"}
 _OVERLAY = ListedColormap([_COLOURS.get(label, "black") for label in Label])
 
 
 def save(folder: Path, drawn: Frames, testing: Frames, predicted: NDArray[np.uint8], real: Frames) -> None:
-    """Write pictures/drawn.png and pictures/predicted.png."""
+    """Write pictures/drawn.png and pictures/predicted.png.
+
+    drawn: what a generator drew for validation patients, on none of whom it was trained; real: the frames of these.
+    """
     (folder / PICTURES).mkdir(exist_ok=True)
     for name, figure in (("drawn", _drawn(drawn, real)), ("predicted", _predicted(testing, predicted))):
         figure.savefig(folder / PICTURES / f"{name}.png", dpi=100)
@@ -27,31 +32,38 @@ def save(folder: Path, drawn: Frames, testing: Frames, predicted: NDArray[np.uin
 
 
 def _drawn(drawn: Frames, real: Frames) -> Figure:
-    """Rows: label map, the image drawn for it, a real frame of the same patient, view and phase."""
+    """Rows: label map, the image drawn for it, the real frame of the same patient, view and phase."""
     chosen = drawn.select(_spread(len(drawn)))
-    figure, axes = _panel(("label map", "drawn", "real"), len(chosen))
+    beside = [_same(real, chosen, i) for i in range(len(chosen))]
+    nothing_drawn = all(np.array_equal(image, shown) for image, shown in zip(chosen.images, beside, strict=True))
+    rows = ["label map", "real frame"] if nothing_drawn else ["label map", "drawn", "real frame"]
+    figure, axes = _panel("validation patients", rows, len(chosen))
     for i in range(len(chosen)):
-        same = (real.patient == chosen.patient[i]) & (real.view == chosen.view[i]) & (real.phase == chosen.phase[i])
         axes[0, i].imshow(chosen.sector[i], cmap="gray", vmin=0, vmax=4)
         labels = np.ma.masked_equal(chosen.labels[i], int(Label.BACKGROUND))
         axes[0, i].imshow(labels, cmap=_OVERLAY, vmin=0, vmax=len(Label) - 1, interpolation="nearest")
-        axes[0, i].set_title(f"{chosen.patient[i]} {chosen.view[i]} {chosen.phase[i]}", fontsize=7)
-        _grey(axes[1, i], chosen.images[i])
-        if same.any():  # a folder of drawn frames may come from other patients
-            _grey(axes[2, i], real.images[np.flatnonzero(same)[0]])
+        axes[0, i].set_title(f"{chosen.patient[i]} {chosen.view[i]} {chosen.phase[i]}", fontsize=9)
+        for row, image in zip(axes[1:, i], (chosen.images[i], beside[i]), strict=False):
+            _grey(row, image)
     return figure
+
+
+def _same(real: Frames, chosen: Frames, i: int) -> NDArray[np.uint8]:
+    """The real frame of the same patient, view and phase; black for a patient whom the dataset does not have."""
+    same = (real.patient == chosen.patient[i]) & (real.view == chosen.view[i]) & (real.phase == chosen.phase[i])
+    return real.images[np.flatnonzero(same)[0]] if same.any() else np.zeros_like(chosen.images[i])
 
 
 def _predicted(testing: Frames, predicted: NDArray[np.uint8]) -> Figure:
     """Rows: test frame, the expert's contours, the U-Net's contours."""
     index = _spread(len(testing))
-    figure, axes = _panel(("test frame", "expert", "U-Net"), len(index))
+    figure, axes = _panel("test patients", ["test frame", "expert", "U-Net"], len(index))
     for column, i in enumerate(index):
         for row, labels in enumerate((None, testing.labels[i], predicted[i])):
             _grey(axes[row, column], testing.images[i])
             if labels is not None:
                 draw_contours(axes[row, column], labels)
-        axes[0, column].set_title(f"{testing.patient[i]} {testing.view[i]} {testing.phase[i]}", fontsize=7)
+        axes[0, column].set_title(f"{testing.patient[i]} {testing.view[i]} {testing.phase[i]}", fontsize=9)
     return figure
 
 
@@ -62,14 +74,15 @@ def draw_contours(axes: Axes, labels: NDArray[np.uint8]) -> None:
             axes.contour(mask, levels=[0.5], colors=_COLOURS[label], linewidths=0.8)
 
 
-def _panel(row_names: tuple[str, ...], columns: int) -> tuple[Figure, NDArray[np.object_]]:
-    figure, axes = plt.subplots(
-        len(row_names), columns, figsize=(1.8 * columns, 1.9 * len(row_names)), squeeze=False, layout="constrained"
-    )
+def _panel(heading: str, row_names: Sequence[str], columns: int) -> tuple[Figure, NDArray[np.object_]]:
+    size = CELL_INCHES * columns, CELL_INCHES * len(row_names) + 0.6
+    figure, axes = plt.subplots(len(row_names), columns, figsize=size, squeeze=False, layout="constrained")
+    figure.suptitle(heading, fontsize=11)
     for row, name in enumerate(row_names):
-        axes[row, 0].set_ylabel(name, fontsize=8)
+        axes[row, 0].set_ylabel(name, fontsize=9)
         for cell in axes[row]:
             cell.set(xticks=[], yticks=[])
+            cell.spines[:].set_visible(False)
     return figure, axes
 
 

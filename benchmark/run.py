@@ -1,6 +1,5 @@
 """One run: dataset → label maps → generator → synthetic frames → U-Net → scores → record."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,39 +9,24 @@ from numpy.typing import NDArray
 
 from echobench.benchmark import pictures
 from echobench.benchmark.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.processes import agreed
 from echobench.benchmark.settings import RunSettings
-from echobench.benchmark.stages import Reporter, StageFolder
-from echobench.data.datasets import Dataset, cache_folder, read_camus
+from echobench.benchmark.stages import SYNTHETIC, Reporter, StageFolder
+from echobench.benchmark.trained import generator_curves, trained_generators
+from echobench.benchmark.trial import Trial, begin
+from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
-from echobench.data.maps import LabelMaps, item_seeds, label_maps, undeformed_maps
-from echobench.data.phantom.dataset import VERSION, write_phantom
+from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
 from echobench.data.progress import Progress, silent
 from echobench.data.store import FrameWriter
 from echobench.generators.base import Generator
-from echobench.generators.folder import folder_of, read_folder
-from echobench.results.record import RunRecord, is_finished, read_record, write_record
+from echobench.results.record import FailedRun, RunRecord, is_finished, read_record, write_failed, write_record
 from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
-PHANTOM_SEED = 0
-"""Of the built-in phantom: data is data, and does not change with the seed of a run."""
-
 CHUNK = 64
 """Maps per call of a generator: what a killed run may lose."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A run under way. dataset: frames and split; source: what training and validation frames are
-    taken from, the dataset or a folder of drawn ones; stages: where it keeps what is finished."""
-
-    settings: RunSettings
-    dataset: Dataset
-    source: Dataset
-    stages: StageFolder
-    device: str
-    report: Reporter
 
 
 def run(
@@ -51,13 +35,15 @@ def run(
     *,
     device: str = "cpu",
     force: bool = False,
+    generator_from: Path | None = None,
     report: Reporter = lambda stage: silent,
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Carry out a run, or read it if it is finished; a run that was killed goes on where it was.
 
     folder: the run's own; a finished run in it that has fewer U-Net seeds gets the missing ones. force: start over,
-    whatever is there.
-    Raises EchobenchError for whatever a user can cause; finished stages are kept.
+    whatever is there. generator_from: the folder of an earlier run, finished or not, whose trained generators are
+    taken. Started by torchrun, only the first process calls it; the others call `assist`.
+    Raises EchobenchError for whatever a user can cause; finished stages are kept, and failed.json says why it stopped.
     """
     stages = StageFolder(folder, device)
     if force:
@@ -66,78 +52,33 @@ def run(
     if is_finished(folder):
         finished = read_record(folder)
         if set(settings.unet_seeds) <= set(finished[0].settings["unet_seeds"]):
+            agreed((), device)  # nothing to train
             return finished
-    started = _now()
-    dataset = _dataset(settings, stages, report)
-    trial = Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
-    backends = {view: _fitted(trial, view) for view in settings.views}
-    training = concatenate([_drawn(trial, backends[view], view, "training") for view in settings.views])
-    validation = concatenate([_drawn(trial, backends[view], view, "validation") for view in settings.views])
-    trained = [_segmenter(trial, training, validation, seed) for seed in settings.unet_seeds]
-    testing = _frames(dataset, settings, "testing")
-    scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], testing)
-    pictures.save(folder, training, testing, predicted, real=_frames(dataset, settings, "training"))
-    record = _record(trial, next(iter(backends.values())), training, testing, started)
-    curves = pd.concat(
-        [curve.assign(unet_seed=seed) for seed, (_, curve) in zip(settings.unet_seeds, trained, strict=True)]
-    )
-    write_record(folder, record, scores, curves)
+    try:
+        _carry_out(settings, stages, device, generator_from, report)
+    except Exception as error:
+        write_failed(folder, _failure(settings, stages, error))
+        raise
     return read_record(folder)
 
 
-def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
-    """The dataset that a run is about: the folder it names, or the phantom."""
-    view = None if settings.view == "all" else settings.view
-    size = (settings.unet_settings.image_size_px,) * 2
-    if settings.data is not None:
-        return read_camus(Path(settings.data), view=view, seed=settings.seed, size=size, progress=progress)
-    assert settings.phantom_patients is not None
-    phantom = phantom_folder(settings.phantom_patients)
-    return read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
-
-
-def phantom_folder(patients: int) -> Path:
-    """The built-in phantom of that many patients, written into the cache if it is not there."""
-    return write_phantom(cache_folder() / f"phantom-{VERSION}-{patients}", patients, PHANTOM_SEED)
-
-
-def _dataset(settings: RunSettings, stages: StageFolder, report: Reporter) -> Dataset:
-    with stages.measured("read") as noted:
-        dataset = load_dataset(settings, report("read"))
-        noted["items"] = len(dataset.frames)
-    return dataset
-
-
-def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Dataset:
-    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps."""
-    drawn = folder_of(settings.generator)
-    if drawn is None:
-        return dataset
-    view = None if settings.view == "all" else settings.view
-    size, progress = dataset.frames.size, report("read folder")
-    return read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
-
-
-def _frames(dataset: Dataset, settings: RunSettings, subset: str) -> Frames:
-    return concatenate([dataset.subset(subset, view) for view in settings.views])
-
-
-def _fitted(trial: Trial, view: str) -> Generator:
-    """The generator of one view, trained on the training patients alone."""
-    name, backend = f"fit-{view}", trial.settings.backend
-    weights = trial.stages.work / f"generator-{view}.pt"
-    if trial.stages.finished(name):
-        return backend.load(weights, trial.device)
-    generator = backend(trial.settings.generator_settings, trial.device)
-    with trial.stages.measured(name):
-        generator.fit(
-            trial.dataset.subset("training", view),
-            trial.settings.seed,
-            folder=trial.stages.work / name,
-            progress=trial.report(name),
-        )
-        generator.save(weights)
-    return generator
+def _carry_out(
+    settings: RunSettings, stages: StageFolder, device: str, generator_from: Path | None, report: Reporter
+) -> None:
+    started = _now()
+    trial = begin(settings, stages, device, report)
+    generators = trained_generators(trial, generator_from)
+    training = concatenate([_drawn(trial, generator, view, "training") for view, generator in generators.items()])
+    validation = concatenate([_drawn(trial, generator, view, "validation") for view, generator in generators.items()])
+    trained = [_segmenter(trial, training, validation, seed) for seed in settings.unet_seeds]
+    testing = trial.frames("testing")
+    scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], testing)
+    pictures.save(stages.run, validation, testing, predicted, real=trial.frames("validation"))
+    record = _record(trial, next(iter(generators.values())), training, testing, started)
+    curves = pd.concat(
+        [curve.assign(unet_seed=seed) for seed, (_, curve) in zip(settings.unet_seeds, trained, strict=True)]
+    )
+    write_record(stages.run, record, scores, curves, generator_curves(trial))
 
 
 def _drawn(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
@@ -145,9 +86,9 @@ def _drawn(trial: Trial, generator: Generator, view: str, subset: str) -> Frames
     maps = _maps(trial, view, subset)
     if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
         return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))
-    seeds = item_seeds(maps.source, maps.source_index, np.arange(len(maps)), f"sample/{trial.settings.seed}")
+    seeds = _sample_seeds(trial, maps, subset)
     name = f"draw-{subset}-{view}"
-    writer = FrameWriter(trial.stages.run / "synthetic" / f"{subset}-{view}", maps, seeds)
+    writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
     if not trial.stages.finished(name):
         with trial.stages.measured(name) as noted:
             noted["items"] = len(maps) - writer.written
@@ -168,10 +109,30 @@ def _draw_missing(
 def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
     """The maps of one view and subset; validation maps are one per frame, as its frames only select weights."""
     frames, settings = trial.source.subset(subset, view), trial.settings
+    repeats = _repeats(trial, view) if subset == "training" else np.ones(len(frames), dtype=np.intp)
     if not settings.backend.deforms:
-        return undeformed_maps(frames)
-    repeats = settings.repeats if subset == "training" else 1
+        return undeformed_maps(frames.select(repeats > 0))
     return label_maps(frames, strength=settings.strength, repeats=repeats, seed=settings.seed)
+
+
+def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
+    """How many maps of each training frame of a view are drawn, (N,)."""
+    frames, settings = trial.source.subset("training"), trial.settings
+    if settings.images is None:
+        return np.full(len(frames), settings.repeats)[frames.view == view]
+    if settings.images > len(frames) and not settings.backend.deforms:
+        raise EchobenchError(
+            f"images is {settings.images}, but {settings.label} has {len(frames)} training frames and draws no others; "
+            f"ask for {len(frames)} at most"
+        )
+    return repeats_for(frames, settings.images, settings.seed)[frames.view == view]
+
+
+def _sample_seeds(trial: Trial, maps: LabelMaps, subset: str) -> NDArray[np.int64]:
+    """A seed for each map, the same however many maps of its frame there are."""
+    per_frame = trial.settings.repeats if subset == "training" else 1
+    number = maps.source_index * per_frame + repeat_numbers(maps.source_index)
+    return item_seeds(maps.source, maps.source_index, number, f"sample/{trial.settings.seed}")
 
 
 def _segmenter(trial: Trial, training: Frames, validation: Frames, seed: int) -> tuple[Segmenter, pd.DataFrame]:
@@ -215,10 +176,9 @@ def _record(trial: Trial, generator: Generator, training: Frames, testing: Frame
         dataset=trial.dataset.name,
         view=settings.view,
         preset=settings.preset,
-        # A record is for others: it names folders, not where they lie on this machine.
-        settings=settings.as_dict() | {"data": settings.data and Path(settings.data).name, "generator": settings.label},
+        settings=settings.published(),
         fingerprints={
-            "training": _frames(trial.dataset, settings, "training").fingerprint(),
+            "training": trial.frames("training").fingerprint(),
             "testing": testing.fingerprint(),
             "split": split.fingerprint(),
         },
@@ -234,6 +194,20 @@ def _record(trial: Trial, generator: Generator, training: Frames, testing: Frame
         commit=source_commit(),
         started=started,
         finished=_now(),
+    )
+
+
+def _failure(settings: RunSettings, stages: StageFolder, error: Exception) -> FailedRun:
+    stage, attempts = stages.under_way or (None, 1)
+    return FailedRun(
+        generator=settings.label,
+        view=settings.view,
+        preset=settings.preset,
+        settings=settings.published(),
+        stage=stage,
+        attempts=attempts,
+        error=str(error) if isinstance(error, EchobenchError) else f"{type(error).__name__}: {error}",
+        time=_now(),
     )
 
 

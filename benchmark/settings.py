@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from echobench.benchmark.overrides import overridden
 from echobench.data.deform import REPEATS
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import VIEWS
@@ -44,8 +45,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 
 @dataclass(frozen=True)
 class RunSettings:
-    """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. generator_settings: the frozen
-    dataclass of the backend. The device is not part of a run's identity."""
+    """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
+    there are in all; None is `repeats` of every frame. generator_settings: the frozen dataclass of the backend. The
+    device is not part of a run's identity."""
 
     generator: str
     view: str
@@ -58,6 +60,7 @@ class RunSettings:
     phantom_patients: int | None
     generator_settings: Any
     unet_settings: UNetSettings
+    images: int | None = None
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -79,9 +82,15 @@ class RunSettings:
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         return plain
 
+    def published(self) -> dict[str, Any]:
+        """As a record states them, which is for others: folders by name, not by where they lie on this machine."""
+        return self.as_dict() | {"data": self.data and Path(self.data).name, "generator": self.label}
+
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
-        return {key: value for key, value in self.as_dict().items() if key != "unet_seeds"}
+        # Runs of before there was `images` have none: they stay what they are.
+        absent = {"unet_seeds"} if self.images is not None else {"unet_seeds", "images"}
+        return {key: value for key, value in self.as_dict().items() if key not in absent}
 
     def slug(self) -> str:
         """Name of the run's folder: a function of its identity."""
@@ -99,7 +108,9 @@ class RunSettings:
         else:
             lines.append(f"{self.generator}: there are no settings of the paper's for it")
         if self.backend.deforms:
-            if self.repeats != REPEATS:
+            if self.images is not None:
+                lines.append(f"maps.images: {self.images} in all, paper {REPEATS} of every frame")
+            elif self.repeats != REPEATS:
                 lines.append(f"maps.repeats: {self.repeats}, paper {REPEATS}")
             if self.strength != 1:
                 lines.append(f"maps.strength: {self.strength}, paper 1")
@@ -118,11 +129,14 @@ def resolve(
     strength: float = 1.0,
     seed: int = 0,
     unet_seeds: int = 1,
+    images: int | None = None,
+    assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
 
     data: None looks at `ECHOBENCH_CAMUS`, then takes the phantom. preset: None is quick on the phantom and standard on
-    data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, …
+    data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, … images: training images in all; None is
+    as many of every frame as the preset says. assignments: changes to the preset's settings, see `overridden`.
     """
     backend, drawn = generator_class(generator), folder_of(generator)
     if generator == "folder":
@@ -138,6 +152,11 @@ def resolve(
         raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
     if unet_seeds < 1:
         raise EchobenchError(f"unet-seeds is {unet_seeds}; at least one U-Net must be trained")
+    if images is not None and images < 1:
+        raise EchobenchError(f"images is {images}; the U-Net needs at least one to train on")
+    unet = {"unet": UNET_PRESETS[preset]}
+    # What a folder of drawn images has in place of settings, nobody can choose.
+    parts = overridden(unet if drawn else {"generator": backend.presets[preset]} | unet, assignments)
     return RunSettings(
         generator=f"folder:{drawn.resolve()}" if drawn else generator,
         view=view,
@@ -148,8 +167,9 @@ def resolve(
         seed=seed,
         unet_seeds=tuple(range(seed, seed + unet_seeds)),
         phantom_patients=None if data else PRESETS[preset].phantom_patients,
-        generator_settings=FolderSettings.of(drawn) if drawn else backend.presets[preset],
-        unet_settings=UNET_PRESETS[preset],
+        generator_settings=FolderSettings.of(drawn) if drawn else parts["generator"],
+        unet_settings=parts["unet"],
+        images=images,
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from echobench.benchmark.machine import Meter
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import Progress
-from echobench.results.record import CURVES, RECORD, SCORES, Stage
+from echobench.results.record import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
 
-PICTURES = "pictures"
+PICTURES, SYNTHETIC = "pictures", "synthetic"
 _WORK, _SETTINGS = "stages", "settings.json"
 
 Reporter = Callable[[str], Progress]
@@ -21,10 +21,14 @@ Reporter = Callable[[str], Progress]
 
 
 class StageFolder:
-    """Where a run keeps its finished stages, under the run's own folder."""
+    """Where a run keeps its finished stages, under the run's own folder.
+
+    under_way: the stage that was begun last and is not finished, and how often it was begun; None between stages.
+    """
 
     def __init__(self, run: Path, device: str) -> None:
         self.run, self.work = run, run / _WORK
+        self.under_way: tuple[str, int] | None = None
         self._device = device
 
     def open(self, settings: dict[str, Any]) -> None:
@@ -40,7 +44,7 @@ class StageFolder:
         except OSError as error:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
         path = self.work / _SETTINGS
-        if path.is_file() and (begun := _read_json(path)) != settings:
+        if path.is_file() and (begun := read_json(path)) != settings:
             raise EchobenchError(
                 f"{self.run} was begun with other settings ({_first_difference(begun, settings)}); "
                 "choose another --out, or --force to start over"
@@ -49,9 +53,9 @@ class StageFolder:
 
     def clear(self) -> None:
         """Remove what a run wrote, and nothing else."""
-        for name in (RECORD, SCORES, CURVES):
+        for name in (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED):
             (self.run / name).unlink(missing_ok=True)
-        for name in (_WORK, PICTURES):
+        for name in (_WORK, PICTURES, SYNTHETIC):
             shutil.rmtree(self.run / name, ignore_errors=True)
 
     def finished(self, name: str) -> bool:
@@ -64,6 +68,7 @@ class StageFolder:
         begun_before = attempts_file.is_file() and not self.finished(name)
         attempts = len(attempts_file.read_text()) + 1 if begun_before else 1
         attempts_file.write_text("|" * attempts)
+        self.under_way = (name, attempts)
         noted: dict[str, int] = {}
         with Meter(self._device) as meter:
             yield noted
@@ -75,20 +80,33 @@ class StageFolder:
             attempts,
             noted.get("items"),
         )
-        partial = self._stage_file(name).with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(stage)))
-        partial.replace(self._stage_file(name))
+        self._finish(stage)
+        self.under_way = None
+
+    def take(self, name: str, other: "StageFolder") -> None:
+        """Mark a stage finished that another run has finished, at the cost that it had there."""
+        self._finish(Stage(**read_json(other._stage_file(name))))
 
     def stages(self) -> list[Stage]:
         """What every finished stage cost, in the order in which they were finished."""
         files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [Stage(**_read_json(path)) for path in files]
+        return [Stage(**read_json(path)) for path in files]
+
+    def begun_with(self) -> dict[str, Any]:
+        """The settings that `open` was given first."""
+        return read_json(self.work / _SETTINGS)
+
+    def _finish(self, stage: Stage) -> None:
+        partial = self._stage_file(stage.name).with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(stage)))
+        partial.replace(self._stage_file(stage.name))
 
     def _stage_file(self, name: str) -> Path:
         return self.work / f"{name}.stage.json"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A file that a run wrote; raises EchobenchError where it is damaged."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except ValueError as error:

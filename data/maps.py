@@ -64,16 +64,25 @@ class LabelMaps:
         return replace(rows, images=images, labels=self.labels, sector=self.sector)
 
 
-def label_maps(frames: Frames, *, strength: float, repeats: int, seed: int) -> LabelMaps:
-    """`repeats` deformed maps of every frame, frame by frame.
+def label_maps(frames: Frames, *, strength: float, repeats: int | NDArray[np.intp], seed: int) -> LabelMaps:
+    """`repeats` deformed maps of every frame, frame by frame; an array (N,) says how many of each.
+
+    See `deformed_maps`.
+    """
+    source_index = np.repeat(np.arange(len(frames)), repeats)
+    return deformed_maps(frames, source_index, repeat_numbers(source_index), strength=strength, seed=seed)
+
+
+def deformed_maps(
+    frames: Frames, source_index: NDArray[np.intp], repeat: NDArray[np.intp], *, strength: float, seed: int
+) -> LabelMaps:
+    """Deformed map number repeat[i] of frame source_index[i], for each i; both are (N,).
 
     Map r of a frame depends on (frame, seed, r, strength) alone. A deformed label is clipped to the sector, as in
     "Echo from noise", except where the expert's own map lay outside it (CAMUS experts draw the wall on behind the
     sector's edge: 3.5 % of the myocardium's pixels of the 4C training frames). So strength 0 gives the
     expert's map back, and synthetic maps follow the convention of the real ones that they are compared with.
     """
-    source_index = np.repeat(np.arange(len(frames)), repeats)
-    repeat = np.tile(np.arange(repeats), len(frames))
     seeds = item_seeds(frames, source_index, repeat, f"deform/{seed}")
     deformation = random_deformation(seeds, strength)
     allowed = frames.sector | (frames.labels != Label.BACKGROUND)
@@ -82,6 +91,25 @@ def label_maps(frames: Frames, *, strength: float, repeats: int, seed: int) -> L
         pulled = pull_labels(frames.labels[j], deformation.positions(i, frames.size))
         labels[i] = np.where(allowed[j], pulled, np.uint8(Label.BACKGROUND))
     return LabelMaps(labels, frames.sector[source_index], frames, source_index, deformation)
+
+
+def repeat_numbers(source_index: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(N,) how often each entry of `source_index` (N,), which ascends, came before."""
+    return np.arange(len(source_index)) - np.searchsorted(source_index, source_index)
+
+
+def repeats_for(frames: Frames, images: int, seed: int) -> NDArray[np.intp]:
+    """How many maps of each frame, (N,), make `images` in all.
+
+    Every frame once before any a second time, in an order that depends on the frames and the seed alone: the maps of
+    a smaller number are among those of a larger one.
+    """
+    n = len(frames)
+    order = np.argsort(item_seeds(frames, np.arange(n), np.zeros(n, dtype=np.intp), f"images/{seed}"))
+    whole, rest = divmod(images, n)
+    repeats = np.full(n, whole)
+    repeats[order[:rest]] += 1
+    return repeats
 
 
 def undeformed_maps(frames: Frames) -> LabelMaps:

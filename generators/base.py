@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,9 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
+from echobench.generators.checkpoint import differences
 
 
 class Generator(ABC):
@@ -61,6 +65,22 @@ class Generator(ABC):
     @abstractmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote."""
+
+    def redraw(self, settings: Any) -> Self:
+        """The same weights, drawn with other settings.
+
+        Raises EchobenchError naming every setting that needs another training: all, unless a subclass knows better.
+        """
+        return self._redrawn(settings)
+
+    def _redrawn(self, settings: Any, *drawing: str) -> Self:
+        """`redraw`, where the fields called `drawing` concern drawing alone."""
+        trained = asdict(self.settings)
+        if needing := differences(trained, asdict(settings) | {name: trained[name] for name in drawing}):
+            raise EchobenchError(f"the weights are of another training: {'; '.join(needing)}")
+        other = copy(self)
+        other.settings = settings
+        return other
 
     @property
     @abstractmethod

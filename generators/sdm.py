@@ -185,6 +185,10 @@ class SemanticDiffusion(Generator):
         generator._denoiser = denoiser.to(own_device(device)).eval()
         return generator
 
+    def redraw(self, settings: SdmSettings) -> Self:
+        """The same weights with another sampler; see `Generator.redraw`."""
+        return self._redrawn(settings, "sampling")
+
     @property
     def parameters(self) -> int:
         """Number of weights, trained or not."""

@@ -173,6 +173,15 @@ def check_file(generator: Generator, frames: Frames, maps: LabelMaps) -> None:
     _assert_same(_sample(fitted, maps), _sample(loaded, maps), "a loaded generator draws other images")
 
 
+def check_redraw(generator: Generator, frames: Frames, maps: LabelMaps) -> None:
+    """Drawn again with the settings that it has, a fitted generator draws the same images, and is itself unchanged."""
+    fitted = _fitted(generator, frames)
+    before, again = _sample(fitted, maps), fitted.redraw(replace(fitted.settings))
+    assert isinstance(again, type(generator)), f"redraw returned a {type(again).__name__}"
+    _assert_same(before, _sample(again, maps), "redraw with the same settings draws other images")
+    _assert_same(before, _sample(fitted, maps), "redraw changed the generator that it was called on")
+
+
 def check_needs_its_training(generator: Generator, frames: Frames, maps: LabelMaps) -> None:
     """A trained generator without weights says so."""
     if generator.trained:
@@ -240,6 +249,7 @@ CHECKS: tuple[Check, ...] = (
     check_seeds,
     check_batch_and_order,
     check_file,
+    check_redraw,
     check_needs_its_training,
     check_sees_only_what_it_may,
     check_global_state,

@@ -1,8 +1,10 @@
 """The record of a run: one folder, raw scores in a CSV, everything else about the run in one JSON.
 
-scores.csv   one row per image × region × metric × U-Net seed: no means, undefined values kept
-curves.csv   training curves of every U-Net seed
-run.json     `RunRecord`; written last, by rename, so that a folder with it is a finished run
+scores.csv             one row per image × region × metric × U-Net seed: no means, undefined values kept
+curves.csv             training curves of every U-Net seed
+generator-curves.csv   training curves of every view's generator, where one is trained
+run.json               `RunRecord`; written last, by rename, so that a folder with it is a finished run
+failed.json            `FailedRun`, where a run stopped with an error; gone when it has gone on and finished
 """
 
 import hashlib
@@ -17,7 +19,8 @@ import pandas as pd
 from echobench.data.errors import EchobenchError
 
 SCHEMA = 1
-RECORD, SCORES, CURVES = "run.json", "scores.csv", "curves.csv"
+RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
+FAILED = "failed.json"
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,61 @@ class RunRecord:
     schema: int = SCHEMA
 
 
-def write_record(folder: Path, record: RunRecord, scores: pd.DataFrame, curves: pd.DataFrame) -> None:
-    """Write scores and curves, then run.json. An earlier record in the folder is replaced."""
+@dataclass(frozen=True)
+class FailedRun:
+    """Why a run stopped before its end.
+
+    settings: as in `RunRecord`. stage: the one that failed, None between two; attempts: how often it was begun.
+    error: one sentence. time: when, in UTC.
+    """
+
+    generator: str
+    view: str
+    preset: str
+    settings: dict[str, Any]
+    stage: str | None
+    attempts: int
+    error: str
+    time: str
+    schema: int = SCHEMA
+
+
+def write_record(
+    folder: Path,
+    record: RunRecord,
+    scores: pd.DataFrame,
+    curves: pd.DataFrame,
+    generator_curves: pd.DataFrame | None = None,
+) -> None:
+    """Write scores and curves, then run.json. An earlier record in the folder is replaced, failed.json removed.
+
+    generator_curves: column view, then what each generator watches; nothing is written where it is empty.
+    """
     (folder / RECORD).unlink(missing_ok=True)
     _write_atomically(folder / SCORES, scores.to_csv(index=False))
     _write_atomically(folder / CURVES, curves.to_csv(index=False))
+    if generator_curves is not None and len(generator_curves):
+        _write_atomically(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
     document = asdict(record) | {"scores_sha256": _sha256(folder / SCORES)}
     _write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    (folder / FAILED).unlink(missing_ok=True)
+
+
+def write_failed(folder: Path, failed: FailedRun) -> None:
+    """Write failed.json, in place of an earlier one."""
+    _write_atomically(folder / FAILED, json.dumps(asdict(failed), indent=1, sort_keys=True) + "\n")
+
+
+def read_failed(folder: Path) -> FailedRun | None:
+    """Why the run in a folder stopped; None where no run has failed. Raises EchobenchError for a damaged file."""
+    path = folder / FAILED
+    if not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text())
+        return FailedRun(**{f.name: document[f.name] for f in fields(FailedRun)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise EchobenchError(f"{path} is damaged; delete it, or give the run's command again") from error
 
 
 def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:

@@ -26,6 +26,10 @@ TINY_SDM = SdmSettings(
 @pytest.fixture
 def tiny(monkeypatch):
     """Makes `--preset tiny` known."""
+    make_known(monkeypatch)
+
+
+def make_known(monkeypatch):
     monkeypatch.setattr(settings, "PRESETS", {**settings.PRESETS, "tiny": Preset(repeats=1, phantom_patients=10)})
     monkeypatch.setattr(settings, "UNET_PRESETS", {**settings.UNET_PRESETS, "tiny": TINY_UNET})
     for name in BACKENDS:

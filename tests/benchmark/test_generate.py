@@ -90,6 +90,24 @@ def test_an_interrupted_call_goes_on_at_the_first_missing_image(checkpoint, camu
     assert manifest.read_bytes() == (tmp_path / "whole" / "manifest.csv").read_bytes()
 
 
+def test_memory_does_not_grow_with_the_repeats(checkpoint, camus_folder, tmp_path, monkeypatch):
+    generate(checkpoint, camus_folder, tmp_path / "few", repeats=2)
+    in_memory = []
+    sample = SemanticDiffusion.sample
+
+    def counting(self, maps, seeds, **options):
+        in_memory.append((len(maps), len(maps.source)))
+        return sample(self, maps, seeds, **options)
+
+    monkeypatch.setattr(SemanticDiffusion, "sample", counting)
+    generate(checkpoint, camus_folder, tmp_path / "many", repeats=6)
+    assert np.array(in_memory).max(axis=0).tolist() == [4, 2]  # maps of a chunk, frames that they are of
+    few, many = ({row.name: row for row in read_manifest(tmp_path / name)} for name in ("few", "many"))
+    assert len(many) == 6 * 5
+    assert all(many[name].deformation_seed == few[name].deformation_seed for name in few)
+    assert few.keys() < many.keys()
+
+
 def test_pngs_and_maps_without_images(checkpoint, make_frames, tmp_path):
     frames, pngs = make_frames(1), tmp_path / "pngs"
     pngs.mkdir()

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from echobench.benchmark.cli import main
-from echobench.benchmark.run import load_dataset, run
+from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
+from echobench.benchmark.trial import load_dataset
 from echobench.data.progress import silent
 from echobench.data.store import read_manifest
 from echobench.results.record import read_record
@@ -59,6 +60,13 @@ def test_a_finished_run_is_read_and_not_redone(camus_folder, tmp_path):
     assert (tmp_path / "out" / "run.json").stat().st_mtime_ns == written
     run(settings_for(camus_folder), tmp_path / "out", force=True)
     assert (tmp_path / "out" / "run.json").stat().st_mtime_ns > written
+
+
+def test_force_draws_anew(camus_folder, tmp_path):
+    first, _ = run(settings_for(camus_folder, "paint"), tmp_path)
+    assert {stage.name: stage.items for stage in first.stages}["draw-training-4C"] == 6
+    again, _ = run(settings_for(camus_folder, "paint"), tmp_path, force=True)
+    assert {stage.name: stage.items for stage in again.stages}["draw-training-4C"] == 6
 
 
 def test_a_finished_run_gets_more_unet_seeds_and_keeps_the_ones_it_has(camus_folder, tmp_path):

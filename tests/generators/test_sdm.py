@@ -17,6 +17,7 @@ from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
+from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.sdm import SdmSettings, SemanticDiffusion
 
 TINY = SdmSettings(
@@ -212,6 +213,36 @@ class TestFit:
         generator.save(tmp_path / "sdm.pt")
         SemanticDiffusion.load(tmp_path / "sdm.pt")
         assert state() == before
+
+
+class TestRedraw:
+    def test_only_the_sampler_may_differ(self, fitted: SemanticDiffusion, maps: LabelMaps) -> None:
+        faster = replace(TINY, sampling=replace(TINY.sampling, steps=2))
+        seeds = np.arange(len(maps))
+        before, redrawn = fitted.sample(maps, seeds), fitted.redraw(faster)
+        assert (redrawn.evaluations, fitted.evaluations) == (2, 4)
+        assert redrawn.settings == faster and fitted.settings == TINY
+        assert (redrawn.sample(maps, seeds) != before).any()
+        np.testing.assert_array_equal(redrawn.redraw(TINY).sample(maps, seeds), before)
+
+    def test_what_needs_another_training_is_named(self, fitted: SemanticDiffusion) -> None:
+        other = replace(
+            TINY,
+            sampling=replace(TINY.sampling, steps=2),
+            training=replace(TINY.training, steps=13),
+            schedule=ScheduleSettings(shift=2.0),
+        )
+        with pytest.raises(EchobenchError) as raised:
+            fitted.redraw(other)
+        assert str(raised.value) == (
+            "the weights are of another training: schedule.shift is 1.0, not 2.0; training.steps is 12, not 13"
+        )
+
+    def test_a_generator_of_another_kind_may_differ_in_nothing(self) -> None:
+        paint = Paint(PaintSettings())
+        assert paint.redraw(PaintSettings()).settings == PaintSettings()
+        with pytest.raises(EchobenchError, match=r"speckle_px is 1\.2, not 2\.0"):
+            paint.redraw(PaintSettings(speckle_px=2.0))
 
 
 class TestFile:

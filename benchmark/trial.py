@@ -1,0 +1,66 @@
+"""A run under way: its settings, its data, and where it keeps what is finished."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from echobench.benchmark.settings import RunSettings
+from echobench.benchmark.stages import Reporter, StageFolder
+from echobench.data.datasets import Dataset, cache_folder, read_camus
+from echobench.data.frames import Frames, concatenate
+from echobench.data.phantom.dataset import VERSION, write_phantom
+from echobench.data.progress import Progress, silent
+from echobench.generators.folder import folder_of, read_folder
+
+PHANTOM_SEED = 0
+"""Of the built-in phantom: data is data, and does not change with the seed of a run."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run under way. dataset: frames and split; source: what training and validation frames are
+    taken from, the dataset or a folder of drawn ones; stages: where it keeps what is finished."""
+
+    settings: RunSettings
+    dataset: Dataset
+    source: Dataset
+    stages: StageFolder
+    device: str
+    report: Reporter
+
+    def frames(self, subset: str) -> Frames:
+        """The dataset's frames of one subset, view by view."""
+        return concatenate([self.dataset.subset(subset, view) for view in self.settings.views])
+
+
+def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
+    """Read what a run is about."""
+    with stages.measured("read") as noted:
+        dataset = load_dataset(settings, report("read"))
+        noted["items"] = len(dataset.frames)
+        return Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
+
+
+def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
+    """The dataset that a run is about: the folder it names, or the phantom."""
+    view = None if settings.view == "all" else settings.view
+    size = (settings.unet_settings.image_size_px,) * 2
+    if settings.data is not None:
+        return read_camus(Path(settings.data), view=view, seed=settings.seed, size=size, progress=progress)
+    assert settings.phantom_patients is not None
+    phantom = phantom_folder(settings.phantom_patients)
+    return read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
+
+
+def phantom_folder(patients: int) -> Path:
+    """The built-in phantom of that many patients, written into the cache if it is not there."""
+    return write_phantom(cache_folder() / f"phantom-{VERSION}-{patients}", patients, PHANTOM_SEED)
+
+
+def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Dataset:
+    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps."""
+    drawn = folder_of(settings.generator)
+    if drawn is None:
+        return dataset
+    view = None if settings.view == "all" else settings.view
+    size, progress = dataset.frames.size, report("read folder")
+    return read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
