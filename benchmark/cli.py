@@ -34,6 +34,7 @@ def main() -> None:
 # What is compared
 @click.option("--generator", metavar="NAME", required=True, help="Who draws the training images: real, sdm, …")
 @click.option("--view", metavar="2C|4C|all", default="4C", help="Apical two-chamber, four-chamber, or both.")
+@click.option("--phase", metavar="ED|ES|all", default="all", help="Frames that the U-Net trains on and is scored on.")
 @click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
 # How much
 @click.option(
@@ -53,9 +54,9 @@ def main() -> None:
 @click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier run.")
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
 def run(
-    generator: str, view: str, data: str | None, preset: str | None, strength: float, seed: int, images: int | None,
-    unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None, device: str, out: Path | None,
-    force: bool, dry_run: bool,
+    generator: str, view: str, phase: str, data: str | None, preset: str | None, strength: float, seed: int,
+    images: int | None, unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None, device: str,
+    out: Path | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
@@ -70,7 +71,7 @@ def run(
     from echobench.benchmark.settings import resolve, resolve_device
 
     settings = resolve(
-        generator=generator, view=view, data=data, preset=preset,
+        generator=generator, view=view, phase=phase, data=data, preset=preset,
         strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, assignments=assignments,
     )  # fmt: skip
     resolved_device = resolve_device(device)

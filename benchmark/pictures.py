@@ -20,32 +20,50 @@ _COLOURS = {Label.LV_ENDO: "#e4572e", Label.LV_MYO: "#76b041", Label.LA: "#4ea5d
 _OVERLAY = ListedColormap([_COLOURS.get(label, "black") for label in Label])
 
 
-def save(folder: Path, drawn: Frames, testing: Frames, predicted: NDArray[np.uint8], real: Frames) -> None:
+def save(
+    folder: Path,
+    drawn: Frames,
+    read_back: NDArray[np.uint8] | None,
+    testing: Frames,
+    predicted: NDArray[np.uint8],
+    real: Frames,
+) -> None:
     """Write pictures/drawn.png and pictures/predicted.png.
 
     drawn: what a generator drew for validation patients, on none of whom it was trained; real: the frames of these.
+    read_back: the label maps (N, H, W) that the generator sees in what it drew, None for whoever has not learnt to.
     """
     (folder / PICTURES).mkdir(exist_ok=True)
-    for name, figure in (("drawn", _drawn(drawn, real)), ("predicted", _predicted(testing, predicted))):
+    for name, figure in (("drawn", _drawn(drawn, read_back, real)), ("predicted", _predicted(testing, predicted))):
         figure.savefig(folder / PICTURES / f"{name}.png", dpi=100)
         plt.close(figure)
 
 
-def _drawn(drawn: Frames, real: Frames) -> Figure:
-    """Rows: label map, the image drawn for it, the real frame of the same patient, view and phase."""
-    chosen = drawn.select(_spread(len(drawn)))
+def _drawn(drawn: Frames, read_back: NDArray[np.uint8] | None, real: Frames) -> Figure:
+    """Rows: label map, the image drawn for it, the real frame of that patient, view and phase, the map read back."""
+    index = _spread(len(drawn))
+    chosen = drawn.select(index)
     beside = [_same(real, chosen, i) for i in range(len(chosen))]
     nothing_drawn = all(np.array_equal(image, shown) for image, shown in zip(chosen.images, beside, strict=True))
     rows = ["label map", "real frame"] if nothing_drawn else ["label map", "drawn", "real frame"]
+    if read_back is not None:
+        rows.append("read back")
     figure, axes = _panel("validation patients", rows, len(chosen))
     for i in range(len(chosen)):
-        axes[0, i].imshow(chosen.sector[i], cmap="gray", vmin=0, vmax=4)
-        labels = np.ma.masked_equal(chosen.labels[i], int(Label.BACKGROUND))
-        axes[0, i].imshow(labels, cmap=_OVERLAY, vmin=0, vmax=len(Label) - 1, interpolation="nearest")
+        _labels(axes[0, i], chosen.labels[i], chosen.sector[i])
         axes[0, i].set_title(f"{chosen.patient[i]} {chosen.view[i]} {chosen.phase[i]}", fontsize=9)
         for row, image in zip(axes[1:, i], (chosen.images[i], beside[i]), strict=False):
             _grey(row, image)
+        if read_back is not None:
+            _labels(axes[-1, i], read_back[index[i]], chosen.sector[i])
     return figure
+
+
+def _labels(axes: Axes, labels: NDArray[np.uint8], sector: NDArray[np.bool_]) -> None:
+    """A label map in colours on the grey sector."""
+    axes.imshow(sector, cmap="gray", vmin=0, vmax=4)
+    shown = np.ma.masked_equal(labels, int(Label.BACKGROUND))
+    axes.imshow(shown, cmap=_OVERLAY, vmin=0, vmax=len(Label) - 1, interpolation="nearest")
 
 
 def _same(real: Frames, chosen: Frames, i: int) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """One run: dataset → label maps → generator → synthetic frames → U-Net → scores → record."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,25 +9,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.benchmark import pictures
+from echobench.benchmark.drawing import drawn_frames
 from echobench.benchmark.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.processes import agreed
 from echobench.benchmark.settings import RunSettings
-from echobench.benchmark.stages import SYNTHETIC, Reporter, StageFolder
+from echobench.benchmark.stages import Reporter, StageFolder
 from echobench.benchmark.trained import generator_curves, trained_generators
 from echobench.benchmark.trial import Trial, begin
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
-from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
-from echobench.data.progress import Progress, silent
-from echobench.data.store import FrameWriter
+from echobench.data.progress import silent
 from echobench.generators.base import Generator
 from echobench.results.record import FailedRun, RunRecord, is_finished, read_record, write_failed, write_record
 from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
-
-CHUNK = 64
-"""Maps per call of a generator: what a killed run may lose."""
 
 
 def run(
@@ -68,12 +65,15 @@ def _carry_out(
     started = _now()
     trial = begin(settings, stages, device, report)
     generators = trained_generators(trial, generator_from)
-    training = concatenate([_drawn(trial, generator, view, "training") for view, generator in generators.items()])
-    validation = concatenate([_drawn(trial, generator, view, "validation") for view, generator in generators.items()])
+    training, validation = (
+        concatenate([drawn_frames(trial, generator, view, subset) for view, generator in generators.items()])
+        for subset in ("training", "validation")
+    )
     trained = [_segmenter(trial, training, validation, seed) for seed in settings.unet_seeds]
     testing = trial.frames("testing")
     scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], testing)
-    pictures.save(stages.run, validation, testing, predicted, real=trial.frames("validation"))
+    read_back = _read_back(generators, validation)
+    pictures.save(stages.run, validation, read_back, testing, predicted, real=trial.frames("validation"))
     record = _record(trial, next(iter(generators.values())), training, testing, started)
     curves = pd.concat(
         [curve.assign(unet_seed=seed) for seed, (_, curve) in zip(settings.unet_seeds, trained, strict=True)]
@@ -81,58 +81,15 @@ def _carry_out(
     write_record(stages.run, record, scores, curves, generator_curves(trial))
 
 
-def _drawn(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
-    """Label maps of one view and subset with the images that the generator draws for them."""
-    maps = _maps(trial, view, subset)
-    if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
-        return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))
-    seeds = _sample_seeds(trial, maps, subset)
-    name = f"draw-{subset}-{view}"
-    writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
-    if not trial.stages.finished(name):
-        with trial.stages.measured(name) as noted:
-            noted["items"] = len(maps) - writer.written
-            _draw_missing(generator, maps, seeds, writer, trial.report(name))
-    return maps.with_images(writer.images())
-
-
-def _draw_missing(
-    generator: Generator, maps: LabelMaps, seeds: NDArray[np.int64], writer: FrameWriter, progress: Progress
-) -> None:
-    visible = maps if generator.needs_source_images else maps.without_images()
-    while writer.written < len(maps):
-        chunk = slice(writer.written, writer.written + CHUNK)
-        writer.append(generator.sample(visible.select(chunk), seeds[chunk]))
-        progress(writer.written, len(maps))
-
-
-def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
-    """The maps of one view and subset; validation maps are one per frame, as its frames only select weights."""
-    frames, settings = trial.source.subset(subset, view), trial.settings
-    repeats = _repeats(trial, view) if subset == "training" else np.ones(len(frames), dtype=np.intp)
-    if not settings.backend.deforms:
-        return undeformed_maps(frames.select(repeats > 0))
-    return label_maps(frames, strength=settings.strength, repeats=repeats, seed=settings.seed)
-
-
-def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
-    """How many maps of each training frame of a view are drawn, (N,)."""
-    frames, settings = trial.source.subset("training"), trial.settings
-    if settings.images is None:
-        return np.full(len(frames), settings.repeats)[frames.view == view]
-    if settings.images > len(frames) and not settings.backend.deforms:
-        raise EchobenchError(
-            f"images is {settings.images}, but {settings.label} has {len(frames)} training frames and draws no others; "
-            f"ask for {len(frames)} at most"
-        )
-    return repeats_for(frames, settings.images, settings.seed)[frames.view == view]
-
-
-def _sample_seeds(trial: Trial, maps: LabelMaps, subset: str) -> NDArray[np.int64]:
-    """A seed for each map, the same however many maps of its frame there are."""
-    per_frame = trial.settings.repeats if subset == "training" else 1
-    number = maps.source_index * per_frame + repeat_numbers(maps.source_index)
-    return item_seeds(maps.source, maps.source_index, number, f"sample/{trial.settings.seed}")
+def _read_back(generators: Mapping[str, Generator], drawn: Frames) -> NDArray[np.uint8] | None:
+    """Label maps that the generators themselves read from what they drew; None where they have not learnt to."""
+    parts = []
+    for view, generator in generators.items():
+        frames = drawn.where(view=view)
+        if (read := generator.read_maps(frames.images, frames.sector)) is None:
+            return None
+        parts.append(read)
+    return np.concatenate(parts)
 
 
 def _segmenter(trial: Trial, training: Frames, validation: Frames, seed: int) -> tuple[Segmenter, pd.DataFrame]:

@@ -15,7 +15,7 @@ import torch
 from echobench.benchmark.overrides import overridden
 from echobench.data.deform import REPEATS
 from echobench.data.errors import EchobenchError
-from echobench.data.frames import VIEWS
+from echobench.data.frames import PHASES, VIEWS
 from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
@@ -23,6 +23,7 @@ from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 from echobench.segmentation.unet import UNetSettings
 
 VIEW_CHOICES = (*VIEWS, "all")
+PHASE_CHOICES = (*PHASES, "all")
 DATA_VARIABLE = "ECHOBENCH_CAMUS"
 
 
@@ -61,11 +62,17 @@ class RunSettings:
     generator_settings: Any
     unet_settings: UNetSettings
     images: int | None = None
+    phase: str = "all"
 
     @property
     def views(self) -> tuple[str, ...]:
         """The views that the run covers; every view has a generator of its own, as in the paper."""
         return VIEWS if self.view == "all" else (self.view,)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases whose frames the U-Net trains on and is scored on; a generator learns from both."""
+        return PHASES if self.phase == "all" else (self.phase,)
 
     @property
     def label(self) -> str:
@@ -88,15 +95,20 @@ class RunSettings:
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
-        # Runs of before there was `images` have none: they stay what they are.
-        absent = {"unet_seeds"} if self.images is not None else {"unet_seeds", "images"}
-        return {key: value for key, value in self.as_dict().items() if key not in absent}
+        # Runs of before there were these settings have none: they stay what they are.
+        unsaid = {"images": None, "phase": "all"}
+        return {
+            key: value
+            for key, value in self.as_dict().items()
+            if key != "unet_seeds" and not (key in unsaid and value == unsaid[key])
+        }
 
     def slug(self) -> str:
         """Name of the run's folder: a function of its identity."""
         digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
         dataset = "phantom" if self.data is None else "camus"
-        return f"{dataset}-{self.label.replace(':', '-')}-{self.view}-{self.preset}-{digest}"
+        frames = self.view if self.phase == "all" else f"{self.view}-{self.phase}"
+        return f"{dataset}-{self.label.replace(':', '-')}-{frames}-{self.preset}-{digest}"
 
     def deviations(self) -> list[str]:
         """Where this run differs from "Echo from noise" (arXiv 2305.05424v2), one line each."""
@@ -130,20 +142,26 @@ def resolve(
     seed: int = 0,
     unet_seeds: int = 1,
     images: int | None = None,
+    phase: str = "all",
     assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
 
     data: None looks at `ECHOBENCH_CAMUS`, then takes the phantom. preset: None is quick on the phantom and standard on
     data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, … images: training images in all; None is
-    as many of every frame as the preset says. assignments: changes to the preset's settings, see `overridden`.
+    as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
+    scored on. assignments: changes to the preset's settings, see `overridden`.
     """
     backend, drawn = generator_class(generator), folder_of(generator)
     if generator == "folder":
         raise EchobenchError("generator folder needs a path behind a colon: --generator folder:DIR")
     data = data or os.environ.get(DATA_VARIABLE) or None
     preset = preset or ("standard" if data else "quick")
-    for name, value, choices in (("view", view, VIEW_CHOICES), ("preset", preset, tuple(PRESETS))):
+    for name, value, choices in (
+        ("view", view, VIEW_CHOICES),
+        ("phase", phase, PHASE_CHOICES),
+        ("preset", preset, tuple(PRESETS)),
+    ):
         if value not in choices:
             raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
     if preset not in backend.presets:
@@ -170,6 +188,7 @@ def resolve(
         generator_settings=FolderSettings.of(drawn) if drawn else parts["generator"],
         unet_settings=parts["unet"],
         images=images,
+        phase=phase,
     )
 
 

@@ -28,8 +28,9 @@ class Trial:
     report: Reporter
 
     def frames(self, subset: str) -> Frames:
-        """The dataset's frames of one subset, view by view."""
-        return concatenate([self.dataset.subset(subset, view) for view in self.settings.views])
+        """The dataset's frames of one subset, view by view, of the phases that the run is about."""
+        parts = [self.dataset.subset(subset, view) for view in self.settings.views]
+        return concatenate(parts).where(phases=self.settings.phases)
 
 
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:

@@ -4,12 +4,15 @@ import pytest
 
 from echobench.benchmark import settings
 from echobench.benchmark.settings import Preset
+from echobench.generators.cyclegan import CycleGanSettings
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
 from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
+from echobench.generators.translation.network import TranslatorSettings
+from echobench.generators.translation.training import CycleSettings
 from echobench.segmentation.unet import UNetSettings
 
 TINY_UNET = UNetSettings(
@@ -21,6 +24,11 @@ TINY_SDM = SdmSettings(
     training=TrainingSettings(steps=12, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
     sampling=SamplingSettings(steps=4, batch=4),
 )
+TINY_CYCLEGAN = CycleGanSettings(
+    network=TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4),
+    training=CycleSettings(steps=3, batch=2, history=3, checkpoint_seconds=0.0),
+)
+TINY = {"sdm": TINY_SDM, "cyclegan": TINY_CYCLEGAN}
 
 
 @pytest.fixture
@@ -34,5 +42,5 @@ def make_known(monkeypatch):
     monkeypatch.setattr(settings, "UNET_PRESETS", {**settings.UNET_PRESETS, "tiny": TINY_UNET})
     for name in BACKENDS:
         backend = generator_class(name)
-        chosen = TINY_SDM if name == "sdm" else backend.presets["quick"]
+        chosen = TINY.get(name, backend.presets["quick"])
         monkeypatch.setattr(backend, "presets", {**backend.presets, "tiny": chosen})

@@ -56,3 +56,13 @@ def test_identity_and_deviations(camus_folder):
     assert "maps.images: 4 in all, paper 5 of every frame" in few.deviations()
     with pytest.raises(EchobenchError, match="images is 0"):
         settings_for(camus_folder, images=0)
+
+
+def test_one_phase_alone(camus_folder, tmp_path):
+    record, scores = run(settings_for(camus_folder, phase="ED"), tmp_path / "ED")
+    assert {row.phase for row in read_manifest(tmp_path / "ED" / "synthetic" / "training-4C")} == {"ED"}
+    assert set(scores["phase"]) == {"ED"}
+    assert record.training_images == 3
+    assert "-4C-ED-" in settings_for(camus_folder, phase="ED").slug()
+    with pytest.raises(EchobenchError, match="unknown phase 'diastole'; known: ED, ES, all"):
+        settings_for(camus_folder, phase="diastole")

@@ -15,9 +15,9 @@ def figures(monkeypatch, tmp_path):
     kept = []
     monkeypatch.setattr(plt, "close", kept.append)
 
-    def draw(drawn, real):
+    def draw(drawn, real, read_back=None):
         kept.clear()
-        pictures.save(tmp_path, drawn, real, real.labels, real)
+        pictures.save(tmp_path, drawn, read_back, real, real.labels, real)
         return kept[0]
 
     yield draw
@@ -39,6 +39,15 @@ def test_eight_maps_with_what_was_drawn_and_the_real_frame(make_frames, figures)
     assert figure.axes[7].get_title() == "patient0010 4C ES"
     np.testing.assert_array_equal(shown(figure, 1, 7, 8), drawn.images[19])
     np.testing.assert_array_equal(shown(figure, 2, 7, 8), real.images[19])
+
+
+def test_who_reads_its_own_images_shows_what_it_read(make_frames, figures):
+    real = make_frames(5)
+    drawn, read_back = replace(real, images=255 - real.images), np.roll(real.labels, 1, axis=1)
+    figure = figures(drawn, real, read_back)
+    assert len(figure.axes) == 4 * 8
+    last = shown(figure, 3, 7, 8)
+    np.testing.assert_array_equal(last.filled(0), read_back[9])
 
 
 def test_fewer_frames_fewer_columns(make_frames, figures):

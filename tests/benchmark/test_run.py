@@ -120,7 +120,7 @@ def test_a_synthetic_row_draws_trains_and_resumes_with_the_same_scores(camus_fol
     assert record.parameters > 0
     manifest = read_manifest(tmp_path / "whole" / "synthetic" / "training-4C")
     assert {row.patient for row in manifest} == {"patient0001", "patient0002", "patient0003"}
-    monkeypatch.setattr("echobench.benchmark.run.CHUNK", 2)
+    monkeypatch.setattr("echobench.benchmark.drawing.CHUNK", 2)
     for stage_to_kill, at in (("fit-4C", 4), ("draw-training-4C", 4)):
 
         def report(stage, stage_to_kill=stage_to_kill, at=at):

@@ -1,0 +1,72 @@
+"""What a run draws: the label maps of each view and subset, and the images that the generator draws for them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echobench.benchmark.stages import SYNTHETIC
+from echobench.benchmark.trial import Trial
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
+from echobench.data.progress import Progress
+from echobench.data.store import FrameWriter
+from echobench.generators.base import Generator
+
+CHUNK = 64
+"""Maps per call of a generator: what a killed run may lose."""
+
+
+def drawn_frames(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
+    """Label maps of one view and subset with the images that the generator draws for them."""
+    maps = _maps(trial, view, subset)
+    if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
+        return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))
+    seeds = _sample_seeds(trial, maps, subset)
+    name = f"draw-{subset}-{view}"
+    writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
+    if not trial.stages.finished(name):
+        with trial.stages.measured(name) as noted:
+            noted["items"] = len(maps) - writer.written
+            _draw_missing(generator, maps, seeds, writer, trial.report(name))
+    return maps.with_images(writer.images())
+
+
+def _draw_missing(
+    generator: Generator, maps: LabelMaps, seeds: NDArray[np.int64], writer: FrameWriter, progress: Progress
+) -> None:
+    visible = maps if generator.needs_source_images else maps.without_images()
+    while writer.written < len(maps):
+        chunk = slice(writer.written, writer.written + CHUNK)
+        writer.append(generator.sample(visible.select(chunk), seeds[chunk]))
+        progress(writer.written, len(maps))
+
+
+def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
+    """The maps of one view and subset; validation maps are one per frame, as its frames only select weights."""
+    settings = trial.settings
+    frames = trial.source.subset(subset, view).where(phases=settings.phases)
+    repeats = _repeats(trial, view) if subset == "training" else np.ones(len(frames), dtype=np.intp)
+    if not settings.backend.deforms:
+        return undeformed_maps(frames.select(repeats > 0))
+    return label_maps(frames, strength=settings.strength, repeats=repeats, seed=settings.seed)
+
+
+def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
+    """How many maps of each training frame of a view are drawn, (N,)."""
+    settings = trial.settings
+    frames = trial.source.subset("training").where(phases=settings.phases)
+    if settings.images is None:
+        return np.full(len(frames), settings.repeats)[frames.view == view]
+    if settings.images > len(frames) and not settings.backend.deforms:
+        raise EchobenchError(
+            f"images is {settings.images}, but {settings.label} has {len(frames)} training frames and draws no others; "
+            f"ask for {len(frames)} at most"
+        )
+    return repeats_for(frames, settings.images, settings.seed)[frames.view == view]
+
+
+def _sample_seeds(trial: Trial, maps: LabelMaps, subset: str) -> NDArray[np.int64]:
+    """A seed for each map, the same however many maps of its frame there are."""
+    per_frame = trial.settings.repeats if subset == "training" else 1
+    number = maps.source_index * per_frame + repeat_numbers(maps.source_index)
+    return item_seeds(maps.source, maps.source_index, number, f"sample/{trial.settings.seed}")
