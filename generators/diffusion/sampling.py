@@ -32,7 +32,7 @@ class Solver(Protocol):
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How an image is drawn from a trained network."""
+    """How an image is drawn from a trained network. Raises EchobenchError for a sampler or steps that there are not."""
 
     sampler: str = "ddim"
     """One of `SAMPLERS`."""
@@ -42,6 +42,12 @@ class SamplingSettings:
     """Of DDIM: 0 draws no noise on the way, 1 as much as ancestral sampling (Song et al. 2021, arXiv 2010.02502)."""
     batch: int = 16
     """Images drawn together; changes time and memory, not the images."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= TIMES:
+            raise EchobenchError(f"an image cannot be drawn in {self.steps} steps; choose 1 to {TIMES}")
+        if self.sampler not in SAMPLERS:
+            raise EchobenchError(f"unknown sampler {self.sampler!r}; there are {', '.join(SAMPLERS)}")
 
 
 def _ddim(settings: SamplingSettings, schedule: Schedule) -> Solver:
@@ -128,11 +134,7 @@ SAMPLERS: Mapping[str, Callable[[SamplingSettings, Schedule], Solver]] = Mapping
 
 
 def solver_for(settings: SamplingSettings, schedule: Schedule) -> Solver:
-    """A fresh solver. Raises EchobenchError for a name that is not in `SAMPLERS`, or a number of steps."""
-    if not 1 <= settings.steps <= TIMES:
-        raise EchobenchError(f"an image cannot be drawn in {settings.steps} steps; choose 1 to {TIMES}")
-    if settings.sampler not in SAMPLERS:
-        raise EchobenchError(f"unknown sampler {settings.sampler!r}; there are {', '.join(SAMPLERS)}")
+    """A fresh solver."""
     return SAMPLERS[settings.sampler](settings, schedule)
 
 
