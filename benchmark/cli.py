@@ -104,6 +104,65 @@ def run(
 
 
 @main.command()
+@click.argument("folders", metavar="[DIR]...", nargs=-1, type=Path)
+@click.option("--runs", metavar="DIR", multiple=True, type=Path, help="Only tabulate these runs, or those in them.")
+# What is compared
+@click.option("--generators", metavar="A,B,…", help="[default: real,warp,sdm,cyclegan,paint; with paper Table 1's]")
+@click.option("--views", metavar="4C,2C,all", help="Each a table of its own.  [default: 4C; with paper Table 1's]")
+@click.option("--phases", metavar="ED,ES,all", help="Each a table of its own.  [default: all; with paper Table 1's]")
+@click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
+# How much
+@click.option(
+    "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
+)
+@click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
+@click.option("--seed", type=int, default=0, help="Of deformation, generators and drawing.")
+@click.option("--unet-seeds", type=int, default=3, help="How many U-Nets are trained on the same images.")
+# Where
+@click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
+@click.option("--out", metavar="DIR", type=Path, default=RUNS, help="Gets the runs, and a folder `comparison`.")
+def compare(
+    folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
+    data: str | None, preset: str | None, strength: float, seed: int, unet_seeds: int, device: str, out: Path,
+) -> None:  # fmt: skip
+    """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
+
+    Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason.
+
+    \b
+    Examples:
+      echobench compare
+      echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
+      echobench compare --runs results/measured
+    """
+    from echobench.benchmark.compare import COMPARISON, carry_out, found_runs, group_tables, paper_tables, plan
+    from echobench.benchmark.compare import compare as tabulate
+    from echobench.benchmark.console import print_table, progress_bars
+    from echobench.benchmark.settings import resolve_device
+
+    if places := [*runs, *folders]:
+        compared = found_runs(places)
+    else:
+        cells = plan(
+            out, generators=_listed(generators), views=_listed(views), phases=_listed(phases), data=data, preset=preset,
+            strength=strength, seed=seed, unet_seeds=unet_seeds,
+        )  # fmt: skip
+        resolved_device = resolve_device(device)
+        with progress_bars() as report:
+            carry_out(cells, resolved_device, report)
+        compared = [cell.folder for cell in cells]
+    comparison = tabulate(compared, out / COMPARISON)
+    for group in comparison.groups:
+        for table in group_tables(group):
+            print_table(table)
+    for table in paper_tables(comparison):
+        print_table(table)
+    for sentence in comparison.differences:
+        click.echo(sentence)
+    click.echo(f"tables, figures and report: {out / COMPARISON}")
+
+
+@main.command()
 @click.option("--checkpoint", metavar="FILE", type=Path, required=True, help="A trained sdm: generator-4C.pt of a run.")
 @click.option("--maps", metavar="DIR", type=Path, required=True, help="A CAMUS folder, or PNGs of label codes.")
 @click.option("--out", metavar="DIR", type=Path, required=True, help="Gets the images, as a CAMUS folder.")
@@ -180,3 +239,8 @@ def generators(preset: str) -> None:
             size = f"trained, {counted}"
         click.echo(f"{entry.name:<12}{entry.summary}")
         click.echo(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
+
+
+def _listed(names: str | None) -> list[str] | None:
+    """ "A,B" as a list; None stays None."""
+    return None if names is None else [name.strip() for name in names.split(",")]

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from echobench.benchmark.stages import Reporter
 from echobench.data.labels import TABLE_REGIONS
+from echobench.results import formats
 from echobench.results.record import RunRecord
 from echobench.results.tables import dice_summary, seed_spread
 
@@ -38,6 +40,18 @@ class _Bar:
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (figures or {}).items())
         self._bars.update(self._task, completed=done, total=total, figures=shown, visible=True)
+
+
+def print_table(table: formats.Table) -> None:
+    """A table with its caption above and its notes below."""
+    console, shown = Console(), formats.shown(table)
+    printed = Table(title=table.caption, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
+    for name in shown.columns:
+        numeric = name not in table.frame or is_numeric_dtype(table.frame[name])
+        printed.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+    for row in shown.itertuples(index=False):
+        printed.add_row(*row)
+    console.print(printed)
 
 
 def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:

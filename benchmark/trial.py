@@ -36,9 +36,15 @@ class Trial:
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about."""
     with stages.measured("read") as noted:
-        dataset = load_dataset(settings, report("read"))
-        noted["items"] = len(dataset.frames)
-        return Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
+        trial = reopen(settings, stages, device, report)
+        noted["items"] = len(trial.dataset.frames)
+        return trial
+
+
+def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Reporter = lambda stage: silent) -> Trial:
+    """The same again once its cost was measured: for whoever looks at a finished run."""
+    dataset = load_dataset(settings, report("read"))
+    return Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
 
 
 def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:

@@ -1,22 +1,152 @@
-"""Tables as pure functions of raw scores."""
+"""Tables as pure functions of records; `formats` turns them into text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import nan
 
 import pandas as pd
 
-from echobench.data.labels import TABLE_REGIONS
+from echobench.data.labels import REGIONS, TABLE_REGIONS
+from echobench.results.comparison import Group
+from echobench.results.cost import cost, machine
+from echobench.results.formats import P_VALUE, Table, markdown
 from echobench.results.record import RunRecord
+from echobench.results.statistics import MEAN, RULE, compared_pairs, estimate, patient_means, patient_values
+from echobench.results.statistics import seed_spread as seed_spread  # the command line takes it from here
 
-PERCENT = 100.0
+ROW_REGIONS = (*TABLE_REGIONS, MEAN, "LVmyo")
+METRICS: Mapping[str, tuple[str, str, str]] = {
+    "dice": ("Dice", "%", ".1f"),
+    "hd95_mm": ("95th-percentile Hausdorff distance", "mm", ".1f"),
+    "assd_mm": ("Average symmetric surface distance", "mm", ".2f"),
+}
+"""Name, unit and digits of each metric."""
+
+WHO, WHY = "trained on", "not finished"
+_MEAN_OF = f"mean: of {', '.join(TABLE_REGIONS)}."
+_MISSED = (
+    "A structure that the U-Net misses counts as Dice 0 and as the image's diagonal in mm; one that is absent from "
+    "both maps does not count."
+)
 
 
-def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Per patient × region, the mean of a metric over the patient's frames and the U-Net seeds.
+def region_table(group: Group, metric: str = "dice") -> Table:
+    """A metric per region, over all test frames and per view and phase: mean ± std over patients, as in the paper.
 
-    A structure that is absent from both maps has no value and counts neither for nor against.
+    A row per run and group of frames, and one per failure, with its reason.
     """
-    chosen = scores[scores["metric"] == metric]
-    return chosen.groupby(["patient", "region"], sort=True)["value"].mean().unstack("region")
+    name, unit, spec = METRICS[metric]
+    rows = [
+        {WHO: run.label, "frames": frames} | _region_row(scores, metric)
+        for run in group.runs
+        for frames, scores in frame_groups(run.scores).items()
+    ]
+    return Table(
+        name=metric.removesuffix("_mm"),
+        caption=f"{name} in {unit}, mean ± standard deviation over test patients. {group.title}. {_MEAN_OF}",
+        frame=_frame(rows, group, {"frames": "all"}),
+        formats=dict.fromkeys(ROW_REGIONS, spec),
+        notes=(_MISSED, *group.notes),
+    )
+
+
+def summary_table(group: Group) -> Table:
+    """Mean Dice of each run with its 95 % interval, and the spread of patients beside that of U-Net seeds."""
+    rows = []
+    for run in group.runs:
+        found = estimate(run.scores)
+        rows.append(
+            {
+                WHO: run.label,
+                "Dice": found.mean,
+                "Dice low": found.low,
+                "Dice high": found.high,
+                "patient std": found.patient_std,
+                "seed std": found.seed_std,
+                "patients": found.patients,
+                "U-Net seeds": found.seeds,
+                "training images": run.record.training_images,
+            }
+        )
+    return Table(
+        name="summary",
+        caption=f"Mean Dice in %, with its bootstrap interval over test patients. {group.title}. Dice: the mean of "
+        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds.",
+        frame=_frame(rows, group, {}),
+        formats={"Dice": ".1f", "Dice 95 %": ".1f", "patient std": ".1f", "seed std": ".2f"},
+        notes=group.notes,
+    )
+
+
+def missed_table(group: Group) -> Table:
+    """Structures that the U-Nets did not find, and those that they found where there are none, per region."""
+    rows = []
+    for run in group.runs:
+        dice = run.scores[run.scores["metric"] == "dice"]
+        missed = dice[(dice["n_ref"] > 0) & (dice["n_pred"] == 0)].groupby("region").size()
+        invented = dice[(dice["n_ref"] == 0) & (dice["n_pred"] > 0)].groupby("region").size()
+        counts = {f"{region} missed": int(missed.get(region, 0)) for region in REGIONS}
+        counts |= {f"{region} invented": int(invented.get(region, 0)) for region in REGIONS}
+        rows.append({WHO: run.label} | counts | {"predicted maps": len(dice) // len(REGIONS)})
+    return Table(
+        name="missed",
+        caption=f"Structures missed, and structures found where the expert drew none. {group.title}. "
+        "predicted maps: test frames × U-Net seeds.",
+        frame=_frame(rows, group, {}),
+        notes=group.notes,
+    )
+
+
+def cost_table(group: Group) -> Table:
+    """Parameters, seconds, evaluations and memory of each generator."""
+    rows, notes = [], []
+    machines = dict.fromkeys(machine(run.record) for run in group.runs)
+    for run in group.runs:
+        spent = cost(run.record)
+        rows.append(
+            {
+                WHO: run.label,
+                "parameters": run.record.parameters,
+                "training s": spent.training_seconds,
+                "NFE": run.record.evaluations or nan,
+                "s per image": spent.seconds_per_image,
+                "images per hour": spent.images_per_hour,
+                "memory MB": spent.peak_memory_mb,
+                "GPU memory MB": spent.peak_gpu_memory_mb,
+                "U-Net s": spent.unet_seconds,
+                "whole run s": spent.total_seconds,
+                "machine": machine(run.record) if len(machines) > 1 else "",
+            }
+        )
+        if spent.interrupted:
+            notes.append(
+                f"{run.label} was interrupted in {', '.join(spent.interrupted)}: those seconds are of the last attempt."
+            )
+    return Table(
+        name="cost",
+        caption=f"Cost of each generator, measured on {'; '.join(machines)}. {group.title}. NFE: network evaluations "
+        "per image. memory: highest while the generator trained or drew. U-Net: one of them, the mean over seeds.",
+        frame=_frame(rows, group, {}),
+        formats={"training s": ",.0f", "s per image": ".3g", "images per hour": ",.0f"},
+        notes=(*notes, *group.notes),
+    )
+
+
+def evidence_table(group: Group) -> Table:
+    """Every pair of runs with what speaks for a difference, and the verdict on the first."""
+    pairs = compared_pairs(group.scores)
+    return Table(
+        name="evidence",
+        caption=f"Mean Dice of the first minus the second, in points of %, on the same patients. {group.title}.",
+        frame=pairs,
+        formats={
+            "difference": "+.2f",
+            "difference 95 %": "+.2f",
+            "p": P_VALUE,
+            "p Holm": P_VALUE,
+            "seed margin": ".2f",
+        },
+        notes=(RULE, *group.notes),
+    )
 
 
 def dice_summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -25,37 +155,48 @@ def dice_summary(scores: pd.DataFrame) -> pd.DataFrame:
     Rows: all frames, and each view and phase. Columns: region (and `mean` of the table's regions) × (mean, std);
     n patients; missed, the number of structures that the network did not find at all.
     """
-    groups = {"all": scores} | {
-        f"{view} {phase}": rows for (view, phase), rows in scores.groupby(["view", "phase"], sort=True)
-    }
-    return pd.DataFrame([{"frames": name} | _dice_row(rows) for name, rows in groups.items()]).set_index("frames")
-
-
-def seed_spread(scores: pd.DataFrame) -> float:
-    """Standard deviation over U-Net seeds of the mean Dice, in per cent; NaN for a single seed."""
-    means = [patient_means(rows, "dice")[list(TABLE_REGIONS)].mean().mean() for _, rows in scores.groupby("unet_seed")]
-    return float(pd.Series(means).std() * PERCENT)
-
-
-def _dice_row(scores: pd.DataFrame) -> dict[str, float]:
-    dice = patient_means(scores, "dice") * PERCENT
-    dice["mean"] = dice[list(TABLE_REGIONS)].mean(axis=1)
-    row: dict[str, float] = {}
-    for region in (*TABLE_REGIONS, "LVmyo", "mean"):
-        row[f"{region} mean"], row[f"{region} std"] = float(dice[region].mean()), float(dice[region].std())
-    found = scores[scores["metric"] == "dice"]
-    missed = (found["n_ref"] > 0) & (found["n_pred"] == 0)
-    return row | {"patients": len(dice), "missed": int(missed.sum())}
+    rows = {frames: _region_row(chosen, "dice") for frames, chosen in frame_groups(scores).items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("frames")
 
 
 def dice_markdown(runs: Sequence[tuple[RunRecord, pd.DataFrame]]) -> str:
-    """A Markdown table of runs: Dice in per cent, mean ± std over patients, and the seconds that each run took."""
-    header = ["trained on", *TABLE_REGIONS, "mean", "missed", "patients", "U-Net seeds", "training images", "minutes"]
-    lines = [header, ["---"] * len(header)]
+    """A Markdown table of runs: Dice in per cent, mean ± std over patients, and the minutes that each run took."""
+    rows = []
     for record, scores in runs:
-        row = dice_summary(scores).loc["all"]
-        cells = [f"{row[f'{region} mean']:.1f} ± {row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
-        seconds = sum(stage.seconds for stage in record.stages)
-        counts = [f"{row['missed']:.0f}", f"{row['patients']:.0f}", str(scores["unet_seed"].nunique())]
-        lines.append([f"`{record.generator}`", *cells, *counts, str(record.training_images), f"{seconds / 60:.1f}"])
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+        row = _region_row(scores, "dice")
+        kept = {f"{region} {part}": row[f"{region} {part}"] for region in _MARKDOWN for part in ("mean", "std")}
+        rows.append(
+            {WHO: f"`{record.generator}`"}
+            | kept
+            | {name: row[name] for name in ("missed", "patients")}
+            | {"U-Net seeds": scores["unet_seed"].nunique(), "training images": record.training_images}
+            | {"minutes": cost(record).total_seconds / 60}
+        )
+    formats = dict.fromkeys((*_MARKDOWN, "minutes"), ".1f") | {"training images": "d"}
+    return markdown(Table("dice", "", pd.DataFrame(rows), formats))
+
+
+_MARKDOWN = (*TABLE_REGIONS, MEAN)
+
+
+def frame_groups(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Raw scores of all frames, and of each view and phase, "4C ED"."""
+    return {"all": scores} | {
+        f"{view} {phase}": rows for (view, phase), rows in scores.groupby(["view", "phase"], sort=True)
+    }
+
+
+def _region_row(scores: pd.DataFrame, metric: str) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for region in ROW_REGIONS:
+        values = patient_values(scores, metric, region)
+        row[f"{region} mean"], row[f"{region} std"] = float(values.mean()), float(values.std())
+    found = scores[scores["metric"] == metric]
+    missed = (found["n_ref"] > 0) & (found["n_pred"] == 0)
+    return row | {"patients": len(patient_means(scores, metric)), "missed": int(missed.sum())}
+
+
+def _frame(rows: Sequence[Mapping[str, object]], group: Group, same: Mapping[str, str]) -> pd.DataFrame:
+    """The rows, then one per failure with its reason; same: what a failure's row has in other columns."""
+    failed = [{WHO: failure.label, **same, WHY: failure.reason} for failure in group.failures]
+    return pd.DataFrame([*rows, *failed])

@@ -1,0 +1,183 @@
+"""A comparison: runs that are missing are made, one after another, and what follows from all of them is written."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from echobench.benchmark.realism_of_runs import measure_realism
+from echobench.benchmark.run import run
+from echobench.benchmark.settings import RunSettings, resolve
+from echobench.benchmark.stages import Reporter
+from echobench.data.errors import EchobenchError
+from echobench.data.progress import silent
+from echobench.results import figures, formats, published, tables
+from echobench.results.comparison import Comparison, Group
+from echobench.results.record import FAILED, RECORD, is_finished, read_failed
+
+GENERATORS = ("real", "warp", "sdm", "cyclegan", "paint")
+"""Who is compared where nothing else is said."""
+TABLE_1 = (
+    *(("sdm", view, phase) for view in ("4C", "2C") for phase in ("ED", "ES")),
+    *((generator, "all", "all") for generator in ("sdm", "cyclegan", "real")),
+)
+"""Generator, view and phase of the rows of the paper's Table 1."""
+COMPARISON, TABLES, FIGURES = "comparison", "tables", "figures"
+TEXTS: dict[str, Callable[[formats.Table], str]] = {
+    "csv": formats.csv,
+    "md": formats.markdown,
+    "tex": formats.latex,
+}
+"""How tables are written, by the ending of the file."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison, and its folder."""
+
+    settings: RunSettings
+    folder: Path
+
+
+def plan(
+    runs: Path,
+    *,
+    generators: Sequence[str] | None = None,
+    views: Sequence[str] | None = None,
+    phases: Sequence[str] | None = None,
+    data: str | None = None,
+    preset: str | None = None,
+    strength: float = 1.0,
+    seed: int = 0,
+    unet_seeds: int = 3,
+) -> list[Cell]:
+    """The cells of a comparison, each in the folder under `runs` that `echobench run` gives it.
+
+    Without generators, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of the paper's Table 1.
+    Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
+    """
+    chosen = (generators, views, phases)
+    cells = (
+        TABLE_1
+        if preset == "paper" and not any(chosen)
+        else [
+            (generator, view, phase)
+            for view in views or ("4C",)
+            for phase in phases or ("all",)
+            for generator in generators or GENERATORS
+        ]
+    )
+    settings = [
+        resolve(
+            generator=generator, view=view, phase=phase, data=data, preset=preset,
+            strength=strength, seed=seed, unet_seeds=unet_seeds,
+        )
+        for generator, view, phase in cells
+    ]  # fmt: skip
+    return [Cell(one, runs / one.slug()) for one in settings]
+
+
+def carry_out(cells: Sequence[Cell], device: str, report: Reporter = lambda stage: silent) -> None:
+    """Run what is not finished. A cell that fails leaves its reason in its folder, and the others are run.
+
+    Raises whatever stops a cell before it has a folder of its own to say so in.
+    """
+    for cell in cells:
+        try:
+            run(cell.settings, cell.folder, device=device, report=_labelled(report, cell))
+        except Exception:
+            if read_failed(cell.folder) is None:
+                raise
+    _measure_realism(cells, device)
+
+
+def compare(folders: Sequence[Path], out: Path) -> Comparison:
+    """Tables and figures of runs, finished or failed, in `out`: tables/GROUP/NAME.{csv,md,tex}, figures/GROUP/NAME.png.
+
+    Of runs on real data there is tables/table-1 too, beside the published numbers.
+
+    Raises EchobenchError where there is nothing to compare, or a record is damaged.
+    """
+    comparison = Comparison.of(folders)
+    for group in comparison.groups:
+        place = _file_name(group.title)
+        _write_tables(group_tables(group), out / TABLES / place)
+        _write_figures(group, out / FIGURES / place)
+    _write_tables(paper_tables(comparison), out / TABLES)
+    return comparison
+
+
+def found_runs(places: Iterable[Path]) -> list[Path]:
+    """The folders of runs, finished or failed: each place itself, or those in it. Raises EchobenchError for none."""
+    found = []
+    for place in places:
+        inside = [folder for folder in (place, *sorted(place.glob("*/"))) if _is_run(folder)]
+        if not inside:
+            raise EchobenchError(f"there is no run in {place}, or in a folder in it: no {RECORD}, no {FAILED}")
+        found += inside
+    return found
+
+
+def group_tables(group: Group) -> list[formats.Table]:
+    """Every table of a group, in the order in which they are read."""
+    return [
+        tables.summary_table(group),
+        *(tables.region_table(group, metric) for metric in tables.METRICS),
+        tables.missed_table(group),
+        tables.evidence_table(group),
+        tables.cost_table(group),
+    ]
+
+
+def paper_tables(comparison: Comparison) -> list[formats.Table]:
+    """Table 1 of the paper, once for each dataset that is not the phantom, split and U-Net."""
+    families = comparison.across_views()
+    return [published.paper_table(groups) for groups in families if groups[0].runs[0].record.dataset != "phantom"]
+
+
+def _measure_realism(cells: Iterable[Cell], device: str) -> None:
+    """Of every finished cell whose views and phases have a finished `real` beside it."""
+    finished = [cell for cell in cells if is_finished(cell.folder)]
+    judges = {_frames_of(cell): cell for cell in finished if cell.settings.generator == "real"}
+    for cell in finished:
+        if judge := judges.get(_frames_of(cell)):
+            measure_realism(cell.settings, cell.folder, judge.folder, device)
+
+
+def _frames_of(cell: Cell) -> tuple[str, str]:
+    return cell.settings.view, cell.settings.phase
+
+
+def _write_tables(written: Iterable[formats.Table], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in written:
+        for ending, text in TEXTS.items():
+            (folder / f"{table.name}.{ending}").write_text(text(table))
+
+
+def _write_figures(group: Group, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {
+        "dice": figures.dice_figure(group),
+        "regions": figures.region_figure(group),
+        "cost": figures.cost_figure(group),
+        "training": figures.training_figure(group),
+        "images": figures.image_figure(group),
+    }
+    for name, figure in drawn.items():
+        if figure is not None:
+            figure.savefig(folder / f"{name}.png")
+            plt.close(figure)
+
+
+def _file_name(title: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in title).strip("-")
+
+
+def _is_run(folder: Path) -> bool:
+    return is_finished(folder) or (folder / FAILED).is_file()
+
+
+def _labelled(report: Reporter, cell: Cell) -> Reporter:
+    return lambda stage: report(f"{cell.settings.label} {cell.settings.view} {stage}")

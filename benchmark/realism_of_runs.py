@@ -1,0 +1,76 @@
+"""Realism of what finished runs have drawn, beside their records."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echobench.benchmark.drawing import drawn_frames
+from echobench.benchmark.realism.diversity import Redrawn, redraw
+from echobench.benchmark.realism.extractors import unet_extractor
+from echobench.benchmark.realism.measure import measure
+from echobench.benchmark.settings import RunSettings
+from echobench.benchmark.stages import StageFolder
+from echobench.benchmark.trained import trained_generators
+from echobench.benchmark.trial import Trial, reopen
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import concatenate
+from echobench.data.maps import undeformed_maps
+from echobench.generators.base import Generator
+from echobench.segmentation.segmenter import Segmenter
+
+REALISM = "realism.csv"
+REDRAWN_MAPS = 8
+"""Validation maps of each view that are drawn several times, to see how different the images are."""
+
+
+def measure_realism(settings: RunSettings, folder: Path, reference: Path, device: str) -> None:
+    """Write realism.csv into a finished run's folder, unless it is there and was judged by the same U-Net.
+
+    reference: a finished run of `real` on the same frames; its first U-Net judges. Real frames to compare with are the
+    training patients', held-out ones the validation patients'; no test patient is looked at. A run of which realism
+    cannot be measured gets a file that says why, in the column `note`.
+    """
+    judge = Segmenter.load(_first_unet(reference), device=device)
+    path = folder / REALISM
+    if path.is_file() and unet_extractor(judge).provenance()["weights_sha256"] in set(_judges(path)):
+        return
+    trial = reopen(settings, StageFolder(folder, device), device)
+    generators = trained_generators(trial)
+    training = trial.frames("training")
+    try:
+        table = measure(
+            concatenate([drawn_frames(trial, generator, view, "training") for view, generator in generators.items()]),
+            training,
+            training,
+            trial.frames("validation"),
+            judge,
+            reference_split="training",
+            redrawn=_redrawn(trial, generators) if settings.backend.deforms else None,
+            seed=settings.seed,
+        )
+    except EchobenchError as error:
+        table = pd.DataFrame([{"metric": "not measured", "note": str(error)}])
+    partial = path.with_suffix(".partial")
+    table.to_csv(partial, index=False)
+    partial.replace(path)
+
+
+def _first_unet(run: Path) -> Path:
+    found = sorted((run / "stages").glob("unet-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
+    if not found:
+        raise EchobenchError(f"{run} keeps no U-Net in its stages; run `echobench run --generator real` again")
+    return found[0]
+
+
+def _judges(path: Path) -> "pd.Series[str]":
+    return pd.read_csv(path).get("weights_sha256", pd.Series(dtype=str)).dropna()
+
+
+def _redrawn(trial: Trial, generators: dict[str, Generator]) -> Redrawn:
+    parts = []
+    for view, generator in generators.items():
+        frames = trial.dataset.subset("validation", view)
+        chosen = np.unique(np.linspace(0, len(frames) - 1, REDRAWN_MAPS).round().astype(np.intp))
+        parts.append(redraw(generator, undeformed_maps(frames).select(chosen)))
+    return Redrawn(*(np.concatenate(arrays) for arrays in zip(*((p.images, p.sector) for p in parts), strict=True)))

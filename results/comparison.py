@@ -1,0 +1,228 @@
+"""Which runs may stand in one table, what each is called there, and what keeps the others apart."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from echobench.data.errors import EchobenchError
+from echobench.results.cost import machine
+from echobench.results.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
+from echobench.results.record import FailedRun, RunRecord, is_finished, read_failed, read_record
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run. label: its name in tables, the generator's and, if others share that, what sets it apart."""
+
+    folder: Path
+    record: RunRecord
+    scores: pd.DataFrame
+    label: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that stopped."""
+
+    folder: Path
+    failed: FailedRun
+    label: str
+
+    @property
+    def reason(self) -> str:
+        """Where and why, for a row of a table."""
+        stage = f" in {self.failed.stage}" if self.failed.stage else ""
+        times = f", attempt {self.failed.attempts}" if self.failed.attempts > 1 else ""
+        return f"failed{stage}{times}: {self.failed.error}"
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs that differ in the generator and its training images alone: same frames, split, view, patients and U-Net.
+
+    runs: real first, then by label. failures: runs that would have belonged here. notes: what a reader must know.
+    """
+
+    title: str
+    runs: tuple[Run, ...]
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> dict[str, pd.DataFrame]:
+        """Raw scores by label."""
+        return {run.label: run.scores for run in self.runs}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Groups of runs, each a table of its own.
+
+    failures: those that match no group. differences: for every group after the first, a sentence that says what
+    keeps it out of the earlier group that it is nearest to.
+    """
+
+    groups: tuple[Group, ...]
+    failures: tuple[Failure, ...] = ()
+    differences: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, folders: Iterable[Path]) -> Self:
+        """Read the runs in these folders, finished or failed.
+
+        Raises EchobenchError where there is none, and for a record that is unfinished, damaged or of a newer schema.
+        """
+        runs, failures = _read(list(dict.fromkeys(folder.resolve() for folder in folders)))
+        if not runs and not failures:
+            raise EchobenchError("there are no runs to compare; name folders that `echobench run` has written")
+        together: dict[str, list[Run]] = {}
+        for run in runs:
+            together.setdefault(key(shared_facts(run.record)), []).append(run)
+        parts = sorted(together.values(), key=lambda part: _place(part[0].record))
+        titles = _titles(parts)
+        placed = [_of_group(part[0].record, failures) for part in parts]
+        groups = tuple(map(_group, titles, parts, placed))
+        homeless = [failure for failure in failures if not any(failure in belonging for belonging in placed)]
+        return cls(groups, tuple(homeless), tuple(_differences(groups)))
+
+    def across_views(self) -> list[tuple[Group, ...]]:
+        """Groups of the same dataset, split, test patients and U-Net, one for each view and phase that was run.
+
+        They are what the paper's Table 1 takes. Where one has several groups, there is an answer for each.
+        """
+        families: dict[str, dict[tuple[str, str], list[Group]]] = {}
+        for group in self.groups:
+            facts = shared_facts(group.runs[0].record)
+            kept = key({name: fact for name, fact in facts.items() if name not in _OF_THE_VIEW})
+            families.setdefault(kept, {}).setdefault((facts["view"], facts["phase"]), []).append(group)
+        return [groups for family in families.values() for groups in product(*family.values())]
+
+
+_OF_THE_VIEW = ("view", "phase", "training frames", "test frames")
+
+
+def _place(record: RunRecord) -> tuple[str, ...]:
+    """Where a record's group stands among the others."""
+    facts = shared_facts(record)
+    return facts["data"], facts["view"], facts["phase"]
+
+
+def shared_facts(record: RunRecord) -> Facts:
+    """What must be equal for two runs to stand in one table."""
+    fingerprints = record.fingerprints
+    return {
+        "data": record.dataset,
+        "view": record.view,
+        "phase": record.settings.get("phase", "all"),  # which records of before there were phases do not say
+        "training frames": fingerprints["training"],
+        "test frames": fingerprints["testing"],
+        "split": fingerprints["split"],
+        "test patients": sorted(record.test_patients),
+    } | flat(record.settings["unet_settings"], "unet.")
+
+
+def own_settings(settings: Facts) -> Facts:
+    """A run's settings but for those that its group shares; the preset first, as it often says it all."""
+    own = {name: settings[name] for name in settings if name not in ("preset", "data", "unet_settings", "generator")}
+    return {"preset": settings["preset"]} | {
+        name.removeprefix("generator_settings."): value for name, value in flat(own).items()
+    }
+
+
+def _read(folders: Sequence[Path]) -> tuple[list[Run], list[Failure]]:
+    runs, failures = [], []
+    for folder in folders:
+        failed = read_failed(folder)
+        if failed:
+            failures.append(Failure(folder, failed, failed.generator))
+        if is_finished(folder) or not failed:
+            record, scores = read_record(folder)
+            runs.append(Run(folder, record, scores, record.generator))
+    return runs, failures
+
+
+def _of_group(record: RunRecord, failures: Sequence[Failure]) -> list[Failure]:
+    """The failures whose settings put them beside this run."""
+    shared = ("view", "phase", "data", "phantom_patients", "unet_settings")
+    return [f for f in failures if all(f.failed.settings.get(name) == record.settings.get(name) for name in shared)]
+
+
+def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Group:
+    extending = [f for f in failures if f.folder in {run.folder for run in runs}]
+    failures = [f for f in failures if f not in extending]
+    labels, notes = _labels(runs, failures)
+    named = [replace(run, label=label) for run, label in zip(runs, labels[: len(runs)], strict=True)]
+    stopped = [replace(failure, label=label) for failure, label in zip(failures, labels[len(runs) :], strict=True)]
+    label_of = {run.folder: run.label for run in named}
+    notes += [f"{label_of[f.folder]} was to be gone on with and {f.reason}" for f in extending]
+    if len(named) == 1:
+        notes.append(f"only {named[0].label} was run: there is nothing to compare it with")
+    machines = dict.fromkeys(machine(run.record) for run in named)
+    if len(machines) > 1:
+        notes.append(f"seconds and memory are of different machines: {'; '.join(machines)}")
+    named.sort(key=lambda run: (run.record.generator != "real", run.label))
+    return Group(title, tuple(named), tuple(stopped), tuple(notes))
+
+
+def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str], list[str]]:
+    """A label for every run, then for every failure; and what differs beyond the labels, in sentences."""
+    cells = [(run.record.generator, run.record.settings, run.folder) for run in runs]
+    cells += [(failure.failed.generator, failure.failed.settings, failure.folder) for failure in failures]
+    labels, notes = [generator for generator, _, _ in cells], []
+    for generator in dict.fromkeys(labels):
+        which = [i for i, cell in enumerate(cells) if cell[0] == generator]
+        if len(which) == 1:
+            continue
+        facts = [own_settings(cells[i][1]) for i in which]
+        apart = told_apart(facts)
+        if len(set(apart)) < len(apart):  # the same run made twice
+            apart = [cells[i][2].name for i in which]
+        for i, text in zip(which, apart, strict=True):
+            labels[i] = f"{generator} ({text})" if text else generator
+        if usual := unsaid(facts):
+            values = ", ".join(f"{name} {shown(value)}" for name, value in usual.items())
+            notes.append(f"{generator} has {values} where its label says nothing else")
+        if rest := [name for name in differing(facts) if name not in telling(facts)]:
+            each = (
+                f"{labels[i]} has {', '.join(f'{name} {shown(one.get(name))}' for name in rest)}"
+                for i, one in zip(which, facts, strict=True)
+            )
+            notes.append("; ".join(each))
+    return labels, notes
+
+
+def _titles(parts: Sequence[Sequence[Run]]) -> list[str]:
+    records = [part[0].record for part in parts]
+    phases = [shared_facts(record)["phase"] for record in records]
+    titles = [
+        f"{record.dataset}, {record.view}" + (f" {phase}" if phase != "all" else "")
+        for record, phase in zip(records, phases, strict=True)
+    ]
+    for title in dict.fromkeys(titles):
+        which = [i for i, other in enumerate(titles) if other == title]
+        if len(which) > 1:
+            apart = told_apart([shared_facts(records[i]) for i in which])
+            for i, text in zip(which, apart, strict=True):
+                titles[i] = f"{title}, {text}" if text else title
+    return titles
+
+
+def _differences(groups: Sequence[Group]) -> Iterator[str]:
+    facts = [shared_facts(group.runs[0].record) for group in groups]
+    for i, group in enumerate(groups[1:], start=1):
+        nearest = min(range(i), key=lambda j: len(differing([facts[j], facts[i]])))
+        pair = (facts[nearest], facts[i])
+        clauses = "; ".join(_difference(name, *pair) for name in differing(pair))
+        first, second = (f"“{g.title}” ({', '.join(run.label for run in g.runs)})" for g in (groups[nearest], group))
+        yield f"{first} and {second} are tables of their own: {clauses}"
+
+
+def _difference(name: str, first: Facts, second: Facts) -> str:
+    one, other = first.get(name), second.get(name)
+    if isinstance(one, list) and isinstance(other, list) and name == "test patients":
+        return f"{name} {len(one)} and {len(other)}, {len(set(one) & set(other))} of them in both"
+    return f"{name} {shown(one)} and {shown(other)}"

@@ -1,0 +1,66 @@
+"""What a run cost, from the stages of its record."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import nan
+
+from echobench.results.record import RunRecord, Stage
+
+FIT, DRAW, UNET = "fit-", "draw-", "unet-"
+"""How the names of stages begin: the generator is trained, draws, and a U-Net is trained on what it drew."""
+ELSEWHERE = "folder:"
+"""How the names of generators begin whose images were drawn elsewhere, at a cost that is not known."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds by the clock, NaN where nothing of the kind was done or known.
+
+    training_seconds: of the generators of all views. seconds_per_image: while drawing. unet_seconds: of one U-Net, the
+    mean over seeds. peak_memory_mb, peak_gpu_memory_mb: highest while the generator trained or drew. total_seconds: of
+    the whole run. interrupted: stages that were begun more than once; their seconds are of the last time.
+    """
+
+    training_seconds: float
+    seconds_per_image: float
+    unet_seconds: float
+    peak_memory_mb: float
+    peak_gpu_memory_mb: float
+    total_seconds: float
+    interrupted: tuple[str, ...]
+
+    @property
+    def images_per_hour(self) -> float:
+        return 3600 / self.seconds_per_image
+
+
+def cost(record: RunRecord) -> Cost:
+    """What a run cost."""
+    elsewhere = record.generator.startswith(ELSEWHERE)
+    fits, draws, unets = (_of(record, kind) for kind in (FIT, DRAW, UNET))
+    of_the_generator = [] if elsewhere else [*fits, *draws]
+    drawn = sum(stage.items or 0 for stage in draws)
+    return Cost(
+        training_seconds=nan if elsewhere else _seconds(fits),
+        seconds_per_image=nan if elsewhere or not drawn else _seconds(draws) / drawn,
+        unet_seconds=_seconds(unets) / len(unets) if unets else nan,
+        peak_memory_mb=max((stage.peak_memory_mb for stage in of_the_generator), default=nan),
+        peak_gpu_memory_mb=max((mb for s in of_the_generator if (mb := s.peak_gpu_memory_mb) is not None), default=nan),
+        total_seconds=_seconds(record.stages),
+        interrupted=tuple(stage.name for stage in record.stages if stage.attempts > 1),
+    )
+
+
+def machine(record: RunRecord) -> str:
+    """What the seconds were measured on, in few words."""
+    found = record.machine
+    device = "" if found["device"] == "cpu" else f", {found['device']}"
+    return f"{found['processor']}, {found['cores']} cores{device}"
+
+
+def _of(record: RunRecord, kind: str) -> list[Stage]:
+    return [stage for stage in record.stages if stage.name.startswith(kind)]
+
+
+def _seconds(stages: Iterable[Stage]) -> float:
+    return sum(stage.seconds for stage in stages)

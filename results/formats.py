@@ -1,0 +1,109 @@
+"""Tables as text: the same numbers as Markdown, LaTeX, CSV, or strings for anyone else's table."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+NOTHING = "–"
+P_VALUE = "p"
+"""A format: three decimals, and "<0.001" below them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Numbers with what is needed to show them.
+
+    name: of its files. frame: one thing per row, units in the names of the columns or in the caption. A pair of columns
+    "x mean" and "x std" is shown as one, "x", and a pair "x low" and "x high" as "x 95 %". formats: Python's format
+    specification, or `P_VALUE`, by the name of the column shown; numbers without one are whole. notes: sentences below.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    formats: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def shown(table: Table) -> pd.DataFrame:
+    """The table as strings, a dash where there is no value; columns without any value are left out."""
+    return pd.DataFrame({name: texts for name, texts, _ in _columns(table)}, dtype=object)
+
+
+def csv(table: Table) -> str:
+    """Every number in full; empty where there is none."""
+    return table.frame.to_csv(index=False)
+
+
+def markdown(table: Table) -> str:
+    """A Markdown table, without caption and notes."""
+    texts = shown(table)
+    cells = texts.map(lambda text: text.replace("|", r"\|")).to_numpy().tolist()
+    lines = [list(texts.columns), ["---"] * len(texts.columns), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def latex(table: Table) -> str:
+    r"""A table for LaTeX with the package booktabs: caption above, notes below, special characters escaped."""
+    alignment = "".join("r" if numeric else "l" for _, _, numeric in _columns(table))
+    body = shown(table).map(_escaped).rename(columns=_escaped)
+    tabular = body.style.hide(axis="index").to_latex(hrules=True, column_format=alignment)
+    notes = [f"\n\\par\\smallskip\n{{\\footnotesize {_escaped(' '.join(table.notes))}}}"] if table.notes else []
+    lines = [
+        r"\begin{table}", r"\centering\small", rf"\caption{{{_escaped(table.caption)}}}",
+        rf"\label{{tab:{table.name}}}", tabular.rstrip(), *notes, r"\end{table}",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _columns(table: Table) -> Iterator[tuple[str, list[str], bool]]:
+    """Name, texts and whether it holds numbers, of every column shown."""
+    frame = table.frame
+    for column in map(str, frame.columns):
+        base, _, role = column.rpartition(" ")
+        name, texts, numeric = column, _texts(frame[column], table.formats.get(column)), True
+        if role == "mean" and f"{base} std" in frame:
+            name, texts = base, _pairs(frame, base, ("mean", "std"), " ± ", table.formats.get(base))
+        elif role == "low" and f"{base} high" in frame:
+            name = f"{base} 95 %"
+            texts = _pairs(frame, base, ("low", "high"), " to ", table.formats.get(name))
+        elif (role == "std" and f"{base} mean" in frame) or (role == "high" and f"{base} low" in frame):
+            continue
+        else:
+            numeric = is_numeric_dtype(frame[column])
+        if set(texts) != {NOTHING}:
+            yield name, texts, numeric
+
+
+def _pairs(frame: pd.DataFrame, base: str, roles: tuple[str, str], between: str, spec: str | None) -> list[str]:
+    first, second = (_texts(frame[f"{base} {role}"], spec) for role in roles)
+    return [one if other == NOTHING else f"{one}{between}{other}" for one, other in zip(first, second, strict=True)]
+
+
+def _texts(values: Iterable[Any], spec: str | None) -> list[str]:
+    return [_text(value, spec or ",.0f") for value in values]
+
+
+def _text(value: Any, spec: str) -> str:
+    if isinstance(value, str):
+        return value or NOTHING
+    if pd.isna(value):
+        return NOTHING
+    if spec == P_VALUE:
+        return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return f"{value:{spec}}"
+
+
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
+    | {"–": "--", "“": "``", "”": "''", "±": r"$\pm$", "×": r"$\times$", "√": r"$\surd$", "ρ": r"$\rho$"}
+    | {"≤": r"$\leq$", "≥": r"$\geq$", "₁": "$_1$", "₂": "$_2$", "²": "$^2$", "…": r"\ldots{}", "→": r"$\to$"}
+)
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)

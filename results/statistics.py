@@ -1,0 +1,243 @@
+"""What scores say and how far they can be trusted.
+
+A patient is the unit: ED and ES, both views, and the U-Net seeds are averaged first, as they are not independent.
+Dice is in per cent, distances in mm.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial, hypot, isnan, nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped, unused-ignore]
+
+from echobench.data.labels import TABLE_REGIONS
+
+LEVEL = 0.95
+ALPHA = 0.05
+RESAMPLES = 9999
+PAIRINGS = factorial(8)
+MEAN = "mean"
+"""In the place of a region: the mean of the regions of the paper's Table 1."""
+
+BETTER, WORSE, EQUAL, UNDECIDED = "better", "worse", "not distinguishable", "undecided: one U-Net seed"
+RULE = (
+    f"“{BETTER}” or “{WORSE}” needs two things: a paired Wilcoxon signed-rank test over patients with p < {ALPHA} "
+    "after Holm's correction for all pairs, and a mean difference larger than the seed margin. With s₁ and s₂ the "
+    "standard deviations over U-Net seeds of the two mean Dice, that is the larger of the seed spread √(s₁² + s₂²), "
+    "how far two U-Nets, one for each generator, come apart by their seeds alone, and of what the means of so few "
+    "seeds may be off by (95 %, Welch's t). So nothing that other seeds could undo is called a difference. The "
+    "generators themselves were trained once."
+)
+"""The verdict's rule, for captions."""
+
+_ROUNDING = 9  # decimals of a per cent or mm: below them, two means of the same values may differ
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over patients, its 95 % interval, and two spreads: of the patients, and of the U-Net seeds' means.
+
+    seed_std is NaN for a single seed, low and high for a single patient.
+    """
+
+    mean: float
+    low: float
+    high: float
+    patient_std: float
+    seed_std: float
+    patients: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """Spearman's ρ over n generators with its exact two-sided p, both NaN where n says nothing; and a sentence."""
+
+    n: int
+    rho: float
+    p: float
+    statement: str
+
+
+def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Per patient × region, the mean of a metric over the patient's frames and the U-Net seeds, as recorded.
+
+    A structure that is absent from both maps has no value and counts neither for nor against.
+    """
+    chosen = scores[scores["metric"] == metric]
+    return chosen.groupby(["patient", "region"], sort=True)["value"].mean().unstack("region")
+
+
+def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> "pd.Series[float]":
+    """A region's value of every patient that has one; Dice in per cent."""
+    means = patient_means(scores, metric) * (100 if metric == "dice" else 1)
+    values = means[list(TABLE_REGIONS)].mean(axis=1) if region == MEAN else means[region]
+    return values.dropna()
+
+
+def seed_means(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> NDArray[np.float64]:
+    """Mean over patients of every U-Net seed, (S,)."""
+    return np.array([patient_values(rows, metric, region).mean() for _, rows in scores.groupby("unet_seed")])
+
+
+def seed_spread(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> float:
+    """Standard deviation over U-Net seeds of the mean over patients; NaN for a single seed."""
+    means = seed_means(scores, metric, region)
+    return float(means.std(ddof=1)) if len(means) > 1 else nan
+
+
+def seed_margin(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """What two generators' means over U-Net seeds, (S,) and (T,), must differ by for `RULE`; NaN for a single seed.
+
+    With few seeds their standard deviations are themselves guesses: at three each, equal generators come apart by more
+    than √(s₁² + s₂²) in 16 of 100 cases, and by more than the interval of Welch's t test (1947) in 5.
+    """
+    if min(len(first), len(second)) < 2:
+        return nan
+    spread = hypot(first.std(ddof=1), second.std(ddof=1))
+    errors = np.array([first.var(ddof=1) / len(first), second.var(ddof=1) / len(second)])
+    if spread < 10.0**-_ROUNDING:
+        return spread
+    freedom = errors.sum() ** 2 / (errors**2 / [len(first) - 1, len(second) - 1]).sum()
+    return max(spread, float(stats.t.ppf((1 + LEVEL) / 2, freedom) * errors.sum() ** 0.5))
+
+
+def bootstrap_interval(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the mean, (N,) values: bias-corrected and accelerated bootstrap (Efron 1987), as Dice is skewed.
+
+    NaN for fewer than two values.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if len(sample) < 2:
+        return nan, nan
+    if np.ptp(sample) < 10.0**-_ROUNDING:  # acceleration is 0 / 0
+        return float(sample.mean()), float(sample.mean())
+    interval = stats.bootstrap(
+        (sample,), np.mean, confidence_level=LEVEL, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(seed)
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def estimate(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> Estimate:
+    """Mean over patients of one run's metric in one region, with its interval and spreads."""
+    values = patient_values(scores, metric, region)
+    return Estimate(
+        float(values.mean()),
+        *bootstrap_interval(values),
+        patient_std=float(values.std()),
+        seed_std=seed_spread(scores, metric, region),
+        patients=len(values),
+        seeds=scores["unet_seed"].nunique(),
+    )
+
+
+def signed_rank_p(differences: ArrayLike) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test (1945) on paired differences (N,), exact for few; 1 if all are 0."""
+    differences = np.round(np.asarray(differences, dtype=np.float64), _ROUNDING)
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def holm(p: Sequence[float]) -> NDArray[np.float64]:
+    """Holm's step-down correction (1979) of p-values that belong together."""
+    return np.asarray(multipletests(p, method="holm")[1], dtype=np.float64) if len(p) else np.empty(0)
+
+
+def compared_pairs(scores: Mapping[str, pd.DataFrame], region: str = MEAN) -> pd.DataFrame:
+    """Every pair of generators on the patients they share, by `RULE`; a row each, the verdict on `first`.
+
+    scores: raw scores by generator. difference: mean Dice of first minus second, in points of per cent, with its 95 %
+    interval (low, high). reason: what the verdict hangs on.
+    """
+    values = {name: patient_values(table, region=region) for name, table in scores.items()}
+    means = {name: seed_means(table, region=region) for name, table in scores.items()}
+    rows: list[dict[str, Any]] = []
+    for first, second in combinations(scores, 2):
+        differences = (values[first] - values[second]).dropna().to_numpy(dtype=np.float64)
+        low, high = bootstrap_interval(differences)
+        rows.append(
+            {
+                "first": first,
+                "second": second,
+                "difference": float(differences.mean()),
+                "difference low": low,
+                "difference high": high,
+                "patients": len(differences),
+                "p": signed_rank_p(differences),
+                "seed margin": seed_margin(means[first], means[second]),
+                "ranks": _rank_sum(differences),
+            }
+        )
+    corrected = holm([row["p"] for row in rows])
+    for row, p in zip(rows, corrected, strict=True):
+        row["p Holm"] = p
+        row["verdict"], row["reason"] = verdict(
+            row["difference"], p, row["seed margin"], row["ranks"], row["patients"], len(rows)
+        )
+    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+
+
+PAIR_COLUMNS = (
+    "first", "second", "difference", "difference low", "difference high", "patients", "p", "p Holm", "seed margin",
+    "verdict", "reason",
+)  # fmt: skip
+
+
+def verdict(
+    difference: float, p_holm: float, margin: float, ranks: float, patients: int, pairs: int
+) -> tuple[str, str]:
+    """The verdict of `RULE` and what it hangs on.
+
+    margin: `seed_margin`, NaN if unknown. ranks: sum of signed ranks; where it and the mean point apart, a few patients
+    outweigh the others, and nothing is called better. pairs: how many p were corrected together.
+    """
+    if p_holm >= ALPHA:
+        if pairs * 2 ** (1 - patients) >= ALPHA:
+            family = "1 pair" if pairs == 1 else f"{pairs} pairs"
+            return EQUAL, f"{patients} patients are too few for p < {ALPHA} in {family}, whatever they show"
+        return EQUAL, f"p = {p_holm:.2g}"
+    if difference * ranks <= 0:
+        return EQUAL, "the mean and most patients point apart"
+    if isnan(margin):
+        return UNDECIDED, "the seed margin is unknown"
+    if abs(difference) <= margin:
+        return EQUAL, f"{abs(difference):.2f} points are within the seed margin of {margin:.2f}"
+    return BETTER if difference > 0 else WORSE, f"{abs(difference):.2f} points exceed the seed margin of {margin:.2f}"
+
+
+def rank_correlation(column: Sequence[float], dice: Sequence[float], name: str = "the column") -> RankCorrelation:
+    """Spearman's ρ between a realism column and Dice, one value of each per generator; NaN pairs are left out.
+
+    p counts all pairings of up to eight generators, and `PAIRINGS` random ones of more. Fewer than five give no answer:
+    with four, even perfect agreement has p = 2 / 4! = 0.083.
+    """
+    values = np.column_stack([column, dice]).astype(np.float64)
+    values = values[~np.isnan(values).any(axis=1)]
+    n = len(values)
+    if n < 5:
+        least = f": even perfect agreement has p = {2 / factorial(n):.2g}" if n > 1 else ""
+        return RankCorrelation(n, nan, nan, f"{n} generators are too few to say whether {name} goes with Dice{least}")
+    ranks = stats.rankdata(values, axis=0)
+    if (np.ptp(ranks, axis=0) == 0).any():
+        return RankCorrelation(n, nan, nan, f"{name} or Dice is the same for all {n} generators: there is no rank")
+    centred = ranks - ranks.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=0)
+    result = stats.permutation_test(
+        (unit[:, 0],), lambda column, axis: column @ unit[:, 1], permutation_type="pairings", vectorized=True,
+        n_resamples=PAIRINGS, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    rho, p = float(result.statistic), float(result.pvalue)
+    found = "goes with" if rho > 0 else "goes against"
+    says = f"{found} Dice" if p < ALPHA else "is not shown to go with Dice or against it"
+    return RankCorrelation(n, rho, p, f"{name} {says}: Spearman's ρ = {rho:.2f}, p = {p:.2g}, {n} generators")
+
+
+def _rank_sum(differences: NDArray[np.floating[Any]]) -> float:
+    """Sum of the ranks of |d| with the signs of d: above 0 where most patients are better off."""
+    rounded = np.round(differences, _ROUNDING)
+    return float(np.sign(rounded) @ stats.rankdata(np.abs(rounded)))

@@ -1,0 +1,105 @@
+"""`compare`: cells, what happens to one that fails, and what is written."""
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from echobench.benchmark.cli import main
+from echobench.benchmark.compare import TABLE_1, carry_out, compare, found_runs, plan
+from echobench.data.errors import EchobenchError
+from echobench.generators.paint import Paint
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+
+def cells_in(folder, **changes):
+    return plan(folder, **({"preset": "tiny", "unet_seeds": 2, "generators": ["real", "paint"]} | changes))
+
+
+@pytest.fixture
+def finished(tmp_path):
+    cells = cells_in(tmp_path)
+    carry_out(cells, "cpu")
+    return cells
+
+
+def test_default_cells(tmp_path):
+    cells = plan(tmp_path, preset="tiny")
+    assert [cell.settings.generator for cell in cells] == ["real", "warp", "sdm", "cyclegan", "paint"]
+    assert {cell.settings.view for cell in cells} == {"4C"}
+    assert all(cell.settings.unet_seeds == (0, 1, 2) for cell in cells)
+    assert len({cell.folder for cell in cells}) == 5
+    both = plan(tmp_path, preset="tiny", generators=["real"], views=["4C", "2C"], phases=["ED", "ES"])
+    assert [(c.settings.view, c.settings.phase) for c in both] == [
+        ("4C", "ED"),
+        ("4C", "ES"),
+        ("2C", "ED"),
+        ("2C", "ES"),
+    ]
+
+
+def test_the_papers_table_1(tmp_path):
+    cells = plan(tmp_path, preset="paper")
+    rows = [(cell.settings.generator, cell.settings.view, cell.settings.phase) for cell in cells]
+    assert rows == list(TABLE_1)
+    assert rows[:4] == [("sdm", "4C", "ED"), ("sdm", "4C", "ES"), ("sdm", "2C", "ED"), ("sdm", "2C", "ES")]
+    assert len(plan(tmp_path, preset="paper", generators=["real"])) == 1
+
+
+def test_tables_figures_and_nothing_twice(finished, tmp_path, monkeypatch):
+    comparison = compare([cell.folder for cell in finished], tmp_path / "out")
+    assert [run.label for run in comparison.groups[0].runs] == ["real", "paint"]
+    written = {path.name for path in (tmp_path / "out").rglob("*.*")}
+    assert {"dice.csv", "dice.md", "dice.tex", "evidence.csv", "cost.csv", "dice.png", "cost.png"} <= written
+    assert "table-1.csv" not in written  # the paper has no phantom
+    evidence = pd.read_csv(next((tmp_path / "out").rglob("evidence.csv")))
+    assert list(evidence["first"]) == ["real"] and list(evidence["second"]) == ["paint"]
+    before = {cell.folder: (cell.folder / "run.json").stat().st_mtime_ns for cell in finished}
+    carry_out(cells_in(tmp_path), "cpu")
+    assert {cell.folder: (cell.folder / "run.json").stat().st_mtime_ns for cell in finished} == before
+
+
+def test_realism_stands_beside_the_record(finished):
+    for cell in finished:
+        table = pd.read_csv(cell.folder / "realism.csv")
+        assert "metric" in table and len(table)
+
+
+def test_a_cell_that_fails_is_a_row_with_its_reason(tmp_path, monkeypatch):
+    def broken(self, *arguments, **named):
+        raise EchobenchError("the paint has dried")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Paint, "sample", broken)
+        cells = cells_in(tmp_path, unet_seeds=1)
+        carry_out(cells, "cpu")
+    comparison = compare([cell.folder for cell in cells], tmp_path / "out")
+    group = comparison.groups[0]
+    assert [run.label for run in group.runs] == ["real"]
+    assert "the paint has dried" in group.failures[0].reason
+    assert "the paint has dried" in next((tmp_path / "out").rglob("dice.md")).read_text()
+    carry_out(cells, "cpu")  # the same command once the cause is gone
+    assert len(compare([cell.folder for cell in cells], tmp_path / "out").groups[0].runs) == 2
+
+
+def test_bad_names_are_refused_before_anything_runs(tmp_path):
+    with pytest.raises(EchobenchError, match="unknown generator 'vae'"):
+        cells_in(tmp_path, generators=["real", "vae"])
+    with pytest.raises(EchobenchError, match="unknown view '3C'"):
+        cells_in(tmp_path, views=["3C"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_finds_runs_in_a_folder_of_them(finished, tmp_path):
+    assert set(found_runs([tmp_path])) == {cell.folder for cell in finished}
+    assert found_runs([finished[0].folder]) == [finished[0].folder]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EchobenchError, match=r"there is no run in .*empty"):
+        found_runs([tmp_path / "empty"])
+
+
+def test_command_line_tabulates_records(finished, tmp_path):
+    result = CliRunner().invoke(main, ["compare", "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    for text in ("real", "paint", "mean ± standard deviation", "Holm", "comparison"):
+        assert text in result.output

@@ -1,0 +1,122 @@
+"""Records made here, with scores that are known."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echobench.results.comparison import Comparison, Group
+from echobench.results.record import FailedRun, RunRecord, Stage, write_failed, write_record
+
+REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
+UNITS = {"dice": "1", "hd95_mm": "mm", "assd_mm": "mm"}
+
+
+def scores_of(
+    patients: Mapping[str, float], *, seeds: Sequence[float] = (0.0,), frames: Sequence[str] = ("4C ED", "4C ES")
+) -> pd.DataFrame:
+    """Raw scores: every region and frame of a patient has the Dice given, plus what each U-Net seed adds.
+
+    HD95 is 100 mm × (1 - Dice), ASSD a third of it.
+    """
+    rows = []
+    for seed, offset in enumerate(seeds):
+        for patient, dice in patients.items():
+            for frame in frames:
+                view, phase = frame.split()
+                values = {"dice": dice + offset, "hd95_mm": 100 * (1 - dice), "assd_mm": 100 * (1 - dice) / 3}
+                rows += [
+                    {"patient": patient, "view": view, "phase": phase, "region": region, "metric": metric,
+                     "unit": UNITS[metric], "value": value, "n_ref": 10, "n_pred": 10, "unet_seed": seed}
+                    for region in REGIONS
+                    for metric, value in values.items()
+                ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def settings_of(generator: str, **changes: Any) -> dict[str, Any]:
+    """Settings of a run; a change of a setting of the generator's is called generator_settings."""
+    standard = {
+        "generator": generator, "view": "4C", "data": "camus", "preset": "standard", "strength": 1.0, "repeats": 2,
+        "seed": 0, "unet_seeds": [0], "phantom_patients": None, "images": None,
+        "generator_settings": {"training": {"steps": 5000}, "sampling": {"steps": 20}},
+        "unet_settings": {"steps": 8000, "channels": [2, 4]},
+    }  # fmt: skip
+    return standard | changes
+
+
+def record_of(generator: str, scores: pd.DataFrame, settings: Mapping[str, Any], **changes: Any) -> RunRecord:
+    """A record; changes: fields of `RunRecord`."""
+    standard: dict[str, Any] = {
+        "generator": generator, "dataset": "CAMUS", "view": settings["view"], "preset": settings["preset"],
+        "settings": dict(settings), "fingerprints": {"training": "a" * 64, "testing": "b" * 64, "split": "c" * 64},
+        "split_origin": "official", "test_patients": sorted(set(scores["patient"])), "training_images": 800,
+        "parameters": 5_000_000, "evaluations": 20,
+        "stages": [
+            Stage("fit-4C", 1800.0, 2000), Stage("draw-training-4C", 90.0, 2100, items=900),
+            Stage("draw-validation-4C", 10.0, 1900, items=100), Stage("unet-0", 300.0, 3000),
+        ],
+        "deviations": ["unet.batch_size: 8, paper 1"], "versions": {},
+        "machine": {"processor": "A processor", "cores": 2, "device": "cpu"},
+        "commit": None, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T01:00:00+00:00",
+    }  # fmt: skip
+    return RunRecord(**standard | changes)
+
+
+@pytest.fixture
+def make_scores() -> Callable[..., pd.DataFrame]:
+    return scores_of
+
+
+@pytest.fixture
+def add_run(tmp_path: Path) -> Callable[..., Path]:
+    """Write a run: `add_run(generator, dice by patient or scores, name=, settings=, fields of the record)`."""
+
+    def add(
+        generator: str,
+        scores: Mapping[str, float] | pd.DataFrame,
+        *,
+        name: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Path:
+        folder = tmp_path / (name or generator.replace(":", "-"))
+        folder.mkdir()
+        table = scores if isinstance(scores, pd.DataFrame) else scores_of(scores)
+        record = record_of(generator, table, settings_of(generator, **(settings or {})), **changes)
+        write_record(folder, record, table, pd.DataFrame({"step": [1]}))
+        return folder
+
+    return add
+
+
+@pytest.fixture
+def add_failure(tmp_path: Path) -> Callable[..., Path]:
+    """Write a run that stopped: `add_failure(generator, error, name=, settings=)`."""
+
+    def add(generator: str, error: str, *, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Path:
+        folder = tmp_path / (name or generator)
+        folder.mkdir(exist_ok=True)
+        resolved = settings_of(generator, **(settings or {}))
+        failed = FailedRun(generator, resolved["view"], "standard", resolved, "fit-4C", 2, error, "2026-01-01T00:00:00")
+        write_failed(folder, failed)
+        return folder
+
+    return add
+
+
+@pytest.fixture
+def group(add_run: Callable[..., Path]) -> Group:
+    """real 90, sdm 88 and paint 70 on average over twelve patients, three U-Net seeds 0.1 apart."""
+    rng = np.random.default_rng(0)
+    folders = []
+    for generator, mean in (("paint", 0.70), ("sdm", 0.88), ("real", 0.90)):
+        patients = {f"p{i:02d}": mean + 0.02 * rng.uniform(-1, 1) for i in range(12)}
+        scores = scores_of(patients, seeds=(-0.001, 0.0, 0.001))
+        nothing = {"parameters": 0, "evaluations": 0} if generator != "sdm" else {}
+        stages = {"stages": [Stage("unet-0", 300.0, 3000)]} if generator == "real" else {}
+        folders.append(add_run(generator, scores, **nothing, **stages))
+    return Comparison.of(folders).groups[0]

@@ -1,0 +1,167 @@
+"""Which runs share a table, what they are called in it, and what is said about the others."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from echobench.data.errors import EchobenchError
+from echobench.results.comparison import Comparison
+from echobench.results.differences import differing, flat, told_apart
+
+DICE = {"a": 0.8, "b": 0.7, "c": 0.9}
+
+
+def labels(group):
+    return [run.label for run in group.runs]
+
+
+def test_runs_of_one_dataset_split_view_and_unet_share_a_table_with_real_on_top(add_run):
+    comparison = Comparison.of([add_run(name, DICE) for name in ("sdm", "paint", "real")])
+    (group,) = comparison.groups
+    assert labels(group) == ["real", "paint", "sdm"]
+    assert group.title == "CAMUS, 4C"
+    assert (group.notes, comparison.differences) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"fingerprints": {"training": "d" * 64, "testing": "b" * 64, "split": "c" * 64}},
+         "training frames aaaaaaaa and dddddddd"),
+        ({"fingerprints": {"training": "a" * 64, "testing": "d" * 64, "split": "c" * 64}},
+         "test frames bbbbbbbb and dddddddd"),
+        ({"fingerprints": {"training": "a" * 64, "testing": "b" * 64, "split": "d" * 64}},
+         "split cccccccc and dddddddd"),
+        ({"test_patients": ["b", "c", "d", "e"]}, "test patients 3 and 4, 2 of them in both"),
+        ({"settings": {"view": "2C"}}, "view 2C and 4C"),
+        ({"settings": {"unet_settings": {"steps": 4000, "channels": [2, 4]}}}, "unet.steps 8000 and 4000"),
+        ({"dataset": "phantom"}, "data CAMUS and phantom"),
+    ],
+)  # fmt: skip
+def test_runs_that_differ_in_data_or_unet_never_share_a_table(add_run, changes, says):
+    comparison = Comparison.of([add_run("real", DICE), add_run("sdm", DICE, **changes)])
+    assert sorted(map(labels, comparison.groups)) == [["real"], ["sdm"]]
+    assert len({group.title for group in comparison.groups}) == 2
+    (sentence,) = comparison.differences
+    assert sentence.endswith(f"are tables of their own: {says}"), "and nothing else differs"
+
+
+def test_a_failed_run_is_in_the_group_that_it_was_meant_for(add_run, add_failure):
+    folders = [add_run("real", DICE), add_failure("sdm", "the disk is full")]
+    comparison = Comparison.of([*folders, add_failure("gan", "no", settings={"view": "2C"})])
+    (group,) = comparison.groups
+    assert [(failure.label, failure.reason) for failure in group.failures] == [
+        ("sdm", "failed in fit-4C, attempt 2: the disk is full")
+    ]
+    assert [failure.label for failure in comparison.failures] == ["gan"]
+
+
+def test_a_finished_run_that_could_not_be_gone_on_with_counts_and_is_noted(add_run, add_failure):
+    folder = add_run("real", DICE)
+    add_failure("real", "the disk is full", name=folder.name)
+    (group,) = Comparison.of([folder]).groups
+    assert (labels(group), group.failures) == (["real"], ())
+    assert "real was to be gone on with and failed in fit-4C, attempt 2: the disk is full" in group.notes
+
+
+def test_runs_of_one_generator_are_told_apart_by_what_differs(add_run, add_failure):
+    steps = {n: {"training": {"steps": 5000}, "sampling": {"steps": n}} for n in (20, 25)}
+    folders = [add_run("sdm", DICE, name=f"sdm{n}", settings={"generator_settings": steps[n]}) for n in (20, 25)]
+    (group,) = Comparison.of([*folders, add_run("real", DICE)]).groups
+    assert labels(group) == ["real", "sdm (steps 20)", "sdm (steps 25)"]
+    failed = add_failure("sdm", "no", name="third", settings={"generator_settings": steps[20], "images": 100})
+    (group,) = Comparison.of([*folders, failed]).groups
+    assert labels(group) == ["sdm", "sdm (steps 25)"], "what most have goes without saying"
+    assert group.failures[0].label == "sdm (images 100)"
+    assert group.notes == ("sdm has sampling.steps 20, images none where its label says nothing else",)
+
+
+def test_what_differs_beyond_the_labels_is_noted(add_run):
+    settings = [{"repeats": n, "strength": n / 2} for n in (1, 2)]
+    folders = [add_run("sdm", DICE, name=str(i), settings=changes) for i, changes in enumerate(settings)]
+    (group,) = Comparison.of(folders).groups
+    assert labels(group) == ["sdm (repeats 1)", "sdm (repeats 2)"]
+    assert group.notes == ("sdm (repeats 1) has strength 0.5; sdm (repeats 2) has strength 1.0",)
+
+
+def test_a_phase_is_a_group_of_its_own_and_says_so(add_run):
+    def frames(text):
+        return {"training": text * 64, "testing": text * 64, "split": "c" * 64}
+
+    comparison = Comparison.of(
+        add_run("sdm", DICE, name=phase, settings={"phase": phase}, fingerprints=frames(str(i)))
+        for i, phase in enumerate(("all", "ED"))
+    )
+    assert [group.title for group in comparison.groups] == ["CAMUS, 4C ED", "CAMUS, 4C"]
+    assert [len(family) for family in comparison.across_views()] == [2]
+
+
+def test_the_same_run_made_twice_is_told_apart_by_its_folder(add_run):
+    (group,) = Comparison.of([add_run("sdm", DICE, name="monday"), add_run("sdm", DICE, name="tuesday")]).groups
+    assert labels(group) == ["sdm (monday)", "sdm (tuesday)"]
+
+
+def test_one_folder_named_twice_is_one_run_and_one_generator_alone_is_noted(add_run):
+    folder = add_run("real", DICE)
+    (group,) = Comparison.of([folder, folder / ".." / folder.name]).groups
+    assert group.notes == ("only real was run: there is nothing to compare it with",)
+
+
+def test_seconds_of_different_machines_are_noted(add_run):
+    other = {"processor": "Another", "cores": 8, "device": "A card"}
+    (group,) = Comparison.of([add_run("real", DICE), add_run("sdm", DICE, machine=other)]).groups
+    assert group.notes == (
+        "seconds and memory are of different machines: A processor, 2 cores; Another, 8 cores, A card",
+    )
+
+
+def test_views_of_one_split_come_together_for_the_papers_table(add_run):
+    def frames(text):
+        return {"training": text * 64, "testing": text * 64, "split": "c" * 64}
+
+    folders = [
+        add_run("real", DICE, name="4"),
+        add_run("sdm", DICE, name="2", settings={"view": "2C"}, fingerprints=frames("1")),
+        add_run("sdm", DICE, name="x", dataset="phantom"),
+    ]
+    titles = [[group.title for group in family] for family in Comparison.of(folders).across_views()]
+    assert titles == [["CAMUS, 2C", "CAMUS, 4C"], ["phantom, 4C"]]
+    folders.append(add_run("cyclegan", DICE, name="5", fingerprints=frames("2")))
+    assert len(Comparison.of(folders).across_views()) == 3, "other 4C frames never share a table"
+
+
+def test_no_run_at_all_is_an_error(tmp_path):
+    with pytest.raises(EchobenchError, match="there are no runs to compare"):
+        Comparison.of([])
+    with pytest.raises(EchobenchError, match="not finished"):
+        Comparison.of([tmp_path])
+
+
+def test_a_record_that_is_cut_or_of_a_newer_schema_is_an_error(add_run):
+    cut, newer = add_run("sdm", DICE), add_run("real", DICE)
+    scores = cut / "scores.csv"
+    scores.write_text(scores.read_text()[:-20])
+    with pytest.raises(EchobenchError, match="cut or edited"):
+        Comparison.of([cut])
+    (newer / "run.json").write_text(json.dumps(json.loads((newer / "run.json").read_text()) | {"schema": 99}))
+    with pytest.raises(EchobenchError, match="schema 99"):
+        Comparison.of([newer])
+
+
+def test_settings_are_told_apart_in_few_words():
+    assert flat({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+    facts = [{"rate": 1, "steps": 5, "size": 2}, {"rate": 1, "steps": 9, "size": 3}, {"rate": 1, "steps": 5, "size": 2}]
+    assert differing(facts) == ["steps", "size"]
+    assert told_apart(facts) == ["", "steps 9", ""], "two are the same, and usual"
+    assert told_apart([{"a.n": 1, "b.n": 1}, {"a.n": 1, "b.n": 2}, {"a.n": 2, "b.n": 1}, {"a.n": 2, "b.n": 2}]) == [
+        "a.n 1, b.n 1", "a.n 1, b.n 2", "a.n 2, b.n 1", "a.n 2, b.n 2",
+    ]  # fmt: skip
+
+
+def test_scores_are_by_label(add_run):
+    (group,) = Comparison.of([add_run("real", DICE), add_run("sdm", DICE)]).groups
+    assert list(group.scores) == ["real", "sdm"]
+    assert isinstance(group.scores["sdm"], pd.DataFrame)
+    assert not math.isnan(group.scores["sdm"]["value"].iloc[0])

@@ -1,0 +1,132 @@
+"""Figures: that what is drawn is what the records say."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from echobench.results.comparison import Comparison
+from echobench.results.figures import (
+    CAPTIONS,
+    cost_figure,
+    dice_figure,
+    families,
+    image_figure,
+    is_image_number,
+    is_training_length,
+    pareto,
+    region_figure,
+    training_figure,
+)
+from echobench.results.record import Stage
+
+DICE = {"a": 0.8, "b": 0.6, "c": 0.7}
+
+
+def dots(axes):
+    """x of the points of every scatter."""
+    return [np.sort(collection.get_offsets()[:, 0]) for collection in axes.collections if len(collection.get_offsets())]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def png(figure, folder):
+    """The pixels, which need all of the layout."""
+    figure.savefig(folder / "figure.png", dpi=50)
+    return (folder / "figure.png").read_bytes()
+
+
+def test_dice_has_a_point_for_every_patient_and_the_best_run_on_top(group, tmp_path):
+    figure = dice_figure(group)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["real", "sdm", "paint"]
+    assert axes.get_xlabel() == "mean Dice (%)"
+    per_run = [points for points in dots(axes) if len(points) == 12]
+    assert [points.mean() for points in per_run] == pytest.approx([90, 88, 70], abs=1)
+    assert png(figure, tmp_path) == png(dice_figure(group), tmp_path), "the same every time"
+
+
+def test_regions_have_a_panel_each(group, tmp_path):
+    figure = region_figure(group)
+    assert [axes.get_title() for axes in figure.axes] == ["LVendo", "LVepi", "LVmyo", "LA"]
+    assert png(figure, tmp_path)
+
+
+def test_cost_has_seconds_and_a_level_for_who_draws_nothing(add_run, tmp_path):
+    folders = [
+        add_run("sdm", DICE),
+        add_run("real", DICE, stages=[Stage("unet-0", 300, 3000)], parameters=0),
+        add_run("folder:mine", DICE, parameters=0),
+    ]
+    figure = cost_figure(Comparison.of(folders).groups[0])
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "seconds per image")
+    low, high = axes.get_xlim()
+    assert low < 0.1 < high and high / low >= 10
+    assert sorted(legend(figure)) == ["folder:mine: drawn elsewhere", "real: nothing drawn", "sdm"]
+    assert png(figure, tmp_path)
+
+
+def test_the_stairs_go_up_at_who_is_better_and_on_to_the_edge(add_run):
+    def drawing(seconds):
+        return [Stage("draw-training-4C", seconds, 1000, items=10)]
+
+    folders = [
+        add_run("cheap", {"a": 0.6}, stages=drawing(1.0)),
+        add_run("worse", {"a": 0.5}, stages=drawing(2.0)),
+        add_run("dear", {"a": 0.8}, stages=drawing(30.0)),
+    ]
+    (axes,) = cost_figure(Comparison.of(folders).groups[0]).axes
+    (stairs,) = (line for line in axes.lines if line.get_drawstyle() == "steps-post")
+    assert list(stairs.get_xdata()) == pytest.approx([0.1, 3.0, axes.get_xlim()[1]])
+    assert list(stairs.get_ydata()) == pytest.approx([60, 80, 80])
+
+
+def test_the_front_is_who_no_other_beats_in_both():
+    # 3 is dearer and worse than 2; 4 costs as much as 1 and is worse; 0 is the dearest and best
+    assert pareto([9.0, 1.0, 2.0, 3.0, 1.0], [95.0, 80.0, 90.0, 85.0, 70.0]) == [1, 2, 0]
+    assert pareto([], []) == []
+
+
+def with_settings(steps=5000, images=None, rate=1.0):
+    return {"generator_settings": {"training": {"steps": steps, "rate": rate}}, "images": images}
+
+
+def test_a_line_joins_runs_that_differ_in_one_thing_alone(add_run, tmp_path):
+    folders = [
+        add_run("sdm", DICE, name="full", settings=with_settings(), training_images=1600),
+        add_run("sdm", DICE, name="short", settings=with_settings(steps=500), training_images=1600),
+        add_run("sdm", DICE, name="few", settings=with_settings(images=100), training_images=100),
+        add_run("sdm", DICE, name="alike", settings=with_settings(rate=2.0)),
+        add_run("sdm", DICE, name="more", settings=with_settings(rate=2.0) | {"unet_seeds": [0, 1]}),
+        add_run("sdm", DICE, name="both", settings=with_settings(steps=9, images=200, rate=2.0), training_images=200),
+    ]
+    (group,) = Comparison.of(folders).groups
+    joined = {
+        free: [sorted(run.folder.name for run in family) for family in families(group.runs, free)]
+        for free in (is_training_length, is_image_number)
+    }
+    assert joined == {is_training_length: [["full", "short"]], is_image_number: [["few", "full"]]}
+    images = image_figure(group)
+    assert images.axes[0].get_xlabel() == "training images"
+    assert [100, 1600] in [list(line.get_xdata()) for line in images.axes[0].lines]
+    assert png(images, tmp_path)
+
+
+def test_training_has_minutes_and_a_level_for_who_is_not_trained(add_run):
+    figure = training_figure(Comparison.of([add_run("sdm", DICE), add_run("real", DICE, parameters=0)]).groups[0])
+    low, high = figure.axes[0].get_xlim()
+    assert low < 30 < high
+    assert legend(figure) == ["real: not trained", "sdm"]
+
+
+def test_there_is_no_figure_without_anything_to_draw(add_run):
+    (group,) = Comparison.of([add_run("real", DICE, stages=[Stage("unet-0", 300, 3000)], parameters=0)]).groups
+    assert (cost_figure(group), training_figure(group), image_figure(group)) == (None, None, None)
+    assert isinstance(dice_figure(group), Figure)
+
+
+def test_every_figure_has_a_caption_in_words():
+    assert set(CAPTIONS) == {"dice", "regions", "cost", "training", "images"}
+    assert all(caption.endswith(".") and len(caption.split()) > 20 for caption in CAPTIONS.values())
