@@ -169,9 +169,17 @@ def compare(
 @click.option("--repeats", type=int, default=1, help="Images per map, each of a map deformed anew.")
 @click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
 @click.option("--seed", type=int, default=0, help="Of deformation and drawing.")
+@click.option(
+    "--subset",
+    "subsets",
+    metavar="NAME",
+    multiple=True,
+    help="Only these patients' maps: training, validation, testing. Repeatable.",
+)
 @click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the network runs.")
 def generate(
-    checkpoint: Path, maps: Path, out: Path, repeats: int, strength: float, seed: int, device: str
+    checkpoint: Path, maps: Path, out: Path, repeats: int, strength: float, seed: int, subsets: tuple[str, ...],
+    device: str,
 ) -> None:  # fmt: skip
     """Draw images for label maps with a trained sdm, as many as the disk holds.
 
@@ -184,7 +192,7 @@ def generate(
 
     with progress_bars() as report:
         number = draw(
-            checkpoint, maps, out, repeats=repeats, strength=strength, seed=seed,
+            checkpoint, maps, out, repeats=repeats, strength=strength, seed=seed, subsets=subsets,
             device=resolve_device(device), progress=report("draw"),
         )  # fmt: skip
     click.echo(f"{number} images: {out}")

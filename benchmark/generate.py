@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from skimage.io import imread
 
 from echobench.data.camus import Frame, FrameFiles, find_frames, read_frame
+from echobench.data.datasets import split_of
 from echobench.data.deform import Deformation
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
@@ -20,6 +21,7 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
 from echobench.data.medical_image import resize_labels
 from echobench.data.progress import Progress, silent
+from echobench.data.splits import SUBSETS
 from echobench.data.store import FrameWriter
 from echobench.generators.checkpoint import differences
 from echobench.generators.sdm import SemanticDiffusion
@@ -42,6 +44,7 @@ def generate(
     repeats: int = 1,
     strength: float = 1.0,
     seed: int = 0,
+    subsets: Sequence[str] = (),
     device: str = "cpu",
     progress: Progress = silent,
 ) -> int:
@@ -51,6 +54,8 @@ def generate(
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
         `OUTSIDE`, stored as if a pixel were 1 mm.
+    subsets: of the maps' patients, by the folder's split or, if it has none, by the one that a run of this seed
+        derives; none for all patients. What a U-Net is to train on must leave out the testing patients.
     out: gets the images; a call that was interrupted goes on at the first missing one.
 
     Raises EchobenchError for whatever a user can cause, other weights or arguments than those of `out` included.
@@ -59,14 +64,25 @@ def generate(
         raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
     generator = SemanticDiffusion.load(checkpoint, device)
     sources = find_maps(maps)
+    if subsets:
+        sources = _of_subsets(sources, maps, subsets, seed)
     stream = _Stream(sources, generator.size, repeats, strength, seed)
-    _claim(out, {"checkpoint_sha256": _sha256(checkpoint), "repeats": repeats, "strength": strength, "seed": seed})
+    arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
+    _claim(out, {"checkpoint_sha256": _sha256(checkpoint)} | arguments)
     writer = FrameWriter(out, stream.maps, stream.seeds)
     while writer.written < len(stream.maps):
         chunk = slice(writer.written, writer.written + CHUNK)
         writer.append(generator.sample(stream.read(chunk), stream.seeds[chunk]))
         progress(writer.written, len(stream.maps))
     return writer.written
+
+
+def _of_subsets(sources: list[FrameFiles], maps: Path, subsets: Sequence[str], seed: int) -> list[FrameFiles]:
+    if unknown := sorted(set(subsets) - set(SUBSETS)):
+        raise EchobenchError(f"unknown subset {unknown[0]!r}; known: {', '.join(SUBSETS)}")
+    split = split_of(maps, sources, seed)
+    kept = {patient for subset in subsets for patient in split.patients(subset)}
+    return [files for files in sources if files.patient in kept]
 
 
 def find_maps(folder: Path) -> list[FrameFiles]:

@@ -14,6 +14,7 @@ from echobench.data.camus import find_frames, read_frame
 from echobench.data.errors import EchobenchError
 from echobench.data.maps import label_maps
 from echobench.data.medical_image import write_image
+from echobench.data.splits import read_split_files
 from echobench.data.store import read_manifest
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
@@ -149,3 +150,15 @@ def test_a_training_is_not_a_generator(make_frames, camus_folder, tmp_path):
     SemanticDiffusion(SETTINGS).fit(make_frames(2), 0, folder=tmp_path / "fit")
     with pytest.raises(EchobenchError, match="a training under way"):
         generate(tmp_path / "fit" / "training.pt", camus_folder, tmp_path / "out")
+
+
+def test_a_folder_to_train_on_leaves_out_who_tests(checkpoint, camus_folder, tmp_path):
+    testing = set(read_split_files(camus_folder).testing)
+    generate(checkpoint, camus_folder, tmp_path / "all")
+    generate(checkpoint, camus_folder, tmp_path / "some", subsets=["training", "validation"])
+    everybody, drawn = ({row.patient for row in read_manifest(tmp_path / name)} for name in ("all", "some"))
+    assert drawn == everybody - testing and testing <= everybody
+    with pytest.raises(EchobenchError, match="unknown subset 'train'; known: training, validation, testing"):
+        generate(checkpoint, camus_folder, tmp_path / "none", subsets=["train"])
+    with pytest.raises(EchobenchError, match="subsets"):
+        generate(checkpoint, camus_folder, tmp_path / "some")
