@@ -167,7 +167,7 @@ def _write_figures(group: Group, folder: Path) -> None:
     }
     for name, figure in drawn.items():
         if figure is not None:
-            figure.savefig(folder / f"{name}.png")
+            figure.savefig(folder / f"{name}.png", dpi=figures.DPI)
             plt.close(figure)
 
 

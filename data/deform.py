@@ -2,7 +2,8 @@
 
 The ranges are those of the paper and of its published code (augment_camus_labels.py): a random affine map,
 then a random elastic field given by a cubic B-spline. What is kept of a deformation is its parameters; the
-dense displacement field is computed from them when somebody needs it, to warp an image, say.
+dense displacement field is computed from them when somebody needs it, to warp an image, say. Any other smooth
+displacement field is kept in the same form, by control points that lie closer together.
 """
 
 from dataclasses import dataclass, fields
@@ -16,6 +17,7 @@ REPEATS = 5
 """Deformed maps per frame in the paper."""
 
 CONTROL_POINTS = 10  # per axis
+FIELD_CONTROL_POINTS = 67  # per axis, of a field that is handed in: 4 pixels apart in an image of 256
 LOCKED_LAYERS = 1  # outermost layers of control points, held at zero
 ORDER = 3  # cubic
 
@@ -35,8 +37,8 @@ class Deformation:
 
     affine: (N, 2, 3) float64, the pull-back in centred (row, column) coordinates where the sides are 1: an
         output position x takes its label from affine[:, :2] @ x + affine[:, 2].
-    control: (N, 2, 10, 10) float64, displacements (row, column) of the B-spline's control points; the elastic
-        field is applied in output space, before the affine pull-back.
+    control: (N, 2, P, Q) float64, displacements (row, column) of the B-spline's control points, 10 × 10 where
+        they are drawn at random; the elastic field is applied in output space, before the affine pull-back.
     seed: (N,) int64. strength: (N,) float64.
     """
 
@@ -56,7 +58,8 @@ class Deformation:
         """Where deformation i takes each output pixel from: (2, H, W), in (row, column) pixels of the source."""
         height, width = size
         sides = np.array(size, dtype=np.float64)[:, None, None]
-        elastic = np.stack([_basis(height) @ control @ _basis(width).T for control in self.control[i]])
+        rows, columns = _basis(height, self.control.shape[2]), _basis(width, self.control.shape[3])
+        elastic = np.stack([rows @ control @ columns.T for control in self.control[i]])
         centred = (_pixel_grid(size) + 0.5) / sides - 0.5 + elastic
         source = np.tensordot(self.affine[i, :, :2], centred, axes=1) + self.affine[i, :, 2, None, None]
         return ((source + 0.5) * sides - 0.5).astype(np.float32)
@@ -89,6 +92,20 @@ def random_deformation(seeds: NDArray[np.int64], strength: float) -> Deformation
     )
 
 
+def field_deformation(
+    displacement: NDArray[np.float32], seeds: NDArray[np.int64], strength: NDArray[np.float64]
+) -> Deformation:
+    """Deformations of given displacement fields (N, 2, H, W): source minus output position, in pixels.
+
+    Each is kept as the B-spline nearest to it in the least squares; details finer than the distance of two control
+    points are lost. seeds, strength: (N,), noted as they are.
+    """
+    n, _, height, width = displacement.shape
+    rows, columns = _fit(height, FIELD_CONTROL_POINTS), _fit(width, FIELD_CONTROL_POINTS)
+    in_sides = displacement / np.array([height, width], dtype=np.float64)[:, None, None]
+    return Deformation(np.tile(np.eye(2, 3), (n, 1, 1)), rows @ in_sides @ columns.T, seeds, strength)
+
+
 def pull_labels(labels: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Labels (H, W) at the given positions (2, H, W): nearest neighbour, background from beyond the border."""
     height, width = labels.shape
@@ -114,14 +131,22 @@ def _draw(rng: np.random.Generator, strength: float) -> tuple[NDArray[np.float64
 
 
 @lru_cache(maxsize=8)
-def _basis(side: int) -> NDArray[np.float64]:
-    """Uniform cubic B-spline basis at the pixel centres of one axis: (side, 10), rows summing to 1."""
-    cells = CONTROL_POINTS - ORDER
-    knots = np.arange(-ORDER, CONTROL_POINTS + 1) / cells
+def _basis(side: int, points: int) -> NDArray[np.float64]:
+    """Uniform cubic B-spline basis at the pixel centres of one axis: (side, points), rows summing to 1."""
+    cells = points - ORDER
+    knots = np.arange(-ORDER, points + 1) / cells
     centres = (np.arange(side) + 0.5) / side
     basis = BSpline.design_matrix(centres, knots, ORDER).toarray()
     basis.setflags(write=False)
     return basis
+
+
+@lru_cache(maxsize=8)
+def _fit(side: int, points: int) -> NDArray[np.float64]:
+    """Control points of the spline nearest to values at the pixel centres of one axis: (points, side)."""
+    fit = np.linalg.pinv(_basis(side, points))
+    fit.setflags(write=False)
+    return fit
 
 
 @lru_cache(maxsize=8)
