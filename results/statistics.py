@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped, unused-ignore]
+from statsmodels.stats.multitest import multipletests
 
 from echobench.data.labels import TABLE_REGIONS
 
