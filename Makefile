@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check test-slow benchmark readme
+.PHONY: demo test check test-slow benchmark speed readme
 
 # The main job on the built-in phantom: real frames first, then the diffusion model beside them in one table.
 demo: .venv/installed
@@ -29,6 +29,11 @@ test-slow: .venv/installed
 # Timings, on every core; what they print is images per second.
 benchmark: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') $(BIN)/pytest --benchmark-only -s
+
+# The drawing speeds of the README: minutes, on a machine with nothing else to do.
+speed: .venv/installed
+	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \
+	  ECHOBENCH_SPEED_OUT=results/measured/speed-standard.csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
 
 # Tables of the README from the measured records.
 readme: .venv/installed

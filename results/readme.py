@@ -4,10 +4,15 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
+
+from echobench.results.formats import Table, markdown
 from echobench.results.record import RECORD, RunRecord, read_record
 from echobench.results.tables import dice_markdown
 
 _TABLE = re.compile(r"(<!-- table: (?P<dataset>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SPEED = re.compile(r"(<!-- speed: (?P<preset>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_WAYS = {True: "once", False: "at every step"}
 
 
 def with_tables(text: str, measured: Path) -> str:
@@ -18,7 +23,31 @@ def with_tables(text: str, measured: Path) -> str:
         chosen = [pair for pair in records if pair[0].dataset.lower() == match["dataset"]]
         return f"{match[1]}{dice_markdown(sorted(chosen, key=lambda pair: _order(pair[0])))}{match[3]}"
 
-    return _TABLE.sub(table, text)
+    def speed(match: re.Match[str]) -> str:
+        rows = pd.read_csv(measured / f"speed-{match['preset']}.csv")
+        return f"{match[1]}{speed_markdown(rows)}{match[3]}"
+
+    return _SPEED.sub(speed, _TABLE.sub(table, text))
+
+
+def speed_markdown(rows: pd.DataFrame) -> str:
+    """What `make speed` wrote, as Markdown: the reference loop in every way, of the samplers the fastest way alone."""
+    reference = rows["nfe"] == rows["nfe"].max()
+    fastest = rows["cached"] & (rows["precision"] == "bf16")
+    chosen = rows[reference | fastest].drop_duplicates(["sampler", "nfe", "cached", "precision"])
+    table = pd.DataFrame(
+        {
+            "sampler": chosen["sampler"],
+            "NFE": chosen["nfe"],
+            "label map read": chosen["cached"].map(_WAYS),
+            "precision": chosen["precision"],
+            "ms per step": chosen["ms_per_step"],
+            "s per image": chosen["seconds_per_image"],
+            "times faster": chosen["times_reference"],
+        }
+    )
+    formats = {"ms per step": ".1f", "s per image": ".3g", "times faster": ".0f"}
+    return markdown(Table("speed", "", table, formats))
 
 
 def _order(record: RunRecord) -> tuple[bool, str]:

@@ -1,0 +1,26 @@
+"""Tables of the README from what was measured."""
+
+import pandas as pd
+
+from echobench.results.readme import with_tables
+
+ROWS = pd.DataFrame(
+    [
+        ("ddim", 20, True, "bf16", 0.08, 4.0, 250.0),
+        ("ancestral", 1000, False, "float32", 20.0, 20.0, 1.0),
+        ("ancestral", 1000, True, "bf16", 4.0, 4.0, 5.0),
+        ("ddim", 20, True, "bf16", 0.09, 4.5, 222.0),
+        ("ddim", 20, False, "bf16", 0.16, 8.0, 125.0),
+    ],
+    columns=["sampler", "nfe", "cached", "precision", "seconds_per_image", "ms_per_step", "times_reference"],
+)
+
+
+def test_speeds_are_those_of_the_file(tmp_path):
+    ROWS.to_csv(tmp_path / "speed-standard.csv", index=False)
+    text = with_tables("before\n<!-- speed: standard -->\nold\n<!-- end -->\nafter\n", tmp_path)
+    assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n") and "old" not in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 3  # the reference both ways, the default once, a slower way of it not at all
+    assert lines[2] == "| ddim | 20 | once | bf16 | 4.0 | 0.08 | 250 |"
+    assert lines[3] == "| ancestral | 1000 | at every step | float32 | 20.0 | 20 | 1 |"
