@@ -160,19 +160,19 @@ def dice_summary(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def dice_markdown(runs: Sequence[tuple[RunRecord, pd.DataFrame]]) -> str:
-    """A Markdown table of runs: Dice in per cent, mean ± std over patients, and the minutes that each run took."""
+    """A Markdown table of runs: Dice in per cent, mean ± std over patients, and what the generator cost in seconds."""
     rows = []
     for record, scores in runs:
-        row = _region_row(scores, "dice")
+        row, spent = _region_row(scores, "dice"), cost(record)
         kept = {f"{region} {part}": row[f"{region} {part}"] for region in _MARKDOWN for part in ("mean", "std")}
         rows.append(
             {WHO: f"`{record.generator}`"}
             | kept
             | {name: row[name] for name in ("missed", "patients")}
             | {"U-Net seeds": scores["unet_seed"].nunique(), "training images": record.training_images}
-            | {"minutes": cost(record).total_seconds / 60}
+            | {"training s": spent.training_seconds, "s per image": spent.seconds_per_image}
         )
-    formats = dict.fromkeys((*_MARKDOWN, "minutes"), ".1f") | {"training images": "d"}
+    formats = dict.fromkeys(_MARKDOWN, ".1f") | {"training images": "d", "training s": ",.0f", "s per image": ".2g"}
     return markdown(Table("dice", "", pd.DataFrame(rows), formats))
 
 

@@ -108,7 +108,7 @@ def test_evidence_has_a_row_per_pair_and_the_rule_below_it(group):
     assert RULE in table.notes
 
 
-def test_the_readmes_table_has_one_decimal_and_minutes(add_run, make_scores):
+def test_the_readmes_table_has_dice_and_what_the_generator_cost(add_run, make_scores):
     (group,) = Comparison.of([add_run("sdm", make_scores(DICE, seeds=(0, 0)), training_images=1596)]).groups
-    cells = ["`sdm`", *["70.0 ± 14.1"] * 4, "0", "2", "2", "1596", "36.7"]
+    cells = ["`sdm`", *["70.0 ± 14.1"] * 4, "0", "2", "2", "1596", "1,800", "0.1"]
     assert dice_markdown([(run.record, run.scores) for run in group.runs]).splitlines()[2] == f"| {' | '.join(cells)} |"
