@@ -65,7 +65,7 @@ that atria are bright finds none in real frames, and `paint`, which gets the gre
 """
 
 STANDARD = _own(2400)
-"""About twenty minutes of training on two cores; 1.9 million weights draw.
+"""About twenty minutes of training on two cores; 2.0 million weights draw.
 
 Its record on CAMUS 4C is results/measured/camus-cyclegan-standard. The discriminators stay undecided throughout
 (generator-curves.csv), and the images look like echoes at a glance. But they follow the map only where brightness
