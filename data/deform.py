@@ -6,6 +6,7 @@ dense displacement field is computed from them when somebody needs it, to warp a
 displacement field is kept in the same form, by control points that lie closer together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -106,6 +107,13 @@ def field_deformation(
     return Deformation(np.tile(np.eye(2, 3), (n, 1, 1)), rows @ in_sides @ columns.T, seeds, strength)
 
 
+def join(parts: Sequence[Deformation]) -> Deformation:
+    """All deformations of `parts`, in order. They must share one number of control points."""
+    return Deformation(
+        **{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Deformation)}
+    )
+
+
 def pull_labels(labels: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Labels (H, W) at the given positions (2, H, W): nearest neighbour, background from beyond the border."""
     height, width = labels.shape
@@ -144,7 +152,7 @@ def _basis(side: int, points: int) -> NDArray[np.float64]:
 @lru_cache(maxsize=8)
 def _fit(side: int, points: int) -> NDArray[np.float64]:
     """Control points of the spline nearest to values at the pixel centres of one axis: (points, side)."""
-    fit = np.linalg.pinv(_basis(side, points))
+    fit: NDArray[np.float64] = np.linalg.pinv(_basis(side, points)).astype(np.float64)
     fit.setflags(write=False)
     return fit
 
