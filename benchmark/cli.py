@@ -135,10 +135,11 @@ def compare(
       echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
       echobench compare --runs results/measured
     """
-    from echobench.benchmark.compare import COMPARISON, carry_out, found_runs, group_tables, paper_tables, plan
+    from echobench.benchmark.compare import COMPARISON, carry_out, found_runs, plan
     from echobench.benchmark.compare import compare as tabulate
     from echobench.benchmark.console import print_table, progress_bars
     from echobench.benchmark.settings import resolve_device
+    from echobench.results.report.contents import group_tables, paper_tables
 
     if places := [*runs, *folders]:
         compared = found_runs(places)
@@ -155,11 +156,23 @@ def compare(
     for group in comparison.groups:
         for table in group_tables(group):
             print_table(table)
-    for table in paper_tables(comparison):
+    for table, _ in paper_tables(comparison):
         print_table(table)
     for sentence in comparison.differences:
         click.echo(sentence)
-    click.echo(f"tables, figures and report: {out / COMPARISON}")
+    click.echo(f"tables, figures and report.html: {out / COMPARISON}")
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--out", metavar="DIR", type=Path, help="Gets report.html.  [default: DIR]")
+def report(folder: Path, out: Path | None) -> None:
+    """Write one page, report.html, of the runs in a folder: the answer, and the record behind every number."""
+    from echobench.benchmark.compare import found_runs
+    from echobench.results.comparison import Comparison
+    from echobench.results.report.page import write_report
+
+    click.echo(write_report(out or folder, Comparison.of(found_runs([folder])), folder.resolve().name))
 
 
 @main.command()

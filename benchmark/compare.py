@@ -12,9 +12,11 @@ from echobench.benchmark.settings import RunSettings, resolve
 from echobench.benchmark.stages import Reporter
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import silent
-from echobench.results import figures, formats, published, tables
+from echobench.results import figures, formats
 from echobench.results.comparison import Comparison, Group
 from echobench.results.record import FAILED, RECORD, is_finished, read_failed
+from echobench.results.report.contents import group_figures, group_tables, paper_tables
+from echobench.results.report.page import write_report
 
 GENERATORS = ("real", "warp", "sdm", "cyclegan", "paint")
 """Who is compared where nothing else is said."""
@@ -95,7 +97,7 @@ def carry_out(cells: Sequence[Cell], device: str, report: Reporter = lambda stag
 def compare(folders: Sequence[Path], out: Path) -> Comparison:
     """Tables and figures of runs, finished or failed, in `out`: tables/GROUP/NAME.{csv,md,tex}, figures/GROUP/NAME.png.
 
-    Of runs on real data there is tables/table-1 too, beside the published numbers.
+    Of runs on real data there is tables/table-1 too, beside the published numbers; all of it is in report.html.
 
     Raises EchobenchError where there is nothing to compare, or a record is damaged.
     """
@@ -104,7 +106,8 @@ def compare(folders: Sequence[Path], out: Path) -> Comparison:
         place = _file_name(group.title)
         _write_tables(group_tables(group), out / TABLES / place)
         _write_figures(group, out / FIGURES / place)
-    _write_tables(paper_tables(comparison), out / TABLES)
+    _write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
+    write_report(out, comparison, _title(comparison))
     return comparison
 
 
@@ -117,23 +120,6 @@ def found_runs(places: Iterable[Path]) -> list[Path]:
             raise EchobenchError(f"there is no run in {place}, or in a folder in it: no {RECORD}, no {FAILED}")
         found += inside
     return found
-
-
-def group_tables(group: Group) -> list[formats.Table]:
-    """Every table of a group, in the order in which they are read."""
-    return [
-        tables.summary_table(group),
-        *(tables.region_table(group, metric) for metric in tables.METRICS),
-        tables.missed_table(group),
-        tables.evidence_table(group),
-        tables.cost_table(group),
-    ]
-
-
-def paper_tables(comparison: Comparison) -> list[formats.Table]:
-    """Table 1 of the paper, once for each dataset that is not the phantom, split and U-Net."""
-    families = comparison.across_views()
-    return [published.paper_table(groups) for groups in families if groups[0].runs[0].record.dataset != "phantom"]
 
 
 def _measure_realism(cells: Iterable[Cell], device: str) -> None:
@@ -158,17 +144,13 @@ def _write_tables(written: Iterable[formats.Table], folder: Path) -> None:
 
 def _write_figures(group: Group, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {
-        "dice": figures.dice_figure(group),
-        "regions": figures.region_figure(group),
-        "cost": figures.cost_figure(group),
-        "training": figures.training_figure(group),
-        "images": figures.image_figure(group),
-    }
-    for name, figure in drawn.items():
-        if figure is not None:
-            figure.savefig(folder / f"{name}.png", dpi=figures.DPI)
-            plt.close(figure)
+    for name, figure in group_figures(group).items():
+        figure.savefig(folder / f"{name}.png", dpi=figures.DPI)
+        plt.close(figure)
+
+
+def _title(comparison: Comparison) -> str:
+    return ", ".join(dict.fromkeys(group.title for group in comparison.groups)) or "no finished run"
 
 
 def _file_name(title: str) -> str:

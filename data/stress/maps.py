@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from echobench.data.deform import join
+from echobench.data.deform import join, pull_labels
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps, item_seeds
@@ -61,3 +62,16 @@ def stress_maps(frames: Frames, name: str, severity: float, seed: int) -> Stress
     index = np.array(kept, dtype=np.intp)
     maps = LabelMaps(np.array(labels), frames.sector[index], frames, index, join(deformations))
     return StressedMaps(maps, tuple(skipped))
+
+
+def reached_sector(maps: LabelMaps) -> NDArray[np.bool_]:
+    """(N, H, W) the part of each map's sector that the deformation fills from inside the source's sector.
+
+    Elsewhere `warp` is black: structures that the source's edge cut off have no wall there, and a contrast taken
+    over all of the sector would hold that against it.
+    """
+    reached = np.empty_like(maps.sector)
+    for i, j in enumerate(maps.source_index):
+        lit = maps.source.sector[j].astype(np.uint8)
+        reached[i] = maps.sector[i] & pull_labels(lit, maps.deformation.positions(i, maps.size)).astype(bool)
+    return reached

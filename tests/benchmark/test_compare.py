@@ -103,3 +103,10 @@ def test_command_line_tabulates_records(finished, tmp_path):
     assert result.exit_code == 0, result.output
     for text in ("real", "paint", "mean ± standard deviation", "Holm", "comparison"):
         assert text in result.output
+
+
+def test_report_of_a_folder_of_runs(finished, tmp_path):
+    result = CliRunner().invoke(main, ["report", str(tmp_path), "--out", str(tmp_path / "page")])
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "paint" in page and "Holm" in page

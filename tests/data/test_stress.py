@@ -16,7 +16,7 @@ from echobench.data.phantom.dataset import phantom_patient
 from echobench.data.sector import sector_mask
 from echobench.data.stress.anatomy import HeartMap, NotApplicable
 from echobench.data.stress.ladder import SEVERITIES, STRESSES, find_stress
-from echobench.data.stress.maps import stress_maps
+from echobench.data.stress.maps import reached_sector, stress_maps
 from echobench.data.stress.stress import Displaced, Relabelled
 
 EVERY = pytest.mark.parametrize("name", STRESSES)
@@ -320,6 +320,17 @@ def test_a_two_chamber_view_shows_no_septum(make_frames):
         EchobenchError, match="septal-defect applies to none of 6 frames: the view does not show it; 4C"
     ):
         stress_maps(frames, "septal-defect", 0.5, seed=0)
+
+
+def test_the_reached_sector_is_where_the_source_had_one(make_frames):
+    frames = phantom_frames(make_frames)
+    at_rest = stress_maps(frames, "small", 0.0, seed=0).maps
+    np.testing.assert_array_equal(reached_sector(at_rest), frames.sector)
+    shrunk = stress_maps(frames, "small", 1.0, seed=0).maps
+    reached = reached_sector(shrunk)
+    assert not (reached & ~frames.sector).any()
+    share = reached.sum(axis=(1, 2)) / frames.sector.sum(axis=(1, 2))
+    np.testing.assert_allclose(share, 0.25, atol=0.02)
 
 
 def test_a_smooth_field_survives_its_representation():

@@ -1,0 +1,149 @@
+"""The same label maps drawn by every generator, and the test frames that each U-Net does worst on.
+
+As Figures 3 and 5 of "Echo from noise". Both show frames of real patients: they are for the disk of whoever has the
+data, not for a record that is passed on.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from skimage.io import imsave
+
+from echobench.benchmark import pictures
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.labels import TABLE_REGIONS
+from echobench.results.report.pictures import CONTOURS
+from echobench.segmentation.scores import region_dice
+
+LABEL_MAP, REAL_FRAME = "label map", "real frame"
+_DPI = 100
+
+
+def panel(drawn: Mapping[str, Frames], real: Frames, count: int = 6, *, contours: bool = False) -> Figure:
+    """A column per label map, evenly over those that all have drawn; a row per generator.
+
+    drawn: by generator, images with the maps that they were drawn for; `real` itself, whose maps are the experts', is
+    left to the last row. real: the frames of the same patients. contours: outline what was asked for, and in real
+    frames what the expert saw. The figure is pyplot's: close it.
+    Raises EchobenchError where the generators have no label map in common.
+    """
+    maps, rows = _rows(drawn, real, count)
+    figure, axes = pictures._panel("the same label maps", list(rows), len(maps))
+    for line, (name, frames) in zip(axes, rows.items(), strict=True):
+        for i, cell in enumerate(line):
+            if name == LABEL_MAP:
+                pictures._labels(cell, frames.labels[i], frames.sector[i])
+                cell.set_title(maps[i], fontsize=9)
+                continue
+            pictures._grey(cell, frames.images[i])
+            if contours:
+                pictures.draw_contours(cell, frames.labels[i])
+    return figure
+
+
+def save_panel(drawn: Mapping[str, Frames], real: Frames, folder: Path, count: int = 6) -> dict[str, Path]:
+    """The cells of `panel` as single pictures for the report, a folder per row; by row, the first the label maps.
+
+    Contours lie beside a picture, transparent, in a file of their own.
+    """
+    maps, rows = _rows(drawn, real, count)
+    folders = {name: folder / f"{number}" for number, name in enumerate(rows)}
+    for name, frames in rows.items():
+        folders[name].mkdir(parents=True, exist_ok=True)
+        for title, image, labels, sector in zip(maps, frames.images, frames.labels, frames.sector, strict=True):
+            path = folders[name] / f"{title}.png"
+            if name == LABEL_MAP:
+                _write(path, frames.size, partial(pictures._labels, labels=labels, sector=sector))
+            else:
+                imsave(path, image, check_contrast=False)
+                _write(path.with_suffix(CONTOURS), frames.size, partial(pictures.draw_contours, labels=labels))
+    return folders
+
+
+def worst_cases(testing: Frames, predicted: Mapping[str, NDArray[np.uint8]], count: int = 6) -> Figure:
+    """The test frames of the lowest Dice of each run, the lowest first: the expert's contours above the U-Net's.
+
+    predicted: by run, label maps (N, H, W) of its U-Net for `testing`, which no run stores: `Segmenter.load` a U-Net of
+    its stages and `predict`. Dice is the mean of the regions of the paper's Table 1. The figure is pyplot's: close it.
+    """
+    names = [f"{run}: {who}" for run in predicted for who in ("expert", "U-Net")]
+    figure, axes = pictures._panel("lowest Dice on test patients", names, min(count, len(testing)))
+    for number, labels in enumerate(predicted.values()):
+        dice = pd.DataFrame(region_dice(testing.labels, labels))[list(TABLE_REGIONS)].mean(axis=1)
+        for column, i in enumerate(dice.argsort(kind="stable")[:count]):
+            for row, shown in zip(
+                axes[2 * number : 2 * number + 2, column], (testing.labels[i], labels[i]), strict=True
+            ):
+                pictures._grey(row, testing.images[i])
+                pictures.draw_contours(row, shown)
+            axes[2 * number, column].set_title(f"{_name(testing, i)}, {100 * dice[i]:.0f} %", fontsize=9)
+    return figure
+
+
+def _rows(drawn: Mapping[str, Frames], real: Frames, count: int) -> tuple[list[str], dict[str, Frames]]:
+    """Names of the maps, and by row the frames that stand in it, one for each map."""
+    if not drawn:
+        raise EchobenchError("there is no generator to draw a panel of; name runs of one at least")
+    index = _common(drawn)
+    index = index.iloc[np.linspace(0, len(index) - 1, min(count, len(index))).round().astype(int)]
+    chosen = {name: frames.select(index[name].to_numpy()) for name, frames in drawn.items()}
+    first = next(iter(chosen.values()))
+    return index.index.to_list(), {LABEL_MAP: first} | chosen | {REAL_FRAME: _beside(first, real)}
+
+
+def _common(drawn: Mapping[str, Frames]) -> pd.DataFrame:
+    """The maps that all have drawn, rows; where each has them, columns.
+
+    Paired by patient, view and phase; a pair whose maps were deformed otherwise is none.
+    """
+    first = next(iter(drawn.values()))
+    index = pd.DataFrame({name: _first_places(frames) for name, frames in drawn.items()}).dropna().astype(int)
+    index = index.sort_values(next(iter(drawn)))
+    same = [
+        all(np.array_equal(drawn[name].labels[row[name]], first.labels[row.iloc[0]]) for name in drawn)
+        for _, row in index.iterrows()
+    ]
+    if not any(same):
+        raise EchobenchError(
+            f"{', '.join(drawn)} have drawn no label map in common; take runs of one dataset, view, seed and strength"
+        )
+    return index[same]
+
+
+def _first_places(frames: Frames) -> "pd.Series[int]":
+    """Where the first frame of each patient, view and phase stands, by name."""
+    names = pd.Series([_name(frames, i) for i in range(len(frames))])
+    return pd.Series(names.index, index=names).groupby(level=0).first()
+
+
+def _name(frames: Frames, i: int) -> str:
+    return f"{frames.patient[i]} {frames.view[i]} {frames.phase[i]}"
+
+
+def _beside(chosen: Frames, real: Frames) -> Frames:
+    """The real frames of the same patients, views and phases; black for a patient whom the dataset does not have."""
+    places = _first_places(real).reindex([_name(chosen, i) for i in range(len(chosen))])
+    rows: NDArray[np.intp] = np.asarray(places.fillna(0), dtype=np.intp)
+    found = real.select(rows)
+    known = places.notna().to_numpy()[:, None, None]
+    return replace(found, images=found.images * known, labels=found.labels * known)
+
+
+def _write(path: Path, size: tuple[int, int], draw: Callable[[Axes], object]) -> None:
+    """What `draw` draws on axes of (H, W) pixels, and nothing else, as a PNG of as many."""
+    height, width = size
+    figure = plt.figure(figsize=(width / _DPI, height / _DPI))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.axis("off")
+    draw(axes)
+    figure.savefig(path, dpi=_DPI, transparent=True)
+    plt.close(figure)

@@ -1,0 +1,41 @@
+"""The tables and figures of a group and of a comparison, in the order in which they are read."""
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+
+from echobench.results import figures, tables
+from echobench.results.comparison import Comparison, Group
+from echobench.results.formats import Table
+from echobench.results.published import paper_table
+from echobench.results.realism import realism_tables
+
+
+def group_tables(group: Group) -> list[Table]:
+    """Every table of a group."""
+    return [
+        tables.summary_table(group),
+        *(tables.region_table(group, metric) for metric in tables.METRICS),
+        tables.missed_table(group),
+        tables.evidence_table(group),
+        *realism_tables(group),
+        tables.cost_table(group),
+    ]
+
+
+def group_figures(group: Group) -> Mapping[str, Figure]:
+    """Every figure of a group for which it has runs, by the name of its caption in `figures.CAPTIONS`."""
+    drawn = {
+        "dice": figures.dice_figure(group),
+        "regions": figures.region_figure(group),
+        "cost": figures.cost_figure(group),
+        "training": figures.training_figure(group),
+        "images": figures.image_figure(group),
+    }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def paper_tables(comparison: Comparison) -> list[tuple[Table, tuple[Group, ...]]]:
+    """Table 1 of the paper with the groups that it is of, for each dataset but the phantom, split and U-Net."""
+    families = comparison.across_views()
+    return [(paper_table(groups), groups) for groups in families if groups[0].runs[0].record.dataset != "phantom"]

@@ -1,0 +1,175 @@
+"""One self-contained HTML page of a comparison: no network, readable without scripts, printable.
+
+Numbers are those of `results.tables` and its siblings, as text; a run's label leads to its record. What is in the
+page comes from records, and records from anyone: every text is escaped, and a policy in the page's head forbids it to
+load or to send anything.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from echobench.results.comparison import Comparison, Failure, Group
+from echobench.results.figures import CAPTIONS
+from echobench.results.realism import agreements
+from echobench.results.report.answer import answer, caveats
+from echobench.results.report.contents import group_figures, group_tables, paper_tables
+from echobench.results.report.pictures import Left, left_pictures, panel, svg
+from echobench.results.report.provenance import Provenance, provenance, shared_deviations
+from echobench.results.report.shown import ShownTable, shown_table
+
+REPORT = "report.html"
+QUESTION = "Which generator of synthetic echocardiograms can be trusted, and what does it cost?"
+UNMEASURED = "The realism of what these runs drew was not measured."
+
+_SECTIONS = (
+    ("Dice", ("summary", "dice"), ("dice", "regions")),
+    ("Evidence", ("evidence",), ()),
+    ("Distances", ("hd95", "assd"), ()),
+    ("Missed structures", ("missed",), ()),
+    ("Realism", ("realism", "inception", "adherence", "copies"), ()),
+    ("Cost", ("cost",), ("cost", "training", "images")),
+)
+"""Heading, tables by the beginning of their names, figures."""
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """A figure as the page has it. alt: where its numbers stand for who cannot see it."""
+
+    uri: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Part of a group."""
+
+    title: str
+    sentences: tuple[str, ...]
+    tables: tuple[ShownTable, ...]
+    figures: tuple[ShownFigure, ...]
+
+
+@dataclass(frozen=True)
+class ShownGroup:
+    """A group as the page has it. patients: whether its frames are of patients. deviations: from the paper, of all its
+    runs, then by label of each."""
+
+    anchor: str
+    title: str
+    patients: bool
+    answer: tuple[str, ...]
+    caveats: tuple[str, ...]
+    notes: tuple[str, ...]
+    sections: tuple[Section, ...]
+    deviations: tuple[list[str], Mapping[str, Sequence[str]]]
+    failures: tuple[Failure, ...]
+    pictures: tuple[Left, ...]
+    records: tuple[Provenance, ...]
+
+
+def write_report(
+    folder: Path, comparison: Comparison, title: str, pictures: Mapping[str, Path] = MappingProxyType({})
+) -> Path:
+    """Write report.html into a folder and return its path.
+
+    pictures: of the same label maps, a folder of PNGs per row of the panel (`benchmark.panel.save_panel`); without
+    them, the page has the pictures that lie in the runs' folders, if any. Both may show frames of real patients: the
+    page then says that it is not to be passed on.
+    """
+    of_groups = {f"group-{number}": group for number, group in enumerate(comparison.groups, start=1)}
+    links = {
+        run.folder: f"#{anchor}-run-{number}"
+        for anchor, group in of_groups.items()
+        for number, run in enumerate(group.runs, start=1)
+    }
+    runs = [run for group in comparison.groups for run in group.runs]
+    labels = [run.label for run in runs]
+    shown_panel = panel(pictures)
+    text = _template().render(
+        title=title,
+        question=QUESTION,
+        groups=[_group(group, anchor, links, with_pictures=shown_panel is None) for anchor, group in of_groups.items()],
+        paper_tables=_paper_tables(comparison, links),
+        panel=shown_panel,
+        links={run.label: links[run.folder] for run in runs if labels.count(run.label) == 1},
+        differences=comparison.differences,
+        failures=comparison.failures,
+        version=version("echobench"),
+        style=_file("style.css"),
+        script=_file("script.js"),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / REPORT
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _group(group: Group, anchor: str, links: Mapping[Path, str], *, with_pictures: bool) -> ShownGroup:
+    tables = {table.name: table for table in group_tables(group)}
+    of_labels = {failure.label: f"#{anchor}-failures" for failure in group.failures}
+    of_labels |= {run.label: links[run.folder] for run in group.runs}
+    evidence = tables["evidence"].frame
+    shown = [
+        shown_table(table, f"{anchor}-{name}", of_labels, said=group.notes)
+        for name, table in tables.items()
+        if len(table.frame)
+    ]
+    return ShownGroup(
+        anchor=anchor,
+        title=group.title,
+        patients=group.runs[0].record.dataset != "phantom",
+        answer=tuple(answer(group, tables["summary"].frame, evidence)),
+        caveats=tuple(caveats(group, evidence)),
+        notes=group.notes,
+        sections=tuple(_sections(group, shown)),
+        deviations=shared_deviations(group),
+        failures=group.failures,
+        pictures=tuple(left_pictures(group.runs)) if with_pictures else (),
+        records=tuple(provenance(run, links[run.folder].removeprefix("#")) for run in group.runs),
+    )
+
+
+def _sections(group: Group, tables: Sequence[ShownTable]) -> Iterator[Section]:
+    figures = {
+        name: ShownFigure(
+            svg(figure), f"Chart of {name} for {', '.join(run.label for run in group.runs)}", CAPTIONS[name]
+        )
+        for name, figure in group_figures(group).items()
+    }
+    for title, of_tables, of_figures in _SECTIONS:
+        chosen = tuple(table for table in tables if table.name.partition("-")[0] in of_tables)
+        sentences = agreements(group) if title == "Realism" else []
+        if not chosen and title == "Realism":
+            sentences = [UNMEASURED]
+        if chosen or sentences:
+            yield Section(
+                title, tuple(sentences), chosen, tuple(figures[name] for name in of_figures if name in figures)
+            )
+
+
+def _paper_tables(comparison: Comparison, links: Mapping[Path, str]) -> list[ShownTable]:
+    return [
+        shown_table(
+            table,
+            f"paper-{number}",
+            {f"{run.label}, {run.record.view}": links[run.folder] for group in groups for run in group.runs},
+        )
+        for number, (table, groups) in enumerate(paper_tables(comparison), start=1)
+    ]
+
+
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_file("page.html.j2"))
+
+
+def _file(name: str) -> str:
+    return (files("echobench.results.report") / name).read_text(encoding="utf-8")
