@@ -18,8 +18,13 @@ from numpy.typing import NDArray
 from skimage.io import imsave
 
 from echobench.benchmark import pictures
+from echobench.benchmark.drawing import drawn_frames
+from echobench.benchmark.settings import RunSettings
+from echobench.benchmark.stages import StageFolder
+from echobench.benchmark.trained import trained_generators
+from echobench.benchmark.trial import reopen
 from echobench.data.errors import EchobenchError
-from echobench.data.frames import Frames
+from echobench.data.frames import Frames, concatenate
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.report.pictures import CONTOURS
 from echobench.segmentation.scores import region_dice
@@ -67,6 +72,27 @@ def save_panel(drawn: Mapping[str, Frames], real: Frames, folder: Path, count: i
                 imsave(path, image, check_contrast=False)
                 _write(path.with_suffix(CONTOURS), frames.size, partial(pictures.draw_contours, labels=labels))
     return folders
+
+
+def panel_of_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, device: str) -> dict[str, Path]:
+    """`save_panel` of finished runs, by label: settings and folder. Those that draw no deformed maps are left out.
+
+    Runs of one dataset, view, phase, seed and strength; nothing where none is left.
+    """
+    trials = {
+        label: reopen(settings, StageFolder(run, device), device)
+        for label, (settings, run) in runs.items()
+        if settings.backend.deforms
+    }
+    if not trials:
+        return {}
+    drawn = {
+        label: concatenate(
+            [drawn_frames(trial, g, view, "validation") for view, g in trained_generators(trial).items()]
+        )
+        for label, trial in trials.items()
+    }
+    return save_panel(drawn, next(iter(trials.values())).frames("validation"), folder)
 
 
 def worst_cases(testing: Frames, predicted: Mapping[str, NDArray[np.uint8]], count: int = 6) -> Figure:

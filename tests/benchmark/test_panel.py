@@ -7,7 +7,9 @@ import pytest
 from matplotlib import pyplot as plt
 from skimage.io import imread
 
-from echobench.benchmark.panel import LABEL_MAP, REAL_FRAME, panel, save_panel, worst_cases
+from echobench.benchmark.panel import LABEL_MAP, REAL_FRAME, panel, panel_of_runs, save_panel, worst_cases
+from echobench.benchmark.run import run
+from echobench.benchmark.settings import resolve
 from echobench.data.errors import EchobenchError
 from echobench.results.report.pictures import panel as read_panel
 
@@ -116,3 +118,16 @@ def test_the_lowest_dice_comes_first(real):
     assert [cell(figure, row, 0, 2).get_ylabel() for row in (0, 1)] == ["sdm: expert", "sdm: U-Net"]
     np.testing.assert_array_equal(pixels(figure, 1, 0, 2), real.images[3])
     assert cell(figure, 0, 0, 2).collections and not cell(figure, 1, 0, 2).collections  # it saw nothing
+
+
+@pytest.mark.usefixtures("tiny")
+def test_finished_runs_give_their_panel(tmp_path):
+    runs = {}
+    for name in ("real", "warp", "paint"):
+        settings = resolve(generator=name, view="4C", preset="tiny")
+        run(settings, tmp_path / name)
+        runs[name] = settings, tmp_path / name
+    folders = panel_of_runs(runs, tmp_path / "panel", "cpu")
+    assert list(folders) == [LABEL_MAP, "warp", "paint", REAL_FRAME]
+    assert len({len(list(folder.glob("* 4C E?.png"))) for folder in folders.values()}) == 1
+    assert panel_of_runs({"real": runs["real"]}, tmp_path / "none", "cpu") == {}
