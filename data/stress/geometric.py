@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import bisect
 
-from echobench.data.stress.anatomy import Array, HeartMap
+from echobench.data.stress.anatomy import Array, HeartMap, NotApplicable
 
 SWIRL_DEGREES = 110.0  # at the heart's centre
 SHEAR_DEGREES = 30.0  # training: 5
@@ -69,6 +69,8 @@ def edge(heart: HeartMap, severity: float, seed: int) -> Array:
     """Swung about the probe, as by tilting it, to the sector's left or right edge, until a part of it is lost there."""
     from_probe = heart.grid_mm - probe_mm(heart.sector, heart.grid_mm)[:, None, None]
     inside = heart.heart & heart.sector
+    if not inside.any():
+        raise NotApplicable("the heart of the map lies outside of the sector")
     points = from_probe[:, inside]
     sign = _sign(seed)
 
@@ -81,6 +83,8 @@ def edge(heart: HeartMap, severity: float, seed: int) -> Array:
         lit = heart.sector[row.clip(0, height - 1), column.clip(0, width - 1)]
         return float((within & lit).mean())
 
+    if kept(np.pi / 2) >= KEPT_AT_THE_EDGE:
+        raise NotApplicable("the sector of the map has no edge within a quarter turn of the heart")
     full = bisect(lambda angle: kept(angle) - KEPT_AT_THE_EDGE, 0.0, np.pi / 2, xtol=1e-3)
     return _turned(from_probe, np.array(sign * severity * full)) - from_probe
 

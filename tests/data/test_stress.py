@@ -261,6 +261,13 @@ def test_a_map_without_the_structure_is_refused_at_every_severity(name, label, w
         STRESSES[name].apply(replace(heart, labels=labels), severity, 0)
 
 
+def test_a_heart_outside_the_sector_has_no_edge_to_go_to():
+    heart = phantom(1)
+    dark = replace(heart, sector=(heart.labels == 0) & (np.indices(heart.labels.shape)[0] > 80))
+    with pytest.raises(NotApplicable, match="the heart of the map lies outside of the sector"):
+        STRESSES["edge"].apply(dark, 0.5, 0)
+
+
 @pytest.mark.parametrize("severity", [-0.1, 1.5, float("nan")])
 def test_a_severity_out_of_range_is_refused(severity):
     with pytest.raises(EchobenchError, match=r"the severity of a stress lies between 0 .none. and 1, got"):
