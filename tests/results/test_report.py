@@ -90,6 +90,19 @@ def folders(group):
     return [run.folder for run in group.runs]
 
 
+@pytest.fixture(scope="module")
+def made():
+    return {}
+
+
+@pytest.fixture
+def page(made, report, folders):
+    """The page of `group`, made once: its runs are the same in every test, but for where they lie."""
+    if not made:
+        made["page"] = report(folders)
+    return made["page"]
+
+
 def said(group):
     return answer(group, tables.summary_table(group).frame, tables.evidence_table(group).frame)
 
@@ -108,8 +121,7 @@ def patients(mean, seed=0):
     return {f"p{i:02d}": mean + 0.02 * rng.uniform(-1, 1) for i in range(12)}
 
 
-def test_the_page_loads_nothing_and_is_whole(report, folders):
-    page = report(folders)
+def test_the_page_loads_nothing_and_is_whole(page):
     for element in page.elements:
         for name in ("src", "href", "action", "srcset", "poster", "data"):
             if value := element.get(name):
@@ -122,15 +134,13 @@ def test_the_page_loads_nothing_and_is_whole(report, folders):
     assert policy.startswith("default-src 'none'")
 
 
-def test_ids_are_unique_and_every_link_leads_somewhere(report, folders):
-    page = report(folders)
+def test_ids_are_unique_and_every_link_leads_somewhere(page):
     ids = [e["id"] for e in page.elements if "id" in e]
     assert len(ids) == len(set(ids))
     assert {e["href"][1:] for e in page.all("a") if e["href"].startswith("#")} <= set(ids)
 
 
-def test_every_label_leads_to_its_record(report, group, folders):
-    page = report(folders)
+def test_every_label_leads_to_its_record(page, group):
     summary = page.by_id("group-1-summary")
     links = {e["text"]: e["href"] for e in page.all("a", summary) if e["href"].startswith("#")}
     assert set(links) == {"real", "sdm", "paint"}
@@ -144,8 +154,7 @@ def test_every_label_leads_to_its_record(report, group, folders):
     assert len([e for e in page.all("a", evidence) if e["href"].startswith("#")]) == 2 * 3
 
 
-def test_numbers_are_those_of_the_tables(report, group, folders):
-    page = report(folders)
+def test_numbers_are_those_of_the_tables(page, group):
     for table in group_tables(group):
         found = page.by_id(f"group-1-{table.name}")
         assert page.texts(found) == formats.shown(table).to_numpy().tolist()
@@ -168,8 +177,7 @@ def test_the_same_records_make_the_same_page(with_figures, folders, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_everything_is_there_without_scripts(report, folders):
-    page = report(folders)
+def test_everything_is_there_without_scripts(page):
     assert not [e for e in page.elements if "hidden" in e and e.get("class") != "chooser"]
     for table in page.all("table"):
         assert page.all("caption", table) and page.all("thead", table)
@@ -240,6 +248,12 @@ def test_failures_differences_and_lone_runs_are_told(report, add_run, add_failur
     assert "there is nothing to compare it with" in page.by_id("group-2")["text"]
 
 
+def test_where_nothing_has_finished_the_page_has_the_reasons(report, add_failure):
+    page = report([add_failure("sdm", "the disk is full")])
+    assert "No run has finished" in page.by_id("answer")["text"]
+    assert "the disk is full" in page.by_id("apart")["text"]
+
+
 def test_deviations_that_all_share_are_said_once(report, add_run):
     page = report([
         add_run("real", patients(0.9)),
@@ -258,12 +272,11 @@ def test_table_1_is_there_for_real_data_and_not_for_the_phantom(report, add_run)
     assert "which generator is best for patients, it cannot say" in page.by_id("answer")["text"]
 
 
-def test_realism_is_said_to_be_missing(report, folders):
-    assert UNMEASURED in report(folders).by_id("group-1")["text"]
+def test_realism_is_said_to_be_missing(page):
+    assert UNMEASURED in page.by_id("group-1")["text"]
 
 
-def test_records_alone_have_no_pictures_and_no_chooser(report, folders):
-    page = report(folders)
+def test_records_alone_have_no_pictures_and_no_chooser(page):
     assert not page.all("fieldset") and "frames of real patients" not in page.all("header")[0]["text"]
 
 
