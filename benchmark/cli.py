@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -119,11 +120,15 @@ def run(
 @click.option("--seed", type=int, default=0, help="Of deformation, generators and drawing.")
 @click.option("--unet-seeds", type=int, default=3, help="How many U-Nets are trained on the same images.")
 # Where
+@click.option(
+    "--inception", metavar="FILE", type=Path, help="Weights of InceptionV3.  [default: torch-fidelity's cache]"
+)
 @click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
 @click.option("--out", metavar="DIR", type=Path, default=RUNS, help="Gets the runs, and a folder `comparison`.")
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    data: str | None, preset: str | None, strength: float, seed: int, unet_seeds: int, device: str, out: Path,
+    data: str | None, preset: str | None, strength: float, seed: int, unet_seeds: int, inception: Path | None,
+    device: str, out: Path,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -135,12 +140,12 @@ def compare(
       echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
       echobench compare --runs results/measured
     """
-    from echobench.benchmark.compare import COMPARISON, carry_out, found_runs, plan
+    from echobench.benchmark.compare import COMPARISON, carry_out, draw_pictures, found_runs, plan
     from echobench.benchmark.compare import compare as tabulate
-    from echobench.benchmark.console import print_table, progress_bars
+    from echobench.benchmark.console import print_comparison, progress_bars
     from echobench.benchmark.settings import resolve_device
-    from echobench.results.report.contents import group_tables, paper_tables
 
+    pictures: Mapping[str, Path] = {}
     if places := [*runs, *folders]:
         compared = found_runs(places)
     else:
@@ -150,17 +155,12 @@ def compare(
         )  # fmt: skip
         resolved_device = resolve_device(device)
         with progress_bars() as report:
-            carry_out(cells, resolved_device, report)
+            carry_out(cells, resolved_device, report, inception)
         compared = [cell.folder for cell in cells]
-    comparison = tabulate(compared, out / COMPARISON)
-    for group in comparison.groups:
-        for table in group_tables(group):
-            print_table(table)
-    for table, _ in paper_tables(comparison):
-        print_table(table)
-    for sentence in comparison.differences:
-        click.echo(sentence)
-    click.echo(f"tables, figures and report.html: {out / COMPARISON}")
+        pictures = draw_pictures(cells, out / COMPARISON, resolved_device)
+    comparison = tabulate(compared, out / COMPARISON, pictures)
+    print_comparison(comparison)
+    click.echo(f"all tables, figures and report.html: {out / COMPARISON}")
 
 
 @main.command()

@@ -1,15 +1,19 @@
 """A comparison: runs that are missing are made, one after another, and what follows from all of them is written."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import matplotlib.pyplot as plt
+import torch
 
+from echobench.benchmark.panel import picture_runs
+from echobench.benchmark.realism.extractors import inception_extractor
 from echobench.benchmark.realism_of_runs import measure_realism
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import RunSettings, resolve
-from echobench.benchmark.stages import Reporter
+from echobench.benchmark.stages import PICTURES, Reporter
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import silent
 from echobench.results import figures, formats
@@ -80,24 +84,43 @@ def plan(
     return [Cell(one, runs / one.slug()) for one in settings]
 
 
-def carry_out(cells: Sequence[Cell], device: str, report: Reporter = lambda stage: silent) -> None:
+def carry_out(
+    cells: Sequence[Cell], device: str, report: Reporter = lambda stage: silent, inception: Path | None = None
+) -> None:
     """Run what is not finished. A cell that fails leaves its reason in its folder, and the others are run.
 
-    Raises whatever stops a cell before it has a folder of its own to say so in.
+    inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache.
+    Raises whatever stops a cell before it has a folder of its own to say so in, and for unfit weights.
     """
+    if inception is not None:
+        inception_extractor(inception, torch.device(device))  # before hours of work, not after
     for cell in cells:
         try:
             run(cell.settings, cell.folder, device=device, report=_labelled(report, cell))
         except Exception:
             if read_failed(cell.folder) is None:
                 raise
-    _measure_realism(cells, device)
+    _measure_realism(cells, device, inception)
 
 
-def compare(folders: Sequence[Path], out: Path) -> Comparison:
+def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str, Path]:
+    """Panel and worst cases of finished cells, in `out`: pictures/VIEW-PHASE. See `picture_runs`.
+
+    Gives the panel of the first view and phase that has one, which is for the report.
+    """
+    together: dict[tuple[str, str], dict[str, tuple[RunSettings, Path]]] = {}
+    for cell in cells:
+        if is_finished(cell.folder):
+            together.setdefault(_frames_of(cell), {})[cell.settings.label] = (cell.settings, cell.folder)
+    panels = [picture_runs(runs, out / PICTURES / "-".join(of), device) for of, runs in together.items()]
+    return next(filter(None, panels), {})
+
+
+def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = MappingProxyType({})) -> Comparison:
     """Tables and figures of runs, finished or failed, in `out`: tables/GROUP/NAME.{csv,md,tex}, figures/GROUP/NAME.png.
 
-    Of runs on real data there is tables/table-1 too, beside the published numbers; all of it is in report.html.
+    Of runs on real data there is tables/table-1 too, beside the published numbers; all of it is in report.html, with
+    the pictures of `draw_pictures`.
 
     Raises EchobenchError where there is nothing to compare, or a record is damaged.
     """
@@ -107,7 +130,7 @@ def compare(folders: Sequence[Path], out: Path) -> Comparison:
         _write_tables(group_tables(group), out / TABLES / place)
         _write_figures(group, out / FIGURES / place)
     _write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
-    write_report(out, comparison, _title(comparison))
+    write_report(out, comparison, _title(comparison), pictures)
     return comparison
 
 
@@ -122,13 +145,13 @@ def found_runs(places: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _measure_realism(cells: Iterable[Cell], device: str) -> None:
+def _measure_realism(cells: Iterable[Cell], device: str, inception: Path | None) -> None:
     """Of every finished cell whose views and phases have a finished `real` beside it."""
     finished = [cell for cell in cells if is_finished(cell.folder)]
     judges = {_frames_of(cell): cell for cell in finished if cell.settings.generator == "real"}
     for cell in finished:
         if judge := judges.get(_frames_of(cell)):
-            measure_realism(cell.settings, cell.folder, judge.folder, device)
+            measure_realism(cell.settings, cell.folder, judge.folder, device, inception)
 
 
 def _frames_of(cell: Cell) -> tuple[str, str]:

@@ -2,18 +2,28 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from echobench.benchmark.stages import Reporter
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results import formats
+from echobench.results.comparison import Comparison
+from echobench.results.realism import agreements
 from echobench.results.record import RunRecord
-from echobench.results.tables import dice_summary, seed_spread
+from echobench.results.report.answer import answer
+from echobench.results.report.contents import group_tables, paper_tables
+from echobench.results.tables import WHY, dice_summary, seed_spread
+
+_FILE_COLUMNS, _WIDEST = 120, 1000
 
 
 @contextmanager
@@ -42,16 +52,52 @@ class _Bar:
         self._bars.update(self._task, completed=done, total=total, figures=shown, visible=True)
 
 
+PRINTED = ("summary", "dice", "evidence", "realism", "ejection", "cost")
+"""Tables of a group that are printed; the others are in files."""
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The answer of every group, then its main tables; Table 1 of the paper; what keeps groups apart."""
+    console = _console()
+    for group in comparison.groups:
+        tables = {table.name: table for table in group_tables(group)}
+        console.rule(f"[bold]{group.title}", align="left")
+        for sentence in answer(group, tables["summary"].frame, tables["evidence"].frame):
+            console.print(sentence)
+        for name in PRINTED:
+            if name in tables and len(tables[name].frame):
+                print_table(tables[name])
+        for sentence in agreements(group):
+            console.print(sentence)
+    for table, _ in paper_tables(comparison):
+        print_table(replace(table, notes=()))
+    for sentence in comparison.differences:
+        console.print(sentence)
+
+
 def print_table(table: formats.Table) -> None:
-    """A table with its caption above and its notes below."""
-    console, shown = Console(), formats.shown(table)
-    printed = Table(title=table.caption, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
+    """A table with its caption above and its notes below; no cell is cut, however narrow the terminal."""
+    shown = formats.shown(table)
+    printed = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in shown.columns:
         numeric = name not in table.frame or is_numeric_dtype(table.frame[name])
-        printed.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        width = None if name == WHY else max((len(text) for text in shown[name]), default=0)
+        printed.add_column(name, justify="right" if numeric else "left", min_width=width)
     for row in shown.itertuples(index=False):
-        printed.add_row(*row)
-    console.print(printed)
+        printed.add_row(*map(escape, row))
+    console = _console()
+    console.print()
+    console.print(escape(table.caption), style="italic")
+    needed = Measurement.get(console, console.options.update(width=_WIDEST), printed).minimum
+    Console(width=max(console.width, needed)).print(printed)
+    for note in table.notes:
+        console.print(escape(note), style="dim")
+
+
+def _console() -> Console:
+    """As wide as the terminal; as wide as a page where the output goes into a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_COLUMNS)
 
 
 def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:

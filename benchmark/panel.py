@@ -21,13 +21,14 @@ from echobench.benchmark import pictures
 from echobench.benchmark.drawing import drawn_frames
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import StageFolder
-from echobench.benchmark.trained import trained_generators
+from echobench.benchmark.trained import first_unet, trained_generators
 from echobench.benchmark.trial import reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.report.pictures import CONTOURS
 from echobench.segmentation.scores import region_dice
+from echobench.segmentation.segmenter import Segmenter
 
 LABEL_MAP, REAL_FRAME = "label map", "real frame"
 _DPI = 100
@@ -74,25 +75,34 @@ def save_panel(drawn: Mapping[str, Frames], real: Frames, folder: Path, count: i
     return folders
 
 
-def panel_of_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, device: str) -> dict[str, Path]:
-    """`save_panel` of finished runs, by label: settings and folder. Those that draw no deformed maps are left out.
+def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, device: str) -> dict[str, Path]:
+    """panel.png, panel-contours.png and worst-cases.png of finished runs, and what `save_panel` gives, in a folder.
 
-    Runs of one dataset, view, phase, seed and strength; nothing where none is left.
+    runs: by label, settings and folder, of one dataset, view, phase, seed and strength. The panel is of those that
+    draw for deformed maps; without any, there is none and nothing is returned. Validation patients are in the panel,
+    test patients among the worst cases: the pictures are made when everything is settled.
     """
-    trials = {
-        label: reopen(settings, StageFolder(run, device), device)
-        for label, (settings, run) in runs.items()
-        if settings.backend.deforms
+    folder.mkdir(parents=True, exist_ok=True)
+    trials = {label: reopen(settings, StageFolder(run, device), device) for label, (settings, run) in runs.items()}
+    one = next(iter(trials.values()))
+    testing, real = one.frames("testing"), one.frames("validation")
+    predicted = {
+        label: Segmenter.load(first_unet(t.stages.run), device=device).predict(testing.images)
+        for label, t in trials.items()
     }
-    if not trials:
-        return {}
+    _save(worst_cases(testing, predicted), folder / "worst-cases.png")
     drawn = {
         label: concatenate(
             [drawn_frames(trial, g, view, "validation") for view, g in trained_generators(trial).items()]
         )
         for label, trial in trials.items()
+        if trial.settings.backend.deforms
     }
-    return save_panel(drawn, next(iter(trials.values())).frames("validation"), folder)
+    if not drawn:
+        return {}
+    _save(panel(drawn, real), folder / "panel.png")
+    _save(panel(drawn, real, contours=True), folder / "panel-contours.png")
+    return save_panel(drawn, real, folder / "panel")
 
 
 def worst_cases(testing: Frames, predicted: Mapping[str, NDArray[np.uint8]], count: int = 6) -> Figure:
@@ -162,6 +172,11 @@ def _beside(chosen: Frames, real: Frames) -> Frames:
     found = real.select(rows)
     known = places.notna().to_numpy()[:, None, None]
     return replace(found, images=found.images * known, labels=found.labels * known)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=_DPI)
+    plt.close(figure)
 
 
 def _write(path: Path, size: tuple[int, int], draw: Callable[[Axes], object]) -> None:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from echobench.benchmark.drawing import drawn_frames
 from echobench.benchmark.realism.diversity import Redrawn, redraw
-from echobench.benchmark.realism.extractors import unet_extractor
+from echobench.benchmark.realism.extractors import inception_extractor, unet_extractor
 from echobench.benchmark.realism.measure import measure
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import StageFolder
-from echobench.benchmark.trained import trained_generators
+from echobench.benchmark.trained import first_unet, trained_generators
 from echobench.benchmark.trial import Trial, reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import concatenate
@@ -24,16 +25,20 @@ REDRAWN_MAPS = 8
 """Validation maps of each view that are drawn several times, to see how different the images are."""
 
 
-def measure_realism(settings: RunSettings, folder: Path, reference: Path, device: str) -> None:
-    """Write realism.csv into a finished run's folder, unless it is there and was judged by the same U-Net.
+def measure_realism(
+    settings: RunSettings, folder: Path, reference: Path, device: str, inception: Path | None = None
+) -> None:
+    """Write realism.csv into a finished run's folder, unless it is there and was judged by the same networks.
 
     reference: a finished run of `real` on the same frames; its first U-Net judges. Real frames to compare with are the
-    training patients', held-out ones the validation patients'; no test patient is looked at. A run of which realism
-    cannot be measured gets a file that says why, in the column `note`.
+    training patients', held-out ones the validation patients'; no test patient is looked at. inception: weights of
+    InceptionV3; None looks in torch-fidelity's cache. A run of which realism cannot be measured gets a file that says
+    why, in the column `note`.
     """
-    judge = Segmenter.load(_first_unet(reference), device=device)
+    judge = Segmenter.load(first_unet(reference), device=device)
+    networks = (unet_extractor(judge), inception_extractor(inception, torch.device(device)))
     path = folder / REALISM
-    if path.is_file() and unet_extractor(judge).provenance()["weights_sha256"] in set(_judges(path)):
+    if path.is_file() and {n.provenance()["weights_sha256"] for n in networks if n} <= set(_judges(path)):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
     generators = trained_generators(trial)
@@ -47,6 +52,7 @@ def measure_realism(settings: RunSettings, folder: Path, reference: Path, device
             judge,
             reference_split="training",
             redrawn=_redrawn(trial, generators) if settings.backend.deforms else None,
+            inception=inception,
             seed=settings.seed,
         )
     except EchobenchError as error:
@@ -54,13 +60,6 @@ def measure_realism(settings: RunSettings, folder: Path, reference: Path, device
     partial = path.with_suffix(".partial")
     table.to_csv(partial, index=False)
     partial.replace(path)
-
-
-def _first_unet(run: Path) -> Path:
-    found = sorted((run / "stages").glob("unet-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
-    if not found:
-        raise EchobenchError(f"{run} keeps no U-Net in its stages; run `echobench run --generator real` again")
-    return found[0]
 
 
 def _judges(path: Path) -> "pd.Series[str]":

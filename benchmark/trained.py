@@ -1,4 +1,4 @@
-"""The generators of a run: trained, or taken from an earlier run; one for each view."""
+"""The networks of a run: its generators, trained or taken from an earlier run, one for each view; its U-Nets."""
 
 import json
 from pathlib import Path
@@ -44,6 +44,14 @@ def assist(settings: RunSettings, folder: Path, device: str) -> None:
             generator = settings.backend(settings.generator_settings, device)
             generator.fit(dataset.subset("training", view), settings.seed, folder=stages.work / _stage(view))
     part()
+
+
+def first_unet(run: Path) -> Path:
+    """The weights of a run's first U-Net. Raises EchobenchError where the run keeps none."""
+    found = sorted((run / "stages").glob("unet-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
+    if not found:
+        raise EchobenchError(f"{run} keeps no U-Net in its stages; give its command again with --force")
+    return found[0]
 
 
 def generator_curves(trial: Trial) -> pd.DataFrame:

@@ -47,16 +47,23 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""A table for LaTeX with the package booktabs: caption above, notes below, special characters escaped."""
+    r"""A table for LaTeX: caption above, notes below, special characters escaped, no wider than the text.
+
+    The document needs the packages booktabs and graphicx.
+    """
     alignment = "".join("r" if numeric else "l" for _, _, numeric in _columns(table))
     body = shown(table).map(_escaped).rename(columns=_escaped)
     tabular = body.style.hide(axis="index").to_latex(hrules=True, column_format=alignment)
     notes = [f"\n\\par\\smallskip\n{{\\footnotesize {_escaped(' '.join(table.notes))}}}"] if table.notes else []
     lines = [
         r"\begin{table}", r"\centering\small", rf"\caption{{{_escaped(table.caption)}}}",
-        rf"\label{{tab:{table.name}}}", tabular.rstrip(), *notes, r"\end{table}",
+        rf"\label{{tab:{table.name}}}", _FITTED + tabular.rstrip() + "}", *notes, r"\end{table}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
+"""Shrinks what follows if it is wider than the text."""
 
 
 def _columns(table: Table) -> Iterator[tuple[str, list[str], bool]]:

@@ -90,6 +90,12 @@ def test_bad_names_are_refused_before_anything_runs(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_unfit_inception_weights_are_refused_before_anything_runs(tmp_path):
+    with pytest.raises(EchobenchError, match=r"there is no file .*weights.pth"):
+        carry_out(cells_in(tmp_path), "cpu", inception=tmp_path / "weights.pth")
+    assert not list(tmp_path.iterdir())
+
+
 def test_finds_runs_in_a_folder_of_them(finished, tmp_path):
     assert set(found_runs([tmp_path])) == {cell.folder for cell in finished}
     assert found_runs([finished[0].folder]) == [finished[0].folder]
@@ -103,6 +109,25 @@ def test_command_line_tabulates_records(finished, tmp_path):
     assert result.exit_code == 0, result.output
     for text in ("real", "paint", "mean ± standard deviation", "Holm", "comparison"):
         assert text in result.output
+
+
+def test_command_line_from_nothing_to_the_pictures(tmp_path):
+    arguments = ["--preset", "tiny", "--generators", "real,paint", "--unet-seeds", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["compare", *arguments])
+    assert result.exit_code == 0, result.output
+    assert "paint is the only generator here" in result.output
+    pictures = tmp_path / "comparison" / "pictures" / "4C-all"
+    assert {path.name for path in pictures.glob("*.png")} == {"panel.png", "panel-contours.png", "worst-cases.png"}
+    assert "fieldset" in (tmp_path / "comparison" / "report.html").read_text()  # the panel's chooser
+
+
+def test_no_cell_of_a_printed_table_is_cut(finished, tmp_path):
+    for columns in ("40", "300"):
+        result = CliRunner().invoke(
+            main, ["compare", "--runs", str(tmp_path), "--out", str(tmp_path / "out")], env={"COLUMNS": columns}
+        )
+        assert result.exit_code == 0, result.output
+        assert "…" not in result.output and "training images" in result.output
 
 
 def test_report_of_a_folder_of_runs(finished, tmp_path):

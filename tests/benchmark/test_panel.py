@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 from skimage.io import imread
 
-from echobench.benchmark.panel import LABEL_MAP, REAL_FRAME, panel, panel_of_runs, save_panel, worst_cases
+from echobench.benchmark.panel import LABEL_MAP, REAL_FRAME, panel, picture_runs, save_panel, worst_cases
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
 from echobench.data.errors import EchobenchError
@@ -121,13 +121,16 @@ def test_the_lowest_dice_comes_first(real):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_finished_runs_give_their_panel(tmp_path):
+def test_pictures_of_finished_runs(tmp_path):
     runs = {}
     for name in ("real", "warp", "paint"):
         settings = resolve(generator=name, view="4C", preset="tiny")
         run(settings, tmp_path / name)
         runs[name] = settings, tmp_path / name
-    folders = panel_of_runs(runs, tmp_path / "panel", "cpu")
+    folders = picture_runs(runs, tmp_path / "pictures", "cpu")
     assert list(folders) == [LABEL_MAP, "warp", "paint", REAL_FRAME]
     assert len({len(list(folder.glob("* 4C E?.png"))) for folder in folders.values()}) == 1
-    assert panel_of_runs({"real": runs["real"]}, tmp_path / "none", "cpu") == {}
+    whole = imread(tmp_path / "pictures" / "panel.png")
+    assert whole.shape == imread(tmp_path / "pictures" / "panel-contours.png").shape
+    assert (tmp_path / "pictures" / "worst-cases.png").is_file()
+    assert picture_runs({"real": runs["real"]}, tmp_path / "none", "cpu") == {}

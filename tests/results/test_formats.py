@@ -3,12 +3,15 @@
 import io
 import math
 import re
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
 
 from echobench.results.formats import P_VALUE, Table, csv, latex, markdown, shown
 from echobench.results.published import paper_table
+from echobench.results.report.contents import group_tables
 from echobench.results.tables import cost_table, evidence_table, missed_table, region_table, summary_table
 
 TABLE = Table(
@@ -93,6 +96,18 @@ def test_every_table_makes_sound_latex(group, make):
 def test_the_papers_table_makes_sound_latex(group):
     table = paper_table([group])
     check_latex(latex(table), len(shown(table).columns))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(group, tmp_path):
+    tables = [*group_tables(group), paper_table([group]), TABLE]
+    preamble = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    body = "\n".join(latex(table) + r"\clearpage" for table in tables)
+    (tmp_path / "tables.tex").write_text(preamble + body + r"\end{document}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout and f"({len(tables)} pages" in done.stdout
 
 
 def test_a_table_without_rows_is_still_one():
