@@ -13,6 +13,8 @@ from typing import Any, Self
 import psutil
 import torch
 
+from echobench.benchmark.energy import EnergyCounter
+
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")
 _MEGABYTE = 1e6
 
@@ -48,7 +50,7 @@ def source_commit() -> str | None:
 
 
 class Meter:
-    """Context manager: wall-clock seconds and the highest resident memory within."""
+    """Context manager: wall-clock seconds, the highest resident memory within, and the machine's joules."""
 
     INTERVAL_SECONDS = 0.2
 
@@ -59,6 +61,12 @@ class Meter:
         self.seconds = 0.0
         self.peak_memory_mb = 0.0
         self.peak_gpu_memory_mb: float | None = None
+        self._energy = EnergyCounter.of(device)
+
+    @property
+    def energy_joules(self) -> float | None:
+        """None where the machine does not tell."""
+        return self._energy.joules
 
     def __enter__(self) -> Self:
         if self._gpu:
@@ -76,11 +84,13 @@ class Meter:
         self.seconds = time.perf_counter() - self._started
         self._stop.set()
         self._watcher.join()
+        self._energy.update()
 
     def _watch(self) -> None:
         process = psutil.Process()
         while True:
             self.peak_memory_mb = max(self.peak_memory_mb, process.memory_info().rss / _MEGABYTE)
+            self._energy.update()
             if self._stop.wait(self.INTERVAL_SECONDS):
                 return
 

@@ -79,6 +79,7 @@ class StageFolder:
             None if meter.peak_gpu_memory_mb is None else round(meter.peak_gpu_memory_mb),
             attempts,
             noted.get("items"),
+            None if meter.energy_joules is None else round(meter.energy_joules, 1),
         )
         self._finish(stage)
         self.under_way = None

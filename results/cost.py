@@ -18,7 +18,8 @@ class Cost:
 
     training_seconds: of the generators of all views. seconds_per_image: while drawing. unet_seconds: of one U-Net, the
     mean over seeds. peak_memory_mb, peak_gpu_memory_mb: highest while the generator trained or drew. total_seconds: of
-    the whole run. interrupted: stages that were begun more than once; their seconds are of the last time.
+    the whole run. training_watt_hours, joules_per_image: of the whole machine meanwhile, NaN where it did not tell.
+    interrupted: stages that were begun more than once; their seconds and joules are of the last time.
     """
 
     training_seconds: float
@@ -27,6 +28,8 @@ class Cost:
     peak_memory_mb: float
     peak_gpu_memory_mb: float
     total_seconds: float
+    training_watt_hours: float
+    joules_per_image: float
     interrupted: tuple[str, ...]
 
     @property
@@ -47,6 +50,8 @@ def cost(record: RunRecord) -> Cost:
         peak_memory_mb=max((stage.peak_memory_mb for stage in of_the_generator), default=nan),
         peak_gpu_memory_mb=max((mb for s in of_the_generator if (mb := s.peak_gpu_memory_mb) is not None), default=nan),
         total_seconds=_seconds(record.stages),
+        training_watt_hours=nan if elsewhere or not fits else _joules(fits) / 3600,
+        joules_per_image=nan if elsewhere or not drawn else _joules(draws) / drawn,
         interrupted=tuple(stage.name for stage in record.stages if stage.attempts > 1),
     )
 
@@ -60,6 +65,10 @@ def machine(record: RunRecord) -> str:
 
 def _of(record: RunRecord, kind: str) -> list[Stage]:
     return [stage for stage in record.stages if stage.name.startswith(kind)]
+
+
+def _joules(stages: Iterable[Stage]) -> float:
+    return sum(nan if stage.energy_joules is None else stage.energy_joules for stage in stages)
 
 
 def _seconds(stages: Iterable[Stage]) -> float:

@@ -33,6 +33,7 @@ class Stage:
     peak_gpu_memory_mb: float | None = None
     attempts: int = 1
     items: int | None = None  # images drawn, frames read, optimiser steps; where a rate makes sense
+    energy_joules: float | None = None  # of the whole machine meanwhile, where it tells
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,8 @@ def cost_table(group: Group) -> Table:
                 "images per hour": spent.images_per_hour,
                 "memory MB": spent.peak_memory_mb,
                 "GPU memory MB": spent.peak_gpu_memory_mb,
+                "training Wh": spent.training_watt_hours,
+                "J per image": spent.joules_per_image,
                 "U-Net s": spent.unet_seconds,
                 "whole run s": spent.total_seconds,
                 "machine": machine(run.record) if len(machines) > 1 else "",
@@ -124,9 +126,16 @@ def cost_table(group: Group) -> Table:
     return Table(
         name="cost",
         caption=f"Cost of each generator, measured on {'; '.join(machines)}. {group.title}. NFE: network evaluations "
-        "per image. memory: highest while the generator trained or drew. U-Net: one of them, the mean over seeds.",
+        "per image. memory: highest while the generator trained or drew. Wh, J: all that the machine used meanwhile, "
+        "where it tells. U-Net: one of them, the mean over seeds.",
         frame=_frame(rows, group, {}),
-        formats={"training s": ",.0f", "s per image": ".3g", "images per hour": ",.0f"},
+        formats={
+            "training s": ",.0f",
+            "s per image": ".3g",
+            "images per hour": ",.0f",
+            "training Wh": ".3g",
+            "J per image": ".3g",
+        },
         notes=(*notes, *group.notes),
     )
 

@@ -100,6 +100,17 @@ def test_gpu_memory_and_interruptions_are_told(add_run):
     assert "sdm was interrupted in fit-4C: those seconds are of the last attempt." in cost_table(group).notes
 
 
+def test_energy_is_told_where_the_machine_did(add_run):
+    stages = [
+        Stage("fit-4C", 60, 2000, energy_joules=7200), Stage("draw-training-4C", 10, 1000, items=4, energy_joules=60),
+        Stage("draw-validation-4C", 10, 1000, items=1, energy_joules=15),
+    ]  # fmt: skip
+    (group,) = Comparison.of([add_run("sdm", DICE, stages=stages), add_run("paint", DICE)]).groups
+    table = cost_table(group)
+    assert (row(table, "sdm")["training Wh"], row(table, "sdm")["J per image"]) == (2, 15)
+    assert row(table, "paint")[["training Wh", "J per image"]].isna().all()
+
+
 def test_evidence_has_a_row_per_pair_and_the_rule_below_it(group):
     table = evidence_table(group)
     assert table.frame[["first", "second", "verdict"]].to_numpy().tolist() == [
