@@ -46,7 +46,7 @@ def speed_markdown(rows: pd.DataFrame) -> str:
             "times faster": chosen["times_reference"],
         }
     )
-    formats = {"ms per step": ".1f", "s per image": ".3g", "times faster": ".0f"}
+    formats = {"ms per step": ".1f", "s per image": ",.3f", "times faster": ".3g"}
     return markdown(Table("speed", "", table, formats))
 
 

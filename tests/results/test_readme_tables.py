@@ -22,5 +22,5 @@ def test_speeds_are_those_of_the_file(tmp_path):
     assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n") and "old" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 3  # the reference both ways, the default once, a slower way of it not at all
-    assert lines[2] == "| ddim | 20 | once | bf16 | 4.0 | 0.08 | 250 |"
-    assert lines[3] == "| ancestral | 1,000 | at every step | float32 | 20.0 | 20 | 1 |"
+    assert lines[2] == "| ddim | 20 | once | bf16 | 4.0 | 0.080 | 250 |"
+    assert lines[3] == "| ancestral | 1,000 | at every step | float32 | 20.0 | 20.000 | 1 |"
