@@ -1,8 +1,6 @@
 """The phantom dataset: patients as pure functions of (seed, number), written in the public CAMUS NIfTI layout."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,13 +14,13 @@ from echobench.data.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.phantom.heart import Heart, draw_heart
 from echobench.data.phantom.observer import observed
+from echobench.data.phantom.once import write_once
 from echobench.data.phantom.scan import scan
 from echobench.data.phantom.scanner import DEFAULT_SCANNER, Scanner, draw_acquisition
 from echobench.data.phantom.section import label_map
 
 SUBGROUPS = ("training", "validation", "testing")
 SPLIT = (0.8, 0.1, 0.1)  # the shares of CAMUS
-RECORD = "phantom.json"
 VERSION = 1  # raise it when a patient's bytes change
 WORKERS = 2
 
@@ -117,11 +115,8 @@ def write_phantom(
     settings = {"version": VERSION, "patients": patients, "seed": seed, "size": size, "split": list(split)}
     record = json.dumps(settings | {"scanner": asdict(scanner)}, indent=1)
     subgroups = _subgroups(patients, split)
-    if _is_complete(folder, record):
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        unfinished = Path(scratch) / folder.name
+
+    def write(unfinished: Path) -> None:
         _write_split(unfinished / "database_split", subgroups)
         database = unfinished / "database_nifti"
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -133,26 +128,8 @@ def write_phantom(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        (unfinished / RECORD).write_text(record, encoding="utf-8")
-        try:
-            os.replace(unfinished, folder)
-        except OSError:
-            # Another process may have finished the same dataset in the meantime.
-            if not _is_complete(folder, record):
-                raise
-    return folder
 
-
-def _is_complete(folder: Path, record: str) -> bool:
-    if not folder.exists():
-        return False
-    written = folder / RECORD
-    if written.is_file() and written.read_text(encoding="utf-8") == record:
-        return True
-    raise EchobenchError(
-        f"{folder} exists and is not the phantom asked for ({RECORD} is missing or differs); "
-        "remove the folder or name another one"
-    )
+    return write_once(folder, record, write)
 
 
 def _subgroups(patients: int, split: tuple[float, float, float]) -> dict[str, list[str]]:

@@ -47,7 +47,11 @@ class Heart:
 
     def section(self, view: str, phase: str) -> Section:
         """The contours of `view` ("2C", "4C") at `phase` ("ED", "ES")."""
-        at, systole = self.views[view], float(phase == "ES")
+        return self.contracted(view, float(phase == "ES"))
+
+    def contracted(self, view: str, systole: float) -> Section:
+        """The contours of `view` on the way from end-diastole (systole 0) to end-systole (1)."""
+        at = self.views[view]
         shortening = 1 - systole * FULL_EF_SHORTENING * self.ejection_fraction
         # Volume goes with length × width², so that the widths carry what the shortening leaves over.
         narrowing = float(np.sqrt((1 - systole * self.ejection_fraction) / shortening))

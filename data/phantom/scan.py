@@ -4,6 +4,7 @@ Everything up to the last step lives on the polar grid (range, beam), because th
 resolution is simple: constant along the beam, a function of depth across it.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -36,16 +37,34 @@ ECHO_DB = {
 """Mean strength of each tissue's echo relative to that of myocardium."""
 
 
-def scan(section: Section, acquisition: Acquisition, generator: np.random.Generator, size: int) -> NDArray[np.uint8]:
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """An acquisition's smooth random fields on the polar grid, each (R, B) of unit variance."""
+
+    coarse: Array
+    fine: Array
+    streaks: Array
+    cloud: Array
+    rough_x: Array
+    rough_y: Array
+
+
+def scan(
+    section: Section,
+    acquisition: Acquisition,
+    generator: np.random.Generator,
+    size: int,
+    beams_per_pixel: float = 0.7,
+) -> NDArray[np.uint8]:
     """The image of a section: (size, size) uint8, 0 outside the sector and at least 1 inside it."""
-    ranges, beams = _polar_grid(acquisition, size)
+    ranges, beams = _polar_grid(acquisition, size, beams_per_pixel)
     x_mm, y_mm = ranges * np.sin(beams), ranges * np.cos(beams)
-    rough_x, rough_y = (ROUGHNESS_MM * _smooth(knots, x_mm.shape) for knots in acquisition.rough)
-    found = regions(section, x_mm + rough_x, y_mm + rough_y)
+    fields = _fields(acquisition, x_mm.shape)
+    found = regions(section, x_mm + ROUGHNESS_MM * fields.rough_x, y_mm + ROUGHNESS_MM * fields.rough_y)
     echo_db = _echo_db(section, acquisition, found, np.broadcast_to(beams, x_mm.shape))
     grain_db = gaussian_filter1d(generator.standard_normal(echo_db.shape, dtype=np.float32), 1.0, axis=0)
     power = _power(echo_db + acquisition.scanner.grain_db * UNIT_GRAIN * grain_db)
-    power = _with_clutter(power, acquisition, ranges, _smooth(acquisition.coarse[::-1], echo_db.shape))
+    power = _with_clutter(power, acquisition, ranges, fields.cloud)
     intensity = _speckle(power, acquisition.scanner, ranges, beams, generator)
     shade_db = _shade_db(acquisition, ranges, beams)
     # Gain is turned by eye, so that noise rises where the echoes were weak, but less than they fell.
@@ -57,12 +76,12 @@ def scan(section: Section, acquisition: Acquisition, generator: np.random.Genera
     return _convert(_grey(received_db, acquisition), acquisition, ranges, beams, size)
 
 
-def _polar_grid(acquisition: Acquisition, size: int) -> tuple[Array, Array]:
+def _polar_grid(acquisition: Acquisition, size: int, beams_per_pixel: float) -> tuple[Array, Array]:
     """Ranges in mm (R, 1) and beam angles in radians (1, B)."""
     step_mm = acquisition.depth_mm / (1.2 * size)
     ranges = (np.arange(int(1.2 * size) + 4, dtype=np.float32) + np.float32(0.5)) * np.float32(step_mm)
     edge = SPARE_BEAMS * acquisition.half_sector_rad
-    beams = np.linspace(-edge, edge, scipy.fft.next_fast_len(int(0.7 * size)), dtype=np.float32)
+    beams = np.linspace(-edge, edge, scipy.fft.next_fast_len(int(beams_per_pixel * size)), dtype=np.float32)
     return ranges[:, None], beams[None, :]
 
 
@@ -70,15 +89,12 @@ def _echo_db(section: Section, acquisition: Acquisition, found: Regions, beams: 
     """Echo strength in dB at each polar sample: tissue, texture, and the angle at which walls are struck."""
     tissue = tissue_map(section, found)
     table = np.array([ECHO_DB[code] for code in Tissue], dtype=np.float32)
-    coarse, fine = _smooth(acquisition.coarse, tissue.shape), _smooth(acquisition.fine, tissue.shape)
-    streaks = _smooth(acquisition.streaks, tissue.shape)
+    fields = _fields(acquisition, tissue.shape)
     table[Tissue.ATRIAL_BLOOD] += section.atrium_filled_db
-    tissue_db: Array = (
-        table[tissue] + _texture_db(tissue, coarse, fine, streaks) + (table < -10)[tissue] * acquisition.haze_db
-    )
+    tissue_db: Array = table[tissue] + _texture_db(tissue, fields) + (table < -10)[tissue] * acquisition.haze_db
     struck = _right_angle(section, found, beams)
     # Whole stretches of a wall vanish where the beam grazes it.
-    dropout_db = 14 * np.clip(-0.7 - fine - 0.7 * coarse, 0, 1) * (1 - struck)
+    dropout_db = 14 * np.clip(-0.7 - fields.fine - 0.7 * fields.coarse, 0, 1) * (1 - struck)
     side_db = np.where(found.t_mm > 0, acquisition.lateral_db, acquisition.septum_db)
     apical = np.clip(1 - found.along / 0.4, 0, 1.3)
     wall_db = acquisition.anisotropy_db * (struck - 0.4) + side_db - 8 * apical - dropout_db
@@ -88,14 +104,14 @@ def _echo_db(section: Section, acquisition: Acquisition, found: Regions, beams: 
     return echo_db
 
 
-def _texture_db(tissue: NDArray[np.uint8], coarse: Array, fine: Array, streaks: Array) -> Array:
+def _texture_db(tissue: NDArray[np.uint8], fields: Fields) -> Array:
     """Unevenness of each tissue in dB; loose tissue is full of bright layers, blood of faint swirls."""
     uneven = np.full(len(Tissue), 3.5, dtype=np.float32)
     uneven[[Tissue.ATRIAL_BLOOD, Tissue.VENTRICULAR_BLOOD]] = 2.5, 1.5
     uneven[[Tissue.LEAFLET, Tissue.RIGHT_LEAFLET, Tissue.RIGHT_BLOOD, Tissue.ANNULUS]] = 7.0, 6.0, 5.0, 5.0
     loose = (tissue == Tissue.SURROUNDINGS) | (tissue == Tissue.PERICARDIUM)
-    layers = 6 * coarse + 8 * np.clip(streaks, 0, None) - 7
-    texture: Array = uneven[tissue] * fine + np.where(loose, layers, np.float32(2.5) * coarse)
+    layers = 6 * fields.coarse + 8 * np.clip(fields.streaks, 0, None) - 7
+    texture: Array = uneven[tissue] * fields.fine + np.where(loose, layers, np.float32(2.5) * fields.coarse)
     return texture
 
 
@@ -204,3 +220,10 @@ def _smooth(knots: NDArray[np.float64], shape: tuple[int, ...]) -> Array:
     across = np.einsum("kl,bl->kb", knots.astype(np.float32), _rows(shape[1], knots.shape[1]))
     field: Array = np.einsum("rk,kb->rb", _rows(shape[0], knots.shape[0]), across)
     return field
+
+
+@lru_cache(maxsize=4)
+def _fields(acquisition: Acquisition, shape: tuple[int, int]) -> Fields:
+    """Made once for all frames of an acquisition."""
+    knots = (acquisition.coarse, acquisition.fine, acquisition.streaks, acquisition.coarse[::-1], *acquisition.rough)
+    return Fields(*(_smooth(k, shape) for k in knots))

@@ -39,6 +39,20 @@ class Scanner:
 
 DEFAULT_SCANNER = Scanner()
 
+SECOND_SCANNER = Scanner(
+    frequency_mhz=1.8,
+    pulse_cycles=4.2,
+    aperture_mm=18.0,
+    focus_mm=95.0,
+    sector_degrees=(88.0, 98.0),
+    dynamic_range_db=(48.0, 56.0),
+    grey_of_myocardium=106.0,
+    grey_exponent=1.4,
+    side_lobe_db=-18.0,
+    noise_db=-20.0,
+)
+"""Another make: a lower frequency and a longer pulse, hence coarser speckle; a wider sector, a harder picture."""
+
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
