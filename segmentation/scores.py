@@ -25,7 +25,7 @@ def score(reference: Frames, predicted: NDArray[np.uint8]) -> pd.DataFrame:
     Returns 12 rows per image (4 regions, 3 metrics) with the columns patient, view, phase, region, metric, unit,
     value, n_ref, n_pred (pixels). Dice is a fraction, 0 to 1. Distances are in mm between the boundary pixels of the
     two masks, rows and columns weighted by their own spacing; HD95 is the larger of the two directed 95th
-    percentiles, ASSD the mean over the boundary pixels of both.
+    percentiles, ASSD the mean over the boundary pixels of both; NaN where the spacing is.
     """
     if predicted.shape != reference.labels.shape:
         raise ValueError(f"{predicted.shape=} does not match the reference's {reference.labels.shape}")
@@ -93,7 +93,7 @@ def surface_distances_mm(
     diagonal_mm = np.hypot(*(spacing_mm * truth.shape[1:]).T)
     penalty = np.where(in_truth | in_guess, diagonal_mm, np.nan)
     hd95_mm, assd_mm = penalty.copy(), penalty.copy()
-    for i in np.flatnonzero(in_truth & in_guess):
+    for i in np.flatnonzero(in_truth & in_guess & np.isfinite(diagonal_mm)):
         window = _bounding_box(truth[i] | guess[i])  # most of an image is background
         edges = get_mask_edges(guess[i][window], truth[i][window], crop=False)
         pairs = (edges, edges[::-1])  # from prediction to reference, and back

@@ -1,0 +1,126 @@
+"""Scores on other data: pooled Dice and gaps against known values, what stands in one table, damaged files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echobench.data.errors import EchobenchError
+from echobench.results.comparison import Comparison
+from echobench.results.cross import CrossRecord, cross_figures, cross_tables, gap, pooled_dice, read_cross, write_cross
+from echobench.results.report.page import write_report
+from echobench.results.statistics import patient_values
+
+OWN = {f"p{i}": 0.85 + 0.01 * i for i in range(8)}
+THERE = {f"v{i}": 0.75 + 0.01 * i for i in range(8)}
+
+
+def record(scores, **changes):
+    usual = {
+        "target": "phantom-echonet", "dataset": "the phantom's second scanner", "view": "4C", "regions": ["LVendo"],
+        "frames": 2 * scores["patient"].nunique(), "patients": scores["patient"].nunique(), "unet_seeds": [0],
+        "resize": "none", "fingerprint": "f" * 64, "skipped": [], "seconds": 1.0, "commit": None, "versions": {},
+        "finished": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    return CrossRecord(**usual | changes)
+
+
+@pytest.fixture
+def add_crossed(add_run, make_scores):
+    """A run that was scored on other data: `add_crossed(generator, Dice there by patient, fields of CrossRecord)`."""
+
+    def add(generator, there, regions=("LVendo",), **changes):
+        folder = add_run(generator, OWN)
+        scores = make_scores(there)
+        scores = scores[scores["region"].isin(regions)]
+        write_cross(folder, record(scores, regions=list(regions), **changes), scores)
+        return folder
+
+    return add
+
+
+def pixels(rows):
+    """Scores of LVendo from (patient, phase, n_ref, n_pred, n_both)."""
+    return pd.DataFrame(
+        {"patient": p, "view": "4C", "phase": phase, "region": "LVendo", "metric": "dice", "unet_seed": 0,
+         "value": 2 * both / (ref + pred), "n_ref": ref, "n_pred": pred}
+        for p, phase, ref, pred, both in rows
+    )  # fmt: skip
+
+
+def test_pooled_dice_is_of_all_pixels_together():
+    scores = pixels([("a", "ED", 1000, 1000, 900), ("a", "ES", 100, 100, 0), ("b", "ED", 500, 400, 300)])
+    mean, low, high = pooled_dice(scores, "LVendo")
+    assert mean == pytest.approx(100 * 2 * 1200 / 3100)
+    assert 0 < low < mean < high <= 90
+    assert patient_values(scores, region="LVendo").mean() != pytest.approx(mean)
+
+
+def test_pooled_dice_of_several_seeds_is_their_mean():
+    one, other = pixels([("a", "ED", 100, 100, 50)]), pixels([("a", "ED", 100, 300, 100)])
+    assert pooled_dice(pd.concat([one, other.assign(unet_seed=1)]), "LVendo")[0] == pytest.approx(50)
+
+
+def test_a_gap_is_paired_for_the_same_patients_and_not_for_others():
+    values = pd.Series(np.linspace(60, 95, 30), index=[f"p{i}" for i in range(30)])
+    mean, low, high = gap(values, values - 5)
+    assert (mean, low, high) == pytest.approx((-5, -5, -5))
+    mean, low, high = gap(values, (values - 5).set_axis([f"v{i}" for i in range(30)]))
+    assert mean == pytest.approx(-5) and low < -8 and high > -2
+
+
+def test_table_has_own_and_other_dice_side_by_side(add_crossed):
+    folders = [add_crossed("real", THERE), add_crossed("sdm", {p: d - 0.1 for p, d in THERE.items()})]
+    (group,) = Comparison.of(folders).groups
+    table, evidence = cross_tables(group)
+    assert table.name == "cross-phantom-echonet" and evidence.name == "cross-phantom-echonet-evidence"
+    real = table.frame.set_index("trained on").loc["real"]
+    assert (real["own mean"], real["there mean"], real["gap"]) == pytest.approx((88.5, 78.5, -10))
+    assert real["ED mean"] == pytest.approx(78.5) and real["patients"] == 8 and real["missed"] == 0
+    assert evidence.frame["difference"].item() == pytest.approx(10)
+    assert list(cross_figures(group)) == ["cross-phantom-echonet"]
+
+
+def test_all_regions_give_their_mean(add_crossed):
+    folder = add_crossed("real", THERE, regions=("LVendo", "LVepi", "LVmyo", "LA"), target="2C")
+    (table,) = cross_tables(Comparison.of([folder]).groups[0])
+    assert "mean of LVendo, LVepi, LA" in table.caption
+
+
+def test_other_frames_are_another_table(add_crossed):
+    folders = [add_crossed("real", THERE), add_crossed("sdm", THERE, fingerprint="e" * 64)]
+    tables = cross_tables(Comparison.of(folders).groups[0])
+    assert [list(table.frame["trained on"]) for table in tables] == [["real"], ["sdm"]]
+
+
+def test_published_numbers_and_skipped_videos_are_told(add_crossed):
+    folder = add_crossed("real", THERE, target="echonet", skipped=["0XA.avi is cut"])
+    notes = " ".join(cross_tables(Comparison.of([folder]).groups[0])[0].notes)
+    assert "87.83 ± 7.21" in notes and "0.92" in notes and "1 left out as unreadable: 0XA.avi is cut" in notes
+
+
+def test_the_report_has_them(add_crossed, tmp_path):
+    folders = [add_crossed("real", THERE), add_crossed("sdm", THERE)]
+    page = write_report(tmp_path / "page", Comparison.of(folders), "title").read_text()
+    assert "Other data" in page and "second scanner" in page
+
+
+@pytest.mark.parametrize("damage", ["json", "csv"])
+def test_damaged_files_are_refused(add_crossed, damage):
+    folder = add_crossed("real", THERE)
+    path = folder / f"cross-phantom-echonet.{damage}"
+    path.write_text(path.read_text()[: len(path.read_text()) // 2])
+    with pytest.raises(EchobenchError, match="damaged; delete both and run `echobench cross` again"):
+        read_cross(folder, "phantom-echonet")
+
+
+def test_what_was_not_scored_is_none(add_run):
+    assert read_cross(add_run("real", OWN), "echonet") is None
+    folder = add_run("sdm", OWN)
+    assert cross_tables(Comparison.of([folder]).groups[0]) == []
+
+
+def test_the_record_is_plain(add_crossed):
+    document = json.loads((add_crossed("real", THERE) / "cross-phantom-echonet.json").read_text())
+    assert document["regions"] == ["LVendo"] and len(document["scores_sha256"]) == 64
