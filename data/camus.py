@@ -31,6 +31,7 @@ LAYOUT = (
     "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
     "or training/ and testing/ with .mhd files"
 )
+_EF = re.compile(r"^(?:LV)?EF *: *(?P<percent>\d+(?:\.\d+)?)", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(nii\.gz|nii|mhd)$")
 
 
@@ -104,6 +105,17 @@ def read_frame(files: FrameFiles, size: tuple[int, int]) -> Frame:
         sector=_sector(files, grey),
         spacing_mm=(image.spacing_mm[0] * scale[0], image.spacing_mm[1] * scale[1]),
     )
+
+
+def read_ejection_fractions(folder: Path) -> dict[str, float]:
+    """Ejection fraction in % by patient, from `EF` in the Info files (`LVef` in the older release); CAMUS measures it
+    in both views. A patient whose files do not state it is not in it."""
+    found = {}
+    for patient_folder, prefix in _patient_folders(folder):
+        for path in sorted(patient_folder.glob("Info_*.cfg")):
+            if match := _EF.search(path.read_text(errors="replace")):
+                found[prefix + patient_folder.name] = float(match["percent"])
+    return found
 
 
 def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -2,15 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
-from echobench.data.camus import Frame, FrameFiles, find_frames, read_frame
+from echobench.data.camus import Frame, FrameFiles, find_frames, read_ejection_fractions, read_frame
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.progress import Progress, silent
@@ -22,11 +22,15 @@ _READER_VERSION = 2  # raise it when the same files would be read differently: o
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """name: "CAMUS" or "phantom". frames: every usable frame. split: of the patients in `frames`."""
+    """name: "CAMUS" or "phantom". frames: every usable frame. split: of the patients in `frames`.
+
+    ejection_fraction: in %, by patient, as the dataset states it; patients of whom it states none are not in it.
+    """
 
     name: str
     frames: Frames
     split: Split
+    ejection_fraction: Mapping[str, float] = field(default_factory=dict)
 
     def subset(self, subset: str, view: str | None = None) -> Frames:
         """The frames of one of `SUBSETS`, of one view or of all (None)."""
@@ -56,7 +60,8 @@ def read_camus(
     if not files:
         raise EchobenchError(f"there are no {view} frames in {folder}")
     frames = _cached_frames(files, name, size, progress)
-    return Dataset(name, frames, split_of(folder, files, seed).restrict(frames.patient.tolist()))
+    split = split_of(folder, files, seed).restrict(frames.patient.tolist())
+    return Dataset(name, frames, split, read_ejection_fractions(folder))
 
 
 def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:

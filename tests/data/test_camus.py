@@ -88,6 +88,18 @@ def test_without_a_split_one_is_derived_by_patient_and_named(tmp_path, make_fram
     assert any(read_camus(folder, size=SIZE, seed=s).split.testing != split.testing for s in range(5))
 
 
+def test_the_ejection_fraction_is_that_of_the_info_files_where_they_state_one(camus_folder):
+    assert read_camus(camus_folder, size=SIZE).ejection_fraction == {}
+    database = camus_folder / "database_nifti"
+    for patient, text in (
+        ("patient0001", "ED: 1\nES: 21\nAge: 77\nEF: 46\nFrameRate: 56.5"),
+        ("patient0002", "LVedv: 94.6\nLVesv: 43.9\nLVef: 53.6\n"),  # the older release
+        ("patient0003", "ED: 1\nEF: n/a"),
+    ):
+        (database / patient / "Info_2CH.cfg").write_text(text)
+    assert read_camus(camus_folder, size=SIZE).ejection_fraction == {"patient0001": 46, "patient0002": 53.6}
+
+
 def test_a_sector_file_beside_the_image_is_taken(camus_folder):
     write_image(first_file(camus_folder, "_sector"), np.ones(SIZE, dtype=np.uint8), (0.5, 0.4))
     assert read_frame(find_frames(camus_folder)[0], SIZE).sector.all()
