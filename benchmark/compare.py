@@ -7,7 +7,9 @@ from types import MappingProxyType
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 
+from echobench.benchmark.ejection_of_runs import measure_ejection
 from echobench.benchmark.panel import picture_runs
 from echobench.benchmark.realism.extractors import inception_extractor
 from echobench.benchmark.realism_of_runs import measure_realism
@@ -17,7 +19,7 @@ from echobench.benchmark.stages import PICTURES, Reporter
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import silent
 from echobench.results import figures, formats
-from echobench.results.comparison import Comparison, Group
+from echobench.results.comparison import Comparison
 from echobench.results.record import FAILED, RECORD, is_finished, read_failed
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
@@ -101,6 +103,9 @@ def carry_out(
             if read_failed(cell.folder) is None:
                 raise
     _measure_realism(cells, device, inception)
+    for cell in cells:
+        if is_finished(cell.folder):
+            measure_ejection(cell.settings, cell.folder, device)
 
 
 def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str, Path]:
@@ -126,12 +131,33 @@ def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = M
     """
     comparison = Comparison.of(folders)
     for group in comparison.groups:
-        place = _file_name(group.title)
-        _write_tables(group_tables(group), out / TABLES / place)
-        _write_figures(group, out / FIGURES / place)
-    _write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
+        place = file_name(group.title)
+        write_tables(group_tables(group), out / TABLES / place)
+        write_figures(group_figures(group), out / FIGURES / place)
+    write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
     write_report(out, comparison, _title(comparison), pictures)
     return comparison
+
+
+def write_tables(written: Iterable[formats.Table], folder: Path) -> None:
+    """Each table in all of `TEXTS`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in written:
+        for ending, text in TEXTS.items():
+            (folder / f"{table.name}.{ending}").write_text(text(table))
+
+
+def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:
+    """Each figure as a PNG of its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png", dpi=figures.DPI)
+        plt.close(figure)
+
+
+def file_name(title: str) -> str:
+    """A group's title as the name of a folder."""
+    return "".join(letter if letter.isalnum() else "-" for letter in title).strip("-")
 
 
 def found_runs(places: Iterable[Path]) -> list[Path]:
@@ -158,26 +184,8 @@ def _frames_of(cell: Cell) -> tuple[str, str]:
     return cell.settings.view, cell.settings.phase
 
 
-def _write_tables(written: Iterable[formats.Table], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for table in written:
-        for ending, text in TEXTS.items():
-            (folder / f"{table.name}.{ending}").write_text(text(table))
-
-
-def _write_figures(group: Group, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in group_figures(group).items():
-        figure.savefig(folder / f"{name}.png", dpi=figures.DPI)
-        plt.close(figure)
-
-
 def _title(comparison: Comparison) -> str:
     return ", ".join(dict.fromkeys(group.title for group in comparison.groups)) or "no finished run"
-
-
-def _file_name(title: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in title).strip("-")
 
 
 def _is_run(folder: Path) -> bool:

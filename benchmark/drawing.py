@@ -52,17 +52,23 @@ def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
 
 
 def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
-    """How many maps of each training frame of a view are drawn, (N,)."""
+    """How many maps of each training frame of a view are drawn, (N,).
+
+    Whoever deforms draws as many for a fraction of the patients as for all of them.
+    """
     settings = trial.settings
     frames = trial.source.subset("training").where(phases=settings.phases)
-    if settings.images is None:
-        return np.full(len(frames), settings.repeats)[frames.view == view]
-    if settings.images > len(frames) and not settings.backend.deforms:
-        raise EchobenchError(
-            f"images is {settings.images}, but {settings.label} has {len(frames)} training frames and draws no others; "
-            f"ask for {len(frames)} at most"
-        )
-    return repeats_for(frames, settings.images, settings.seed)[frames.view == view]
+    if settings.backend.deforms:
+        set_aside = trial.source.frames.where(patients=trial.source.split.set_aside, phases=settings.phases)
+        images = settings.images or settings.repeats * (len(frames) + len(set_aside))
+    else:
+        images = settings.images or len(frames)
+        if images > len(frames):
+            raise EchobenchError(
+                f"images is {images}, but {settings.label} has {len(frames)} training frames and draws no others; "
+                f"ask for {len(frames)} at most"
+            )
+    return repeats_for(frames, images, settings.seed)[frames.view == view]
 
 
 def _sample_seeds(trial: Trial, maps: LabelMaps, subset: str) -> NDArray[np.int64]:

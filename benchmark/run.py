@@ -142,6 +142,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, testing: Frame
         split_origin=split.origin,
         test_patients=sorted(split.testing),
         training_images=len(training),
+        training_patients=len(trial.source.split.training),
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         stages=trial.stages.stages(),

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,8 +48,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 @dataclass(frozen=True)
 class RunSettings:
     """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
-    there are in all; None is `repeats` of every frame. generator_settings: the frozen dataclass of the backend. The
-    device is not part of a run's identity."""
+    there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
+    from. generator_settings: the frozen dataclass of the backend. The device is not part of a run's identity."""
 
     generator: str
     view: str
@@ -63,6 +64,7 @@ class RunSettings:
     unet_settings: UNetSettings
     images: int | None = None
     phase: str = "all"
+    fraction: float = 1.0
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -96,7 +98,7 @@ class RunSettings:
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
         # Runs of before there were these settings have none: they stay what they are.
-        unsaid = {"images": None, "phase": "all"}
+        unsaid = {"images": None, "phase": "all", "fraction": 1.0}
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -127,6 +129,8 @@ class RunSettings:
             if self.strength != 1:
                 lines.append(f"maps.strength: {self.strength}, paper 1")
             lines.append("maps: a deformed label stays outside the sector where the expert's own map lay outside it")
+        if self.fraction != 1:
+            lines.append(f"data.fraction: {self.fraction:g} of the training patients, paper all")
         if self.data is None:
             lines.append("data: the built-in phantom, paper CAMUS")
         return lines
@@ -143,6 +147,7 @@ def resolve(
     unet_seeds: int = 1,
     images: int | None = None,
     phase: str = "all",
+    fraction: float = 1.0,
     assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
@@ -150,7 +155,9 @@ def resolve(
     data: None looks at `ECHOBENCH_CAMUS`, then takes the phantom. preset: None is quick on the phantom and standard on
     data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, … images: training images in all; None is
     as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
-    scored on. assignments: changes to the preset's settings, see `overridden`.
+    scored on. fraction: of the training patients that generator and maps come from; the validation and the test
+    patients stay, and so does the number of images that a generator draws. assignments: changes to the preset's
+    settings, see `overridden`.
     """
     backend, drawn = generator_class(generator), folder_of(generator)
     if generator == "folder":
@@ -166,8 +173,12 @@ def resolve(
             raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
     if preset not in backend.presets:
         raise EchobenchError(f"generator {generator} has no preset {preset!r}; it has: {', '.join(backend.presets)}")
-    if strength < 0:
+    if not 0 <= strength < inf:
         raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
+    if not 0 < fraction <= 1:
+        raise EchobenchError(f"fraction is {fraction}; it must be above 0 and at most 1 (all training patients)")
+    if drawn and fraction != 1:
+        raise EchobenchError(f"{generator} was drawn elsewhere: a fraction of its patients cannot be chosen here")
     if unet_seeds < 1:
         raise EchobenchError(f"unet-seeds is {unet_seeds}; at least one U-Net must be trained")
     if images is not None and images < 1:
@@ -189,6 +200,7 @@ def resolve(
         unet_settings=parts["unet"],
         images=images,
         phase=phase,
+        fraction=float(fraction),
     )
 
 

@@ -94,7 +94,9 @@ class StageFolder:
         return [Stage(**read_json(path)) for path in files]
 
     def begun_with(self) -> dict[str, Any]:
-        """The settings that `open` was given first."""
+        """The settings that `open` was given first. Raises EchobenchError where no run was begun."""
+        if not (self.work / _SETTINGS).is_file():
+            raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
         return read_json(self.work / _SETTINGS)
 
     def _finish(self, stage: Stage) -> None:

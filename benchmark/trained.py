@@ -1,6 +1,7 @@
 """The networks of a run: its generators, trained or taken from an earlier run, one for each view; its U-Nets."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import StageFolder, read_json
 from echobench.benchmark.trial import Trial, load_dataset
 from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.checkpoint import differences
+from echobench.generators.registry import generator_class
 from echobench.results.record import read_record
 
 
@@ -33,6 +36,40 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
     return {
         view: trial.settings.backend.load(_weights(trial.stages, view), trial.device) for view in trial.settings.views
     }
+
+
+def kept_generator(run: Path, view: str, training: Frames, device: str) -> tuple[str, Generator]:
+    """The generator of a view that a run has trained, whether the rest of it is finished or not; and its name.
+
+    training: the frames that it must have learnt from. Raises EchobenchError where there is none, or it has others.
+    """
+    stages = StageFolder(run, device)
+    if not stages.finished(_stage(view)):
+        raise EchobenchError(f"{run} keeps no trained generator for {view}; name the folder of a run that has one")
+    identity = _identity_of(stages, view)
+    if identity["frames"] != training.fingerprint():
+        raise EchobenchError(
+            f"the generator of {run} has learnt from other frames than the training patients' {view} frames here, "
+            "perhaps from those whose maps it is to draw; name another run, or its --data and --seed"
+        )
+    name: str = identity["generator"]
+    return name, generator_class(name).load(kept_weights(run, view), device)
+
+
+def kept_weights(run: Path, view: str) -> Path:
+    """The file of a run that holds the trained generator of a view."""
+    return _weights(StageFolder(run, "cpu"), view)
+
+
+def has_generators(run: Path, views: Sequence[str]) -> bool:
+    """Whether a run, finished or not, has trained the generators of these views."""
+    return all(StageFolder(run, "cpu").finished(_stage(view)) for view in views)
+
+
+def training_of(run: Path) -> tuple[str, float]:
+    """Generator of a run and the fraction of the training patients that it learnt from."""
+    begun = StageFolder(run, "cpu").begun_with()
+    return begun["generator"], begun.get("fraction", 1.0)
 
 
 def assist(settings: RunSettings, folder: Path, device: str) -> None:

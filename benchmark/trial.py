@@ -1,6 +1,6 @@
 """A run under way: its settings, its data, and where it keeps what is finished."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from echobench.benchmark.settings import RunSettings
@@ -48,14 +48,16 @@ def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Repo
 
 
 def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
-    """The dataset that a run is about: the folder it names, or the phantom."""
+    """The dataset that a run is about: the folder it names, or the phantom, and the patients of it that train."""
     view = None if settings.view == "all" else settings.view
     size = (settings.unet_settings.image_size_px,) * 2
     if settings.data is not None:
-        return read_camus(Path(settings.data), view=view, seed=settings.seed, size=size, progress=progress)
-    assert settings.phantom_patients is not None
-    phantom = phantom_folder(settings.phantom_patients)
-    return read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
+        dataset = read_camus(Path(settings.data), view=view, seed=settings.seed, size=size, progress=progress)
+    else:
+        assert settings.phantom_patients is not None
+        phantom = phantom_folder(settings.phantom_patients)
+        dataset = read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
+    return replace(dataset, split=dataset.split.fewer(settings.fraction, settings.seed))
 
 
 def phantom_folder(patients: int) -> Path:

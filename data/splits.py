@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,16 @@ DERIVED_FRACTIONS = (0.8, 0.1, 0.1)  # as the official 400 / 50 / 50
 
 @dataclass(frozen=True)
 class Split:
-    """Patients by subset, and where the division comes from: "official", or "derived" with its seed."""
+    """Patients by subset, and where the division comes from: "official", or "derived" with its seed.
+
+    set_aside: training patients that are not used, see `fewer`.
+    """
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
     testing: tuple[str, ...]
     origin: str
+    set_aside: tuple[str, ...] = ()
 
     def patients(self, subset: str) -> tuple[str, ...]:
         """The patients of one of `SUBSETS`."""
@@ -29,12 +33,32 @@ class Split:
     def restrict(self, patients: Iterable[str]) -> "Split":
         """The same division among fewer patients."""
         kept = set(patients)
-        training, validation, testing = (tuple(p for p in self.patients(subset) if p in kept) for subset in SUBSETS)
-        return Split(training, validation, testing, self.origin)
+        training, validation, testing, set_aside = (
+            tuple(p for p in patients if p in kept)
+            for patients in (self.training, self.validation, self.testing, self.set_aside)
+        )
+        return Split(training, validation, testing, self.origin, set_aside)
+
+    def fewer(self, fraction: float, seed: int) -> "Split":
+        """The same division, with a fraction in (0, 1] of the training patients in use.
+
+        Their number is rounded. The patients of a smaller fraction are among those of a larger one: who comes first
+        depends on patient and seed alone. Raises EchobenchError where nobody is left.
+        """
+        n = len(self.training)
+        kept = round(fraction * n)
+        if kept == 0:
+            raise EchobenchError(f"fraction {fraction:g} of {n} training patients leaves none; {1 / n:.2g} leaves one")
+        order = sorted(self.training, key=lambda p: hashlib.sha256(f"fraction/{seed}/{p}".encode()).digest())
+        used = set(order[:kept])
+        left_out = tuple(p for p in self.training if p not in used)
+        training = tuple(p for p in self.training if p in used)
+        return replace(self, training=training, set_aside=self.set_aside + left_out)
 
     def fingerprint(self) -> str:
-        """SHA-256 of who is in which subset, whatever the order of the lists."""
-        text = "\n".join(f"{subset}:{','.join(sorted(self.patients(subset)))}" for subset in SUBSETS)
+        """SHA-256 of who is in which subset, in use or set aside, whatever the order of the lists."""
+        subsets = {"training": self.training + self.set_aside, "validation": self.validation, "testing": self.testing}
+        text = "\n".join(f"{subset}:{','.join(sorted(patients))}" for subset, patients in subsets.items())
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -76,15 +76,15 @@ class Comparison:
 
         Raises EchobenchError where there is none, and for a record that is unfinished, damaged or of a newer schema.
         """
-        runs, failures = _read(list(dict.fromkeys(folder.resolve() for folder in folders)))
+        runs, failures = read_runs(folders)
         if not runs and not failures:
             raise EchobenchError("there are no runs to compare; name folders that `echobench run` has written")
         together: dict[str, list[Run]] = {}
         for run in runs:
             together.setdefault(key(shared_facts(run.record)), []).append(run)
         parts = sorted(together.values(), key=lambda part: _place(part[0].record))
-        titles = _titles(parts)
-        placed = [_of_group(part[0].record, failures) for part in parts]
+        titles = titles_of([shared_facts(part[0].record) for part in parts])
+        placed = [failures_beside(part[0].record, failures) for part in parts]
         groups = tuple(map(_group, titles, parts, placed))
         homeless = [failure for failure in failures if not any(failure in belonging for belonging in placed)]
         return cls(groups, tuple(homeless), tuple(_differences(groups)))
@@ -103,6 +103,8 @@ class Comparison:
 
 
 _OF_THE_VIEW = ("view", "phase", "training frames", "test frames")
+_BEFORE = {"images": None, "phase": "all", "fraction": 1.0}
+"""What runs had before there were these settings, of which their records say nothing."""
 
 
 def _place(record: RunRecord) -> tuple[str, ...]:
@@ -113,11 +115,12 @@ def _place(record: RunRecord) -> tuple[str, ...]:
 
 def shared_facts(record: RunRecord) -> Facts:
     """What must be equal for two runs to stand in one table."""
-    fingerprints = record.fingerprints
+    fingerprints, settings = record.fingerprints, _BEFORE | record.settings
     return {
         "data": record.dataset,
         "view": record.view,
-        "phase": record.settings.get("phase", "all"),  # which records of before there were phases do not say
+        "phase": settings["phase"],
+        "fraction": settings["fraction"],
         "training frames": fingerprints["training"],
         "test frames": fingerprints["testing"],
         "split": fingerprints["split"],
@@ -127,15 +130,17 @@ def shared_facts(record: RunRecord) -> Facts:
 
 def own_settings(settings: Facts) -> Facts:
     """A run's settings but for those that its group shares; the preset first, as it often says it all."""
-    own = {name: settings[name] for name in settings if name not in ("preset", "data", "unet_settings", "generator")}
+    shared = ("preset", "data", "unet_settings", "generator", "fraction")
+    own = {name: value for name, value in {**settings, **_BEFORE, **settings}.items() if name not in shared}
     return {"preset": settings["preset"]} | {
         name.removeprefix("generator_settings."): value for name, value in flat(own).items()
     }
 
 
-def _read(folders: Sequence[Path]) -> tuple[list[Run], list[Failure]]:
+def read_runs(folders: Iterable[Path]) -> tuple[list[Run], list[Failure]]:
+    """The runs in these folders, finished and failed; what went on and failed is in both. See `Comparison.of`."""
     runs, failures = [], []
-    for folder in folders:
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
         failed = read_failed(folder)
         if failed:
             failures.append(Failure(folder, failed, failed.generator))
@@ -145,10 +150,11 @@ def _read(folders: Sequence[Path]) -> tuple[list[Run], list[Failure]]:
     return runs, failures
 
 
-def _of_group(record: RunRecord, failures: Sequence[Failure]) -> list[Failure]:
-    """The failures whose settings put them beside this run."""
-    shared = ("view", "phase", "data", "phantom_patients", "unet_settings")
-    return [f for f in failures if all(f.failed.settings.get(name) == record.settings.get(name) for name in shared)]
+def failures_beside(record: RunRecord, failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
+    """The failures whose settings put them beside this run, whatever they have for the setting that is swept."""
+    shared = {"view", "phase", "fraction", "data", "phantom_patients", "unet_settings"} - {swept}
+    ours = _BEFORE | record.settings
+    return [f for f in failures if all((_BEFORE | f.failed.settings).get(name) == ours.get(name) for name in shared)]
 
 
 def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Group:
@@ -195,17 +201,18 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
     return labels, notes
 
 
-def _titles(parts: Sequence[Sequence[Run]]) -> list[str]:
-    records = [part[0].record for part in parts]
-    phases = [shared_facts(record)["phase"] for record in records]
+def titles_of(groups: Sequence[Facts]) -> list[str]:
+    """What groups of runs are called, by the facts that the runs of each share."""
     titles = [
-        f"{record.dataset}, {record.view}" + (f" {phase}" if phase != "all" else "")
-        for record, phase in zip(records, phases, strict=True)
+        f"{facts['data']}, {facts['view']}"
+        + (f" {facts['phase']}" if facts["phase"] != "all" else "")
+        + (f", fraction {facts['fraction']:g}" if facts.get("fraction", 1) != 1 else "")
+        for facts in groups
     ]
     for title in dict.fromkeys(titles):
         which = [i for i, other in enumerate(titles) if other == title]
         if len(which) > 1:
-            apart = told_apart([shared_facts(records[i]) for i in which])
+            apart = told_apart([groups[i] for i in which])
             for i, text in zip(which, apart, strict=True):
                 titles[i] = f"{title}, {text}" if text else title
     return titles

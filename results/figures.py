@@ -46,6 +46,12 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "level without a place on the axis of minutes.",
         "images": "Dice against the number of images that the U-Net was trained on; the bars are 95 % bootstrap "
         "intervals over patients. A line joins runs that differ in that number alone.",
+        "ejection": "Ejection fraction from the U-Nets' masks minus that from the experts', against the mean of both "
+        "(Bland and Altman 1986). A dot is a patient and a U-Net seed, the line the bias, the dashed lines the limits "
+        "between which 95 % of the errors lie; above stand their numbers. The last panel has what the method itself "
+        "is worth: the experts' masks against the ejection fraction that the dataset states.",
+        "cross": "Dice on the runs' own test patients (open) and on other data (filled), means over patients with "
+        "their 95 % bootstrap intervals.",
     }
 )
 """In words, by figure."""
@@ -56,6 +62,8 @@ _RC = {
     "lines.linewidth": 1, "savefig.dpi": DPI, "svg.fonttype": "none", "pdf.fonttype": 42,
 }  # fmt: skip
 _MARKERS = "osD^vP*X<>"
+REFERENCE = "0.35"
+"""The colour of `real`."""
 _TOO_PALE = (7, 8)  # of seaborn's palette: a grey, which is the reference's, and a yellow
 
 
@@ -71,9 +79,9 @@ class _Point:
 def dice_figure(group: Group) -> Figure:
     """Mean Dice of each run, the best on top, with every patient as a point."""
     runs = _by_mean(group.runs)
-    with _figure(0.5 + _rows_inches(runs)) as figure:
+    with column_figure(0.5 + _rows_inches(runs)) as figure:
         axes = figure.subplots()
-        _patients(axes, runs, _looks(group), MEAN, ticks=7)
+        _patients(axes, runs, looks_of(group), MEAN, ticks=7)
         for y, run in enumerate(runs):
             seeds = seed_means(run.scores)
             if len(seeds) > 1:
@@ -85,9 +93,9 @@ def dice_figure(group: Group) -> Figure:
 def region_figure(group: Group) -> Figure:
     """Dice of each run in every region, with every patient as a point."""
     runs = _by_mean(group.runs)
-    with _figure(1.0 + 2 * 0.8 * _rows_inches(runs)) as figure:
+    with column_figure(1.0 + 2 * 0.8 * _rows_inches(runs)) as figure:
         for axes, region in zip(figure.subplots(2, 2, sharey=True).flat, REGIONS, strict=True):
-            _patients(axes, runs, _looks(group), region, ticks=4)
+            _patients(axes, runs, looks_of(group), region, ticks=4)
             axes.set_title(region)
         figure.supxlabel(DICE, fontsize=8)
     return figure
@@ -98,7 +106,7 @@ def cost_figure(group: Group) -> Figure | None:
     points = [_Point(run, cost(run.record).seconds_per_image, estimate(run.scores)) for run in group.runs]
     placed = [point for point in points if not isnan(point.x)]
     front = [placed[i] for i in pareto([p.x for p in placed], [p.dice.mean for p in placed])]
-    return _against(_looks(group), points, "seconds per image", "nothing drawn", [front], steps=True)
+    return _against(looks_of(group), points, "seconds per image", "nothing drawn", [front], steps=True)
 
 
 def training_figure(group: Group) -> Figure | None:
@@ -109,7 +117,7 @@ def training_figure(group: Group) -> Figure | None:
     minutes = [cost(run.record).training_seconds / 60 if run.record.parameters else nan for run in group.runs]
     points = [_Point(run, x, estimate(run.scores)) for run, x in zip(group.runs, minutes, strict=True)]
     lines = [[p for p in points if p.run in family] for family in families(group.runs, is_training_length)]
-    return _against(_looks(group), points, "minutes of training", "not trained", lines)
+    return _against(looks_of(group), points, "minutes of training", "not trained", lines)
 
 
 def image_figure(group: Group) -> Figure | None:
@@ -117,7 +125,7 @@ def image_figure(group: Group) -> Figure | None:
     found = families(group.runs, is_image_number)
     lines = [[_Point(run, run.record.training_images, estimate(run.scores)) for run in family] for family in found]
     points = [point for line in lines for point in line]
-    return _against(_looks(group), points, "training images", "", lines)
+    return _against(looks_of(group), points, "training images", "", lines)
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
@@ -175,7 +183,7 @@ def _against(
     if not xs:
         return None
     columns = 1 if max(len(point.run.label) for point in points) > 16 else 2
-    with _figure(2.3 + 0.14 * len(points) / columns) as figure:
+    with column_figure(2.3 + 0.14 * len(points) / columns) as figure:
         axes = figure.subplots()
         _logarithmic(axes, min(xs), max(xs))
         for point in points:
@@ -243,19 +251,24 @@ def _by_mean(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: -patient_values(run.scores).mean())
 
 
-def _looks(group: Group) -> dict[str, tuple[str, str]]:
+def looks_of(group: Group) -> dict[str, tuple[str, str]]:
     """Colour and marker by label, the same in every figure of a group: a generator's runs have one colour."""
-    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in _TOO_PALE]
     generators = list(dict.fromkeys(run.record.generator for run in group.runs if not _is_reference(run)))
     looks: dict[str, tuple[str, str]] = {}
     seen: Counter[str] = Counter()
     for run in group.runs:
         name = run.record.generator
         number = generators.index(name) if name in generators else 0
-        colour = "0.35" if _is_reference(run) else colours[number % len(colours)]
-        looks[run.label] = (colour, _MARKERS[(number + seen[name]) % len(_MARKERS)])
+        colour, marker = look(number, seen[name])
+        looks[run.label] = (REFERENCE if _is_reference(run) else colour, marker)
         seen[name] += 1
     return looks
+
+
+def look(number: int, run: int = 0) -> tuple[str, str]:
+    """Colour of generator `number` and marker of its run number `run`."""
+    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in _TOO_PALE]
+    return colours[number % len(colours)], _MARKERS[(number + run) % len(_MARKERS)]
 
 
 def _is_reference(run: Run) -> bool:
@@ -263,7 +276,7 @@ def _is_reference(run: Run) -> bool:
 
 
 @contextmanager
-def _figure(height_inches: float) -> Iterator[Figure]:
+def column_figure(height_inches: float) -> Iterator[Figure]:
     """A figure as wide as a column, with nothing of it left in matplotlib's global state."""
     style: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
     with mpl.rc_context(style):

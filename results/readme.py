@@ -24,8 +24,8 @@ def with_tables(text: str, measured: Path) -> str:
         return f"{match[1]}{dice_markdown(sorted(chosen, key=lambda pair: _order(pair[0])))}{match[3]}"
 
     def speed(match: re.Match[str]) -> str:
-        rows = pd.read_csv(measured / f"speed-{match['preset']}.csv")
-        return f"{match[1]}{speed_markdown(rows)}{match[3]}"
+        path = measured / f"speed-{match['preset']}.csv"
+        return f"{match[1]}{speed_markdown(pd.read_csv(path)) if path.is_file() else ''}{match[3]}"
 
     return _SPEED.sub(speed, _TABLE.sub(table, text))
 

@@ -41,7 +41,8 @@ class RunRecord:
     """What was run, on what, with what, and what it cost.
 
     settings: every resolved setting, nested by part. fingerprints: SHA-256 of the training frames, the test
-    frames and the split. deviations: where the run differs from "Echo from noise" (arXiv 2305.05424v2).
+    frames and the split. training_patients: whose frames were trained on and whose maps were drawn; None in records
+    from before it was kept. deviations: where the run differs from "Echo from noise" (arXiv 2305.05424v2).
     scores_sha256: of scores.csv, so that a damaged one is noticed.
     """
 
@@ -64,6 +65,7 @@ class RunRecord:
     started: str
     finished: str
     scores_sha256: str = ""
+    training_patients: int | None = None
     schema: int = SCHEMA
 
 
@@ -181,7 +183,7 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise EchobenchError(f"{path} is half-written or damaged; run it again with --force") from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise EchobenchError(f"{path} has schema {schema}, newer than {SCHEMA}, which this echobench reads: upgrade")
-    missing = {f.name for f in fields(RunRecord)} - set(document)
+    missing = {f.name for f in fields(RunRecord)} - {"training_patients"} - set(document)
     if missing:
         raise EchobenchError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}; run it again with --force")
     return document

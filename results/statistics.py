@@ -4,7 +4,7 @@ A patient is the unit: ED and ES, both views, and the U-Net seeds are averaged f
 Dice is in per cent, distances in mm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial, hypot, isnan, nan
@@ -148,16 +148,18 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
     return np.asarray(multipletests(p, method="holm")[1], dtype=np.float64) if len(p) else np.empty(0)
 
 
-def compared_pairs(scores: Mapping[str, pd.DataFrame], region: str = MEAN) -> pd.DataFrame:
+def compared_pairs(
+    scores: Mapping[str, pd.DataFrame], region: str = MEAN, pairs: Iterable[tuple[str, str]] | None = None
+) -> pd.DataFrame:
     """Every pair of generators on the patients they share, by `RULE`; a row each, the verdict on `first`.
 
-    scores: raw scores by generator. difference: mean Dice of first minus second, in points of per cent, with its 95 %
-    interval (low, high). reason: what the verdict hangs on.
+    scores: raw scores by generator. pairs: those that are asked for, if not all. difference: mean Dice of first minus
+    second, in points of per cent, with its 95 % interval (low, high). reason: what the verdict hangs on.
     """
     values = {name: patient_values(table, region=region) for name, table in scores.items()}
     means = {name: seed_means(table, region=region) for name, table in scores.items()}
     rows: list[dict[str, Any]] = []
-    for first, second in combinations(scores, 2):
+    for first, second in combinations(scores, 2) if pairs is None else pairs:
         differences = (values[first] - values[second]).dropna().to_numpy(dtype=np.float64)
         low, high = bootstrap_interval(differences)
         rows.append(

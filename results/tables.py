@@ -8,6 +8,7 @@ import pandas as pd
 from echobench.data.labels import REGIONS, TABLE_REGIONS
 from echobench.results.comparison import Group
 from echobench.results.cost import cost, machine
+from echobench.results.ejection_file import read_ejection
 from echobench.results.formats import P_VALUE, Table, markdown
 from echobench.results.record import RunRecord
 from echobench.results.statistics import MEAN, RULE, compared_pairs, estimate, patient_means, patient_values
@@ -50,8 +51,8 @@ def region_table(group: Group, metric: str = "dice") -> Table:
 
 
 def summary_table(group: Group) -> Table:
-    """Mean Dice of each run with its 95 % interval, and the spread of patients beside that of U-Net seeds."""
-    rows = []
+    """Mean Dice of each run with its 95 % interval, the spread of patients beside that of U-Net seeds; EF if known."""
+    rows, ejections = [], {one.run.label: one.agreement() for one in read_ejection(group.runs)[0]}
     for run in group.runs:
         found = estimate(run.scores)
         rows.append(
@@ -62,6 +63,8 @@ def summary_table(group: Group) -> Table:
                 "Dice high": found.high,
                 "patient std": found.patient_std,
                 "seed std": found.seed_std,
+                "EF MAE": ejections[run.label].mae if run.label in ejections else nan,
+                "EF failures": ejections[run.label].failures if run.label in ejections else nan,
                 "patients": found.patients,
                 "U-Net seeds": found.seeds,
                 "training images": run.record.training_images,
@@ -70,11 +73,18 @@ def summary_table(group: Group) -> Table:
     return Table(
         name="summary",
         caption=f"Mean Dice in %, with its bootstrap interval over test patients. {group.title}. Dice: the mean of "
-        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds.",
+        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds."
+        f"{_EF if ejections else ''}",
         frame=_frame(rows, group, {}),
-        formats={"Dice": ".1f", "Dice 95 %": ".1f", "patient std": ".1f", "seed std": ".2f"},
+        formats={"Dice": ".1f", "Dice 95 %": ".1f", "patient std": ".1f", "seed std": ".2f", "EF MAE": ".1f"},
         notes=group.notes,
     )
+
+
+_EF = (
+    " EF MAE: mean absolute error of the ejection fraction, in points, against the experts' masks, where there is one; "
+    "failures: of patients × U-Net seeds, those without."
+)
 
 
 def missed_table(group: Group) -> Table:
@@ -142,10 +152,14 @@ def cost_table(group: Group) -> Table:
 
 def evidence_table(group: Group) -> Table:
     """Every pair of runs with what speaks for a difference, and the verdict on the first."""
-    pairs = compared_pairs(group.scores)
+    return pair_table(compared_pairs(group.scores), group.title, group.notes)
+
+
+def pair_table(pairs: pd.DataFrame, title: str, notes: Sequence[str]) -> Table:
+    """What `compared_pairs` found."""
     return Table(
         name="evidence",
-        caption=f"Mean Dice of the first minus the second, in points of %, on the same patients. {group.title}.",
+        caption=f"Mean Dice of the first minus the second, in points of %, on the same patients. {title}.",
         frame=pairs,
         formats={
             "difference": "+.2f",
@@ -154,7 +168,7 @@ def evidence_table(group: Group) -> Table:
             "p Holm": P_VALUE,
             "seed margin": ".2f",
         },
-        notes=(RULE, *group.notes),
+        notes=(RULE, *notes),
     )
 
 

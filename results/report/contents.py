@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 
 from echobench.results import figures, tables
 from echobench.results.comparison import Comparison, Group
+from echobench.results.cross import cross_figures, cross_tables
+from echobench.results.ejection import ejection_figure, ejection_tables
 from echobench.results.formats import Table
 from echobench.results.published import paper_table
 from echobench.results.realism import realism_tables
@@ -18,21 +20,25 @@ def group_tables(group: Group) -> list[Table]:
         *(tables.region_table(group, metric) for metric in tables.METRICS),
         tables.missed_table(group),
         tables.evidence_table(group),
+        *ejection_tables(group),
         *realism_tables(group),
+        *cross_tables(group),
         tables.cost_table(group),
     ]
 
 
 def group_figures(group: Group) -> Mapping[str, Figure]:
-    """Every figure of a group for which it has runs, by the name of its caption in `figures.CAPTIONS`."""
+    """Every figure of a group for which it has runs, by a name that begins as that of its caption in
+    `figures.CAPTIONS`."""
     drawn = {
         "dice": figures.dice_figure(group),
         "regions": figures.region_figure(group),
         "cost": figures.cost_figure(group),
         "training": figures.training_figure(group),
         "images": figures.image_figure(group),
+        "ejection": ejection_figure(group),
     }
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    return {name: figure for name, figure in drawn.items() if figure is not None} | cross_figures(group)
 
 
 def paper_tables(comparison: Comparison) -> list[tuple[Table, tuple[Group, ...]]]:

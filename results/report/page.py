@@ -32,10 +32,12 @@ _SECTIONS = (
     ("Evidence", ("evidence",), ()),
     ("Distances", ("hd95", "assd"), ()),
     ("Missed structures", ("missed",), ()),
+    ("Ejection fraction", ("ejection",), ("ejection",)),
     ("Realism", ("realism", "inception", "adherence", "copies"), ()),
+    ("Other data", ("cross",), ("cross",)),
     ("Cost", ("cost",), ("cost", "training", "images")),
 )
-"""Heading, tables by the beginning of their names, figures."""
+"""Heading, tables and figures by the beginning of their names."""
 
 
 @dataclass(frozen=True)
@@ -140,19 +142,23 @@ def _group(group: Group, anchor: str, links: Mapping[Path, str], *, with_picture
 def _sections(group: Group, tables: Sequence[ShownTable]) -> Iterator[Section]:
     figures = {
         name: ShownFigure(
-            svg(figure), f"Chart of {name} for {', '.join(run.label for run in group.runs)}", CAPTIONS[name]
+            svg(figure), f"Chart of {name} for {', '.join(run.label for run in group.runs)}", CAPTIONS[_kind(name)]
         )
         for name, figure in group_figures(group).items()
     }
     for title, of_tables, of_figures in _SECTIONS:
-        chosen = tuple(table for table in tables if table.name.partition("-")[0] in of_tables)
+        chosen = tuple(table for table in tables if _kind(table.name) in of_tables)
         sentences = agreements(group) if title == "Realism" else []
         if not chosen and title == "Realism":
             sentences = [UNMEASURED]
         if chosen or sentences:
-            yield Section(
-                title, tuple(sentences), chosen, tuple(figures[name] for name in of_figures if name in figures)
-            )
+            drawn = [figures[name] for kind in of_figures for name in figures if _kind(name) == kind]
+            yield Section(title, tuple(sentences), chosen, tuple(drawn))
+
+
+def _kind(name: str) -> str:
+    """What a table or figure is of: "cross" for "cross-echonet"."""
+    return name.partition("-")[0]
 
 
 def _paper_tables(comparison: Comparison, links: Mapping[Path, str]) -> list[ShownTable]:

@@ -59,10 +59,11 @@ def test_tables_figures_and_nothing_twice(finished, tmp_path, monkeypatch):
     assert {cell.folder: (cell.folder / "run.json").stat().st_mtime_ns for cell in finished} == before
 
 
-def test_realism_stands_beside_the_record(finished):
+def test_realism_and_ejection_fraction_stand_beside_the_record(finished):
     for cell in finished:
         table = pd.read_csv(cell.folder / "realism.csv")
         assert "metric" in table and len(table)
+        assert len(pd.read_csv(cell.folder / "ejection.csv"))
 
 
 def test_a_cell_that_fails_is_a_row_with_its_reason(tmp_path, monkeypatch):

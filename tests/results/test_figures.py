@@ -128,5 +128,5 @@ def test_there_is_no_figure_without_anything_to_draw(add_run):
 
 
 def test_every_figure_has_a_caption_in_words():
-    assert set(CAPTIONS) == {"dice", "regions", "cost", "training", "images"}
+    assert set(CAPTIONS) == {"dice", "regions", "cost", "training", "images", "ejection", "cross"}
     assert all(caption.endswith(".") and len(caption.split()) > 20 for caption in CAPTIONS.values())

@@ -1,0 +1,35 @@
+"""A division of patients: who is set aside when fewer of them train."""
+
+import pytest
+
+from echobench.data.errors import EchobenchError
+from echobench.data.splits import Split
+
+SPLIT = Split(tuple(f"p{i:02d}" for i in range(40)), ("v1", "v2"), ("t1", "t2"), "official")
+
+
+def test_patients_of_a_smaller_fraction_are_among_those_of_a_larger_one():
+    used = [set(SPLIT.fewer(fraction, 0).training) for fraction in (0.05, 0.1, 0.5, 1)]
+    assert [len(patients) for patients in used] == [2, 4, 20, 40]
+    assert used[0] < used[1] < used[2] < used[3]
+    assert set(SPLIT.fewer(0.5, 1).training) != used[2], "another seed takes others"
+
+
+def test_who_comes_first_does_not_hang_on_who_else_is_there():
+    others = Split(SPLIT.training[::-1], (), (), "official")
+    assert set(others.fewer(0.25, 3).training) == set(SPLIT.fewer(0.25, 3).training)
+
+
+def test_validation_testing_and_the_fingerprint_stay():
+    fewer = SPLIT.fewer(0.1, 0)
+    assert (fewer.validation, fewer.testing) == (SPLIT.validation, SPLIT.testing)
+    assert sorted(fewer.training + fewer.set_aside) == list(SPLIT.training)
+    assert fewer.fingerprint() == SPLIT.fingerprint() == SPLIT.fewer(1, 0).fingerprint()
+    assert SPLIT.fewer(1, 0) == SPLIT
+    assert fewer.restrict(SPLIT.training).set_aside == fewer.set_aside
+
+
+def test_a_fraction_that_leaves_nobody_is_refused():
+    with pytest.raises(EchobenchError, match=r"fraction 0.01 of 40 training patients leaves none; 0.025 leaves one"):
+        SPLIT.fewer(0.01, 0)
+    assert len(SPLIT.fewer(0.025, 0).training) == 1
