@@ -44,6 +44,7 @@ def main() -> None:
 @click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
 @click.option("--seed", type=int, default=0, help="Of deformation, generator and drawing.")
 @click.option("--images", metavar="N", type=int, help="Training images in all.  [default: what the preset says]")
+@click.option("--fraction", type=float, default=1.0, help="Of the training patients, of generator and maps.")
 @click.option("--unet-seeds", type=int, default=1, help="How many U-Nets are trained on the same images.")
 @click.option(
     "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
@@ -56,8 +57,8 @@ def main() -> None:
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
 def run(
     generator: str, view: str, phase: str, data: str | None, preset: str | None, strength: float, seed: int,
-    images: int | None, unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None, device: str,
-    out: Path | None, force: bool, dry_run: bool,
+    images: int | None, fraction: float, unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None,
+    device: str, out: Path | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
@@ -73,7 +74,7 @@ def run(
 
     settings = resolve(
         generator=generator, view=view, phase=phase, data=data, preset=preset,
-        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, assignments=assignments,
+        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, fraction=fraction, assignments=assignments,
     )  # fmt: skip
     resolved_device = resolve_device(device)
     folder = out or RUNS / settings.slug()
@@ -164,6 +165,181 @@ def compare(
 
 
 @main.command()
+@click.argument("folders", metavar="[DIR]...", nargs=-1, type=Path)
+@click.option("--runs", metavar="DIR", multiple=True, type=Path, help="Only tabulate these runs, or those in them.")
+# What is swept
+@click.option("--generators", metavar="A,B,…", help="[default: real,warp,sdm]")
+@click.option("--strengths", metavar="X,Y,…", help="Of deformation.  [default: 0,0.5,1,1.5,2,3; 1 with --fractions]")
+@click.option("--fractions", metavar="X,Y,…", help="Of the training patients, in place of strengths.  [default: 1]")
+@click.option("--view", metavar="2C|4C|all", default="4C", help="Apical two-chamber, four-chamber, or both.")
+@click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
+# How much
+@click.option(
+    "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
+)
+@click.option("--seed", type=int, default=0, help="Of patients, deformation, generators and drawing.")
+@click.option("--images", metavar="N", type=int, help="Training images of who draws.  [default: what the preset says]")
+@click.option("--unet-seeds", type=int, default=3, help="How many U-Nets are trained on the same images.")
+@click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
+)
+# Where
+@click.option(
+    "--generator-from", metavar="RUN", multiple=True, type=Path, help="A run whose generator is taken. Repeatable."
+)
+@click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
+@click.option("--out", metavar="DIR", type=Path, default=RUNS, help="Gets the runs, and a folder `sweep`.")
+def sweep(
+    folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
+    fractions: str | None, view: str, data: str | None, preset: str | None, seed: int, images: int | None,
+    unet_seeds: int, assignments: tuple[str, ...], generator_from: tuple[Path, ...], device: str, out: Path,
+) -> None:  # fmt: skip
+    """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
+    patients there are to learn from.
+
+    A generator is trained once for all strengths. With fewer patients it draws as many images as with all of them; real
+    has its frames. Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason.
+
+    \b
+    Examples:
+      echobench sweep
+      echobench sweep --generators warp,sdm --strengths 0,1,2 --data CAMUS_public
+      echobench sweep --fractions 0.05,0.1,0.25,0.5,1
+      echobench sweep --runs runs
+    """
+    from echobench.benchmark.compare import found_runs
+    from echobench.benchmark.console import print_table, progress_bars
+    from echobench.benchmark.settings import resolve_device
+    from echobench.benchmark.sweep import SWEEP, carry_out, plan, tabulate
+
+    if places := [*runs, *folders]:
+        swept = found_runs(places)
+    else:
+        cells = plan(
+            out, generators=_listed(generators), strengths=_numbers(strengths) if strengths else None,
+            fractions=_numbers(fractions) if fractions else None, view=view, data=data, preset=preset, seed=seed,
+            unet_seeds=unet_seeds, images=images, assignments=assignments,
+        )  # fmt: skip
+        resolved_device = resolve_device(device)
+        with progress_bars() as report:
+            carry_out(cells, resolved_device, report, generator_from)
+        swept = [cell.folder for cell in cells]
+    for table in tabulate(swept, out / SWEEP):
+        print_table(table)
+    click.echo(f"tables and figure: {out / SWEEP}")
+
+
+@main.command()
+@click.option("--runs", metavar="DIR", multiple=True, type=Path, help="Take the generator of this run. Repeatable.")
+# What is drawn
+@click.option("--generators", metavar="A,B,…", help="Of runs/, trained if need be.  [default: sdm,cyclegan,paint]")
+@click.option("--view", metavar="2C|4C", default="4C", help="Apical two-chamber or four-chamber.")
+@click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
+@click.option("--deformations", metavar="A,B,…", help="[default: all that the view shows]")
+@click.option("--severities", metavar="X,Y,…", default="0,0.25,0.5,0.75,1", help="From 0, none, to 1, the extreme.")
+# How much
+@click.option(
+    "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
+)
+@click.option("--patients", metavar="N", type=int, help="Validation patients whose maps are deformed.")
+@click.option("--seed", type=int, default=0, help="Of deformation, generators, drawing and judge.")
+# Where
+@click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
+@click.option("--out", metavar="DIR", type=Path, help="[default: runs/, named by the settings]")
+@click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier stress.")
+def stress(
+    runs: tuple[Path, ...], generators: str | None, view: str, data: str | None, deformations: str | None,
+    severities: str, preset: str | None, patients: int | None, seed: int, device: str, out: Path | None,
+    force: bool,
+) -> None:  # fmt: skip
+    """Draw label maps that no training set holds, and find where each generator stops following them.
+
+    The maps are those of validation patients. warp, the real frame deformed, stands beside all as the ideal. A stress
+    that was killed goes on where it was when the same command is given again.
+
+    \b
+    Examples:
+      echobench stress
+      echobench stress --generators sdm --deformations swirl,small --severities 0.5,1
+      echobench stress --runs runs/camus-sdm-4C-… --data CAMUS_public
+    """
+    from echobench.benchmark.console import print_table, progress_bars
+    from echobench.benchmark.settings import resolve_device
+    from echobench.benchmark.stress.outcome import write_outcome
+    from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
+    from echobench.benchmark.stress.stress import stress as put_to_test
+
+    settings = resolve_stress(
+        view=view, data=data, preset=preset, deformations=_listed(deformations), severities=_numbers(severities),
+        patients=patients, seed=seed,
+    )  # fmt: skip
+    missing = cells(RUNS, settings, _listed(generators) or ([] if runs else GENERATORS))
+    folder, resolved_device = out or RUNS / settings.slug(), resolve_device(device)
+    with progress_bars() as report:
+        put_to_test(
+            settings, folder, missing=missing, runs=runs, device=resolved_device, force=force, report=report
+        )
+    outcome = write_outcome(folder)
+    print_table(outcome.ladder)
+    for sentence in outcome.finding:
+        click.echo(sentence)
+    click.echo(f"tables, figures and pictures: {folder}")
+
+
+@main.command()
+# What is scored
+@click.option("--from", "runs", metavar="RUN", multiple=True, type=Path, help="A finished run, or a folder of them.")
+@click.option("--generators", metavar="A,B,…", default="real,warp,sdm", help="Without --from: runs, made if missing.")
+@click.option(
+    "--data", metavar="DIR", help="Of these runs: a CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]"
+)
+@click.option("--preset", metavar="quick|standard|paper", help="Of these runs.  [default: as for `run`]")
+@click.option("--unet-seeds", type=int, default=1, help="Of these runs.")
+# On what
+@click.option("--on", metavar="echonet|camus|view", default="echonet", help="Another dataset, or the other view.")
+@click.option("--data-echonet", metavar="DIR", help="[default: $ECHOBENCH_ECHONET, else the phantom's second scanner]")
+@click.option("--data-camus", metavar="DIR", type=Path, help="With --on camus: a CAMUS folder.")
+@click.option("--skip-broken", is_flag=True, help="Leave out videos that cannot be read; the record says which.")
+# Where
+@click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
+@click.option("--out", metavar="DIR", type=Path, default=RUNS, help="Gets the runs, and a folder `cross`.")
+def cross(
+    runs: tuple[Path, ...], generators: str, data: str | None, preset: str | None, unet_seeds: int, on: str,
+    data_echonet: str | None, data_camus: Path | None, skip_broken: bool, device: str, out: Path,
+) -> None:  # fmt: skip
+    """Score the U-Nets of finished runs on data of another kind, and tabulate the gap to their own test patients.
+
+    EchoNet-Dynamic is scored on its test videos, where experts traced the cavity (LVendo) alone.
+
+    \b
+    Examples:
+      echobench cross                                        # phantom, then the phantom's second scanner
+      echobench cross --from runs --data-echonet EchoNet-Dynamic
+      echobench cross --from runs/camus-sdm-4C-… --on view   # trained on 4C, tested on 2C
+    """
+    from echobench.benchmark.compare import carry_out, found_runs, plan
+    from echobench.benchmark.console import print_table, progress_bars
+    from echobench.benchmark.cross import CROSS, cross_runs, targets
+    from echobench.benchmark.settings import resolve_device
+
+    resolved_device = resolve_device(device)
+    with progress_bars() as report:
+        target_of = targets(
+            on, echonet=data_echonet, camus=data_camus, skip_broken=skip_broken, progress=report("read videos")
+        )
+        if runs:
+            folders = found_runs(runs)
+        else:
+            cells = plan(out, generators=_listed(generators), data=data, preset=preset, unet_seeds=unet_seeds)
+            carry_out(cells, resolved_device, report)
+            folders = [cell.folder for cell in cells]
+        tables = cross_runs(folders, target_of, out / CROSS, resolved_device)
+    for table in tables:
+        print_table(table)
+    click.echo(f"tables and figures: {out / CROSS}")
+
+
+@main.command()
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--out", metavar="DIR", type=Path, help="Gets report.html.  [default: DIR]")
 def report(folder: Path, out: Path | None) -> None:
@@ -218,11 +394,20 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", metavar="DIR", type=Path)
-def check(folder: Path) -> None:
-    """List what a CAMUS folder holds and everything that is wrong with it; exit 1 if a run would be unsound."""
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["camus", "echonet"]),
+    help="[default: echonet where DIR has a FileList.csv, else camus]",
+)
+def check(folder: Path, layout: str | None) -> None:
+    """List what a CAMUS or EchoNet-Dynamic folder holds and what is wrong with it; exit 1 if a run would be unsound."""
     from echobench.data.check import check_camus
+    from echobench.data.echonet.check import check_echonet
+    from echobench.data.echonet.writing import FILE_LIST
 
-    report = check_camus(folder)
+    layout = layout or ("echonet" if (folder / FILE_LIST).is_file() else "camus")
+    report = check_camus(folder) if layout == "camus" else check_echonet(folder)
     click.echo(report.counts.to_string(index=False))
     click.echo(f"split: {report.split_origin}")
     for finding in report.findings:
@@ -235,13 +420,22 @@ def check(folder: Path) -> None:
 
 @data.command()
 @click.argument("folder", metavar="DIR", type=Path)
-@click.option("--patients", type=click.IntRange(3), default=120, help="Divided 80 / 10 / 10 per cent.")
+@click.option("--patients", type=click.IntRange(3), default=120, help="Divided 80 / 10 / 10 per cent, or 75 / 12 / 12.")
 @click.option("--seed", type=int, default=0, help="Of the patients.")
-def phantom(folder: Path, patients: int, seed: int) -> None:
-    """Write the built-in phantom as a CAMUS folder, to look at or to train on elsewhere."""
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["camus", "echonet"]),
+    default="camus",
+    help="echonet: other patients, filmed with another scanner, as EchoNet-Dynamic publishes its videos.",
+)
+def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:
+    """Write the built-in phantom as a CAMUS or EchoNet-Dynamic folder, to look at or to train on elsewhere."""
     from echobench.data.phantom.dataset import write_phantom
+    from echobench.data.phantom.echonet import write_phantom_echonet
 
-    click.echo(write_phantom(folder, patients, seed))
+    write = write_phantom if layout == "camus" else write_phantom_echonet
+    click.echo(write(folder, patients, seed))
 
 
 @main.command()
@@ -265,3 +459,11 @@ def generators(preset: str) -> None:
 def _listed(names: str | None) -> list[str] | None:
     """ "A,B" as a list; None stays None."""
     return None if names is None else [name.strip() for name in names.split(",")]
+
+
+def _numbers(numbers: str) -> list[float]:
+    """ "0,0.5" as a list."""
+    try:
+        return [float(number) for number in numbers.replace(",", " ").split()]
+    except ValueError as error:
+        raise EchobenchError(f"{numbers!r} is no list of numbers like 0,0.5,1") from error

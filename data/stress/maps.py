@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echobench.data.deform import join, pull_labels
-from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps, item_seeds
 from echobench.data.stress.anatomy import HeartMap, NotApplicable
@@ -39,7 +38,7 @@ def stress_maps(frames: Frames, name: str, severity: float, seed: int) -> Stress
     the deformation by which `warp` draws it, with the severity for its strength; where the stress says
     `cannot_warp`, that is the identity.
 
-    Raises EchobenchError for an unknown name or a severity outside 0..1, and where no frame is left.
+    Raises EchobenchError for an unknown name or a severity outside 0..1, and NotApplicable where no frame is left.
     """
     stress = find_stress(name)
     n = len(frames)
@@ -58,7 +57,7 @@ def stress_maps(frames: Frames, name: str, severity: float, seed: int) -> Stress
         labels.append(drawn)
         deformations.append(deformation)
     if not kept:
-        raise EchobenchError(f"stress {name} applies to none of {n} frames: {skipped[0].reason}")
+        raise NotApplicable(f"stress {name} applies to none of {n} frames: {skipped[0].reason}")
     index = np.array(kept, dtype=np.intp)
     maps = LabelMaps(np.array(labels), frames.sector[index], frames, index, join(deformations))
     return StressedMaps(maps, tuple(skipped))

@@ -47,50 +47,60 @@ BOUNDARIES: Mapping[str, Boundary] = MappingProxyType(
 """Endocardium, and wall of the left atrium; the mitral valve, blood on both sides, is in neither."""
 
 
-def boundary_contrast(frames: Frames, band_mm: float = BAND_MM) -> dict[str, NDArray[np.float64]]:
+def boundary_contrast(
+    frames: Frames, band_mm: float = BAND_MM, before: NDArray[np.uint8] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """For each of `BOUNDARIES`, (N,), the area under the ROC curve of every image along the walls of its map.
 
     A side's pixels are those of its labels inside the sector, at most `band_mm` away from the other side's labels. NaN
-    where one of the sides is empty. Raises EchobenchError for a band that is not positive.
+    where one of the sides is empty. before: (N, H, W) other label maps; only what lies in a band beside their changes
+    counts then, as a wall that stays where it was says nothing about a gap that was cut elsewhere. Raises EchobenchError
+    for a band that is not positive.
     """
     if not band_mm > 0:
         raise EchobenchError(f"the band beside a wall must be wider than 0 mm, got {band_mm:g}")
     return {
-        name: np.array([_contrast(frames, i, boundary, band_mm) for i in range(len(frames))])
+        name: np.array(
+            [_contrast(frames, i, boundary, band_mm, None if before is None else before[i]) for i in range(len(frames))]
+        )
         for name, boundary in BOUNDARIES.items()
     }
 
 
-def exchanged(frames: Frames) -> NDArray[np.intp]:
-    """(N,) for each frame one of another patient in the same view and phase, -1 where there is none.
-
-    `replace(frames, labels=frames.labels[index])` gives the floor of `boundary_contrast`: images beside maps that
-    they do not follow.
-    """
-    other = np.full(len(frames), -1, dtype=np.intp)
-    for i in range(len(frames)):
-        same = (frames.view == frames.view[i]) & (frames.phase == frames.phase[i])
-        others = np.flatnonzero(same & (frames.patient != frames.patient[i]))
-        if len(others):
-            other[i] = others[np.searchsorted(others, i) % len(others)]  # the next in order
-    return other
-
-
-def _contrast(frames: Frames, i: int, boundary: Boundary, band_mm: float) -> float:
-    blood, tissue = (
-        np.isin(frames.labels[i], [int(label) for label in side]) & frames.sector[i]
-        for side in (boundary.blood, boundary.tissue)
-    )
+def _contrast(frames: Frames, i: int, boundary: Boundary, band_mm: float, before: NDArray[np.uint8] | None) -> float:
+    spacing_mm, sides = frames.spacing_mm[i], _sides(frames.labels[i], boundary)
+    blood, tissue = (side & frames.sector[i] for side in sides)
     if not (blood.any() and tissue.any()):
         return np.nan
-    image, spacing_mm = frames.images[i], frames.spacing_mm[i]
-    bright = image[tissue & _within(band_mm, blood, spacing_mm)]
-    dark = image[blood & _within(band_mm, tissue, spacing_mm)]
+    window = _around(blood, 2 * band_mm / spacing_mm)
+    counted = np.ones(1, dtype=bool)
+    if before is not None:
+        changed = np.any([side != other for side, other in zip(sides, _sides(before, boundary), strict=True)], axis=0)
+        counted = _within(band_mm, changed[window], spacing_mm)
+    image, blood, tissue = frames.images[i][window], blood[window], tissue[window]
+    bright = image[tissue & counted & _within(band_mm, blood, spacing_mm)]
+    dark = image[blood & counted & _within(band_mm, tissue, spacing_mm)]
     return roc_area(bright, dark)
 
 
+def _sides(labels: NDArray[np.uint8], boundary: Boundary) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a map (H, W) has blood, and where tissue."""
+    blood, tissue = (np.isin(labels, [int(label) for label in side]) for side in (boundary.blood, boundary.tissue))
+    return blood, tissue
+
+
+def _around(mask: NDArray[np.bool_], margin: NDArray[np.float64]) -> tuple[slice, slice]:
+    """The part of an image that holds a mask and a margin in pixels around it, along rows and columns."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    more = np.ceil(margin).astype(np.intp)
+    rows, columns = (slice(max(s[0] - m, 0), s[-1] + m + 1) for s, m in zip(spans, more, strict=True))
+    return rows, columns
+
+
 def _within(band_mm: float, mask: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Pixels at most a band away from a mask (H, W), centre to centre."""
+    """Pixels at most a band away from a mask (H, W), centre to centre; none of an empty one."""
+    if not mask.any():
+        return mask
     return ndimage.distance_transform_edt(~mask, sampling=spacing_mm) <= band_mm
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echobench.benchmark.boundaries import BOUNDARIES, boundary_contrast, exchanged, roc_area
+from echobench.benchmark.stress.boundaries import BOUNDARIES, boundary_contrast, roc_area
 from echobench.data.errors import EchobenchError
 from echobench.data.labels import Label
 
@@ -107,14 +107,6 @@ def test_a_structure_that_is_not_there_has_no_score(frames):
     far = np.full((60, 60), Label.BACKGROUND)
     far[:5], far[-5:] = Label.LV_ENDO, Label.LV_MYO
     assert np.isnan(boundary_contrast(one(frames, far, far))["LVendo"]).all()
-
-
-def test_exchanged_frames_are_of_another_patient_in_the_same_view_and_phase(frames):
-    other = exchanged(frames)
-    assert (frames.patient[other] != frames.patient).all()
-    assert (frames.phase[other] == frames.phase).all()
-    assert sorted(other) == list(range(len(frames)))
-    assert (exchanged(frames.select(slice(0, 2))) == -1).all()
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.lists(st.integers(0, 9), min_size=1, max_size=30))

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from echobench.benchmark.stress_pictures import gallery
+from echobench.benchmark.stress.gallery import gallery
 from echobench.data.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.data.stress.maps import stress_maps

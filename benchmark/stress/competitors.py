@@ -1,0 +1,57 @@
+"""The trained generators that `stress` puts to the test: of runs that are named, or of those that `run` would make."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from echobench.benchmark.compare import Cell
+from echobench.benchmark.stages import Reporter, StageFolder
+from echobench.benchmark.trained import kept_generator, kept_weights, trained_generators
+from echobench.benchmark.trial import reopen
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.generators.base import Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Competitor:
+    """A trained generator. name: of its method; label: in tables; run: whose it is; weights_sha256: of its file."""
+
+    name: str
+    label: str
+    generator: Generator
+    run: Path
+    weights_sha256: str
+
+
+def train_missing(cells: Sequence[Cell], device: str, report: Reporter) -> None:
+    """Train the generators of those runs that have none yet, as `run` does; the runs can be gone on with."""
+    for cell in cells:
+        stages = StageFolder(cell.folder, device)
+        stages.open(cell.settings.identity())
+        if not all(stages.finished(f"fit-{view}") for view in cell.settings.views):
+            trained_generators(reopen(cell.settings, stages, device, _labelled(report, cell.settings.label)))
+
+
+def competitors(runs: Sequence[Path], view: str, training: Frames, device: str) -> list[Competitor]:
+    """The generators of these runs, each trained on `training`; labels that two share get the names of the folders.
+
+    Raises EchobenchError for a folder without one, for one that has learnt from other frames, and for one that draws
+    no deformed maps.
+    """
+    found = [_competitor(run, view, training, device) for run in dict.fromkeys(run.resolve() for run in runs)]
+    shared = Counter(one.label for one in found)
+    return [replace(one, label=f"{one.label} ({one.run.name})") if shared[one.label] > 1 else one for one in found]
+
+
+def _competitor(run: Path, view: str, training: Frames, device: str) -> Competitor:
+    name, generator = kept_generator(run, view, training, device)
+    if not generator.deforms:
+        raise EchobenchError(f"{name} of {run} draws no deformed maps: there is nothing to put it to the test with")
+    return Competitor(name, name, generator, run, hashlib.sha256(kept_weights(run, view).read_bytes()).hexdigest())
+
+
+def _labelled(report: Reporter, label: str) -> Reporter:
+    return lambda stage: report(f"{label} {stage}")

@@ -1,0 +1,68 @@
+"""The reference segmenter of `stress`: a U-Net trained on real frames that were deformed as far as the ladder goes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from echobench.data.deform import join
+from echobench.data.frames import Frames, concatenate
+from echobench.data.maps import LabelMaps, item_seeds, label_maps
+from echobench.data.progress import Progress, silent
+from echobench.data.stress.anatomy import HeartMap, NotApplicable
+from echobench.data.stress.ladder import STRESSES
+from echobench.generators.warp import Warp, WarpSettings
+from echobench.segmentation.unet import UNetSettings
+
+SELECTING = 0.1
+"""Share of the training patients whose frames choose the weights: those whose maps are stressed stay unseen."""
+STRENGTH = 2.0
+"""Of the random deformations, the paper's being 1."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """unet: network and budget. repeats: images of every training frame that are deformed by the ladder; one more is
+    deformed at random, and one is as it is."""
+
+    unet: UNetSettings
+    repeats: int
+
+
+def judge_frames(frames: Frames, repeats: int, seed: int, progress: Progress = silent) -> Frames:
+    """Real frames as they are, deformed at random, and `repeats` times by the ladder, each at a severity of its own."""
+    at_random = label_maps(frames, strength=STRENGTH, repeats=1, seed=seed)
+    by_ladder = _on_the_ladder(frames, repeats, seed, progress)
+    return concatenate([frames, *(_warped(maps) for maps in (at_random, by_ladder) if len(maps))])
+
+
+def divided(training: Frames) -> tuple[Frames, Frames]:
+    """Frames of training patients: those that train the judge, and those that choose its weights."""
+    patients = sorted(set(training.patient.tolist()))
+    number = max(1, round(SELECTING * len(patients)))
+    return training.where(patients=patients[:-number]), training.where(patients=patients[-number:])
+
+
+def _on_the_ladder(frames: Frames, repeats: int, seed: int, progress: Progress) -> LabelMaps:
+    """Maps of deformations that a displacement makes, drawn at random; one that does not apply is left out."""
+    names = [name for name, stress in STRESSES.items() if not stress.cannot_warp]
+    index, repeat = np.divmod(np.arange(len(frames) * repeats), max(repeats, 1))
+    seeds = item_seeds(frames, index, repeat, f"judge/{seed}")
+    kept, labels, deformations = [], [], []
+    for number, (j, item) in enumerate(zip(index, seeds, strict=True), start=1):
+        rng = np.random.default_rng(int(item))
+        stress, severity = STRESSES[str(rng.choice(names))], float(rng.uniform())
+        heart = HeartMap(frames.labels[j], frames.sector[j], frames.spacing_mm[j])
+        progress(number, len(index))
+        try:
+            drawn, deformation = stress.apply(heart, severity, int(item))
+        except NotApplicable:
+            continue
+        kept.append(j)
+        labels.append(drawn)
+        deformations.append(deformation)
+    rows = np.array(kept, dtype=np.intp)
+    return LabelMaps(np.array(labels), frames.sector[rows], frames, rows, join(deformations))
+
+
+def _warped(maps: LabelMaps) -> Frames:
+    return maps.with_images(Warp(WarpSettings()).sample(maps, np.zeros(len(maps), dtype=np.int64)))

@@ -1,0 +1,76 @@
+"""What a finished stress shows: tables, figures, pictures, and the finding in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from echobench.benchmark.compare import FIGURES, TABLES, write_figures, write_tables
+from echobench.benchmark.stages import PICTURES, StageFolder
+from echobench.benchmark.stress.pictures import Row, picture
+from echobench.benchmark.stress.stress import cell_name, cells_folder
+from echobench.results.formats import Table
+from echobench.results.stress import MEASURES, decay, lost_images
+from echobench.results.stress_figure import decay_figure
+from echobench.results.stress_record import StressRecord, read_stress
+from echobench.results.stress_tables import decay_table, finding, ladder_table, structure_table
+from echobench.segmentation.segmenter import Segmenter
+
+FINDING = "finding.txt"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """ladder: where each generator loses its map. finding: the same in sentences."""
+
+    ladder: Table
+    finding: list[str]
+
+
+def write_outcome(folder: Path) -> Outcome:
+    """Of the stress in a folder: tables/, figures/, pictures/ and finding.txt beside its record."""
+    record, scores = read_stress(folder)
+    found = decay(scores)
+    outcome = Outcome(ladder_table(found, record.title), finding(found, scores))
+    tables = [decay_table(found, record.title), outcome.ladder, structure_table(scores, record.title)]
+    write_tables(tables, folder / TABLES)
+    (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding))
+    write_figures({f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}, folder / FIGURES)
+    (folder / PICTURES).mkdir(exist_ok=True)
+    lost = lost_images(found)
+    for severity in record.settings["severities"]:
+        rows = list(_rows(folder, record, severity, lost))
+        for ending, contours in (("", False), ("-contours", True)):
+            heading = f"{record.dataset}, severity {severity:g}"
+            if not rows:
+                continue
+            figure = picture(rows, list(record.generators), heading, contours=contours)
+            figure.savefig(folder / PICTURES / f"severity-{severity:g}{ending}.png", dpi=100)
+            plt.close(figure)
+    return outcome
+
+
+def _rows(folder: Path, record: StressRecord, severity: float, lost: set[tuple[str, str, float, str]]) -> Iterator[Row]:
+    """Every deformation that applies at a severity, on the first frame that it applies to."""
+    judge = Segmenter.load(StageFolder(folder, "cpu").work / "judge.pt")
+    cells = cells_folder(folder)
+    for name in record.settings["deformations"]:
+        if not (path := cells / f"{name}.npz").is_file():
+            continue
+        with np.load(path) as maps:
+            place = np.flatnonzero(maps["severity"] == severity)
+            if not len(place):
+                continue
+            i, patient = place[0], str(maps["patient"][place[0]])
+            labels, sector, spacing_mm = (maps[key][i] for key in ("labels", "sector", "spacing_mm"))
+        images = {}
+        for label, one in record.generators.items():
+            cell = cells / f"{cell_name(name, one['name'], one['weights_sha256'])}.npz"
+            if cell.is_file():
+                with np.load(cell) as stored:
+                    images[label] = stored["images"][i]
+        seen = dict(zip(images, judge.predict(np.array(list(images.values()))), strict=True))
+        marked = {label for label in images if (label, name, severity, patient) in lost}
+        yield Row(name, patient, labels, sector, spacing_mm, images, seen, marked)

@@ -1,0 +1,237 @@
+"""`echobench stress`: extreme maps → images of every generator → how far they follow, cell by cell."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from echobench.benchmark.compare import Cell
+from echobench.benchmark.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.stages import Reporter, StageFolder, read_json
+from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
+from echobench.benchmark.stress.competitors import Competitor, competitors, train_missing
+from echobench.benchmark.stress.judge import divided, judge_frames
+from echobench.benchmark.stress.settings import PHASE, StressSettings
+from echobench.benchmark.trial import load_dataset
+from echobench.data.datasets import Dataset
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.progress import silent
+from echobench.data.stress.ladder import STRESSES
+from echobench.generators.warp import Warp, WarpSettings
+from echobench.results.stress import IDEAL, UNDEFORMED
+from echobench.results.stress_record import StressRecord, write_stress
+from echobench.segmentation.segmenter import Segmenter
+from echobench.segmentation.training import train
+
+
+@dataclass(frozen=True, eq=False)
+class _Test:
+    """A stress under way. frames: whose maps are deformed."""
+
+    settings: StressSettings
+    stages: StageFolder
+    device: str
+    report: Reporter
+    dataset: Dataset
+    frames: Frames
+
+    @property
+    def cells(self) -> Path:
+        return cells_folder(self.stages.run)
+
+
+def cells_folder(folder: Path) -> Path:
+    """Where a stress keeps its finished cells, and the maps that it shows."""
+    return folder / "stages" / "cells"
+
+
+def cell_name(deformation: str, generator: str, weights_sha256: str) -> str:
+    """Of what is kept of a generator's cell: another training under the same name is another."""
+    return f"{deformation} {generator}-{weights_sha256[:8]}"
+
+
+def stress(
+    settings: StressSettings,
+    folder: Path,
+    *,
+    missing: Sequence[Cell] = (),
+    runs: Sequence[Path] = (),
+    device: str = "cpu",
+    force: bool = False,
+    report: Reporter = lambda stage: silent,
+) -> tuple[StressRecord, pd.DataFrame]:
+    """Put trained generators, and `warp` beside them, to the test; what is finished in `folder` is not done again.
+
+    missing: runs whose generators are taken, trained before if they are not. runs: folders of others. force: start
+    over, whatever is there.
+    Raises EchobenchError for whatever a user can cause.
+    """
+    started, dataset = _now(), load_dataset(settings.ideal, report("read"))
+    frames = _frames(settings, dataset)
+    stages = StageFolder(folder, device)
+    if force:
+        stages.clear()
+    stages.open(settings.identity())
+    test = _Test(settings, stages, device, report, dataset, frames)
+    train_missing(missing, device, report)
+    training, places = dataset.subset("training", settings.ideal.view), [cell.folder for cell in missing]
+    others = competitors([*places, *runs], settings.ideal.view, training, device)
+    entrants = [_ideal(), *(one for one in others if one.name != IDEAL)]
+    judge = _judge(test)
+    scores = pd.concat(_scores(test, entrants, judge), ignore_index=True)
+    record = _record(test, entrants, judge, started)
+    if set(scores["deformation"]) == {UNDEFORMED}:
+        raise EchobenchError(f"none of the deformations applies to these maps: {record.skipped[0]['reason']}")
+    write_stress(folder, record, scores)
+    return record, scores
+
+
+def _frames(settings: StressSettings, dataset: Dataset) -> Frames:
+    """Whose maps are deformed: patients on whom no generator and no judge was trained, evenly over the list.
+
+    Validation patients, since generators are not to be looked at, and perhaps changed, by what test patients show.
+    """
+    frames = dataset.subset("validation", settings.ideal.view).where(phases=(PHASE,))
+    patients = sorted(set(frames.patient.tolist()))
+    if len(patients) < settings.patients:
+        raise EchobenchError(
+            f"patients is {settings.patients}, but {dataset.name} has {len(patients)} validation patients with a "
+            f"{settings.ideal.view} {PHASE} frame; ask for {len(patients)} at most"
+        )
+    chosen = np.linspace(0, len(patients) - 1, settings.patients).round().astype(np.intp)
+    return frames.where(patients=[patients[i] for i in chosen])
+
+
+def _ideal() -> Competitor:
+    """`warp` has nothing to learn, so it is of no run."""
+    return Competitor(IDEAL, IDEAL, Warp(WarpSettings()), Path(), hashlib.sha256(b"").hexdigest())
+
+
+def _judge(test: _Test) -> Segmenter:
+    """The reference segmenter, trained once."""
+    settings, stages, weights = test.settings.judge, test.stages, test.stages.work / "judge.pt"
+    if not stages.finished("judge"):
+        with stages.measured("judge") as noted:
+            seed = test.settings.ideal.seed
+            parts = divided(test.dataset.subset("training", test.settings.ideal.view))
+            training, selecting = (
+                judge_frames(part, settings.repeats, seed, test.report("judge's frames")) for part in parts
+            )
+            judge, curves = train(
+                training, selecting, settings.unet, seed, device=test.device,
+                checkpoint=stages.work / "judge.checkpoint", progress=test.report("judge"),
+            )  # fmt: skip
+            judge.save(weights)
+            curves.to_csv(stages.work / "judge.csv", index=False)
+            noted["items"] = int(curves["step"].max()) * settings.unet.batch_size
+    return Segmenter.load(weights, device=test.device)
+
+
+def _scores(test: _Test, entrants: Sequence[Competitor], judge: Segmenter) -> Iterator[pd.DataFrame]:
+    """Deformation by deformation, the rows of every generator; maps are only made where a cell is missing."""
+    test.cells.mkdir(exist_ok=True)
+    for name in (UNDEFORMED, *test.settings.deformations):
+        question = None if name == UNDEFORMED or test.stages.finished(f"maps {name}") else _asked(test, name)
+        for entrant in entrants:
+            if entrant.label == IDEAL and name != UNDEFORMED and STRESSES[name].cannot_warp:
+                continue
+            cell = cell_name(name, entrant.name, entrant.weights_sha256)
+            if not test.stages.finished(cell):
+                question = question or _asked(test, name)
+                _measure(test, cell, question, entrant, judge)
+            if (path := test.cells / f"{cell}.csv").is_file():
+                yield pd.read_csv(path).assign(generator=entrant.label)
+
+
+def _asked(test: _Test, name: str) -> Asked:
+    """The maps of one deformation; who was skipped, and the first map of each severity, are kept for later."""
+    if name == UNDEFORMED:
+        return undeformed(test.frames)
+    with test.stages.measured(f"maps {name}") as noted:
+        question = asked(test.frames, name, test.settings.severities, test.settings.ideal.seed)
+        noted["items"] = len(question.severity)
+    skipped = [{"deformation": name, "severity": severity, **asdict(skip)} for severity, skip in question.skipped]
+    (test.cells / f"{name}.json").write_text(json.dumps(skipped, indent=1) + "\n")
+    if (maps := question.maps) is not None:
+        first = _first(question.severity)
+        frames = maps.source.select(maps.source_index[first])
+        np.savez_compressed(
+            test.cells / f"{name}.npz", severity=question.severity[first], labels=maps.labels[first],
+            sector=maps.sector[first], spacing_mm=frames.spacing_mm, patient=frames.patient,
+        )  # fmt: skip
+    return question
+
+
+def _measure(test: _Test, cell: str, question: Asked, entrant: Competitor, judge: Segmenter) -> None:
+    """Draw and measure one cell; all images of the undeformed maps are kept, and the first one of each severity."""
+    maps, pictures = question.maps, test.cells / f"{cell}.npz"
+    with test.stages.measured(cell) as noted:
+        noted["items"] = len(question.severity)
+        if maps is None:
+            return
+        images = drawn(entrant.generator, maps, test.settings.ideal.seed)
+        before = images if question.deformation == UNDEFORMED else _undeformed_images(test, entrant)
+        rows = measured(question, maps, images, before, judge, entrant.label)
+        kept = slice(None) if question.deformation == UNDEFORMED else _first(question.severity)
+        np.savez_compressed(pictures, images=images[kept])
+        rows.to_csv(test.cells / f"{cell}.csv", index=False)
+    test.report(f"{entrant.label} {question.deformation}")(len(images), len(images))
+
+
+def _undeformed_images(test: _Test, entrant: Competitor) -> NDArray[np.uint8]:
+    with np.load(test.cells / f"{cell_name(UNDEFORMED, entrant.name, entrant.weights_sha256)}.npz") as stored:
+        images: NDArray[np.uint8] = stored["images"]
+    return images
+
+
+def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where each severity begins."""
+    return np.unique(severity, return_index=True)[1]
+
+
+def _record(test: _Test, entrants: Sequence[Competitor], judge: Segmenter, started: str) -> StressRecord:
+    settings, dataset = test.settings, test.dataset
+    curves = pd.read_csv(test.stages.work / "judge.csv")
+    skipped: list[dict[str, Any]] = []
+    for name in settings.deformations:
+        skipped += read_json(test.cells / f"{name}.json") if (test.cells / f"{name}.json").is_file() else []
+    return StressRecord(
+        dataset=dataset.name,
+        view=settings.ideal.view,
+        preset=settings.ideal.preset,
+        settings=settings.published(),
+        generators={
+            one.label: {"name": one.name, "weights_sha256": one.weights_sha256, "parameters": one.generator.parameters}
+            | {"evaluations": one.generator.evaluations, "settings": asdict(one.generator.settings)}
+            for one in entrants
+        },
+        judge={"dice": float(curves["dice_mean"].max()), "of": "frames deformed as those that it was trained on"},
+        patients=sorted(set(test.frames.patient.tolist())),
+        fingerprints={
+            "training": dataset.subset("training", settings.ideal.view).fingerprint(),
+            "maps": test.frames.fingerprint(),
+            "split": dataset.split.fingerprint(),
+            "judge": hashlib.sha256((test.stages.work / "judge.pt").read_bytes()).hexdigest(),
+        },
+        split_origin=dataset.split.origin,
+        skipped=skipped,
+        not_warped={name: STRESSES[name].cannot_warp for name in settings.deformations if STRESSES[name].cannot_warp},
+        stages=test.stages.stages(),
+        versions=package_versions(),
+        machine=describe_machine(test.device),
+        commit=source_commit(),
+        started=started,
+        finished=_now(),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

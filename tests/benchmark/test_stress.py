@@ -1,0 +1,218 @@
+"""`echobench stress`: both measures against generators whose answer is known, and the verb from end to end."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from echobench.benchmark.cli import main
+from echobench.benchmark.stress import settings as stress_settings
+from echobench.benchmark.stress.asked import asked, measured, undeformed
+from echobench.benchmark.stress.judge import divided, judge_frames
+from echobench.benchmark.stress.settings import resolve_stress
+from echobench.benchmark.stress.stress import stress
+from echobench.data.errors import EchobenchError
+from echobench.data.labels import Label
+from echobench.generators.paint import Paint
+from echobench.generators.testing import examples
+from echobench.generators.warp import Warp, WarpSettings
+from echobench.results.stress import FOLLOWS, IDEAL, LOST, UNDEFORMED, decay
+from echobench.results.stress_record import read_stress
+
+GREYS = np.array([120, 30, 200, 60, 0], dtype=np.uint8)  # background, cavity, wall, atrium; outside the sector
+
+
+def read(images):
+    """The label of the nearest grey."""
+    nearest = np.abs(images[..., None].astype(int) - GREYS).argmin(-1)
+    return np.where(nearest == 4, 0, nearest).astype(np.uint8)
+
+
+READER = SimpleNamespace(predict=read)
+"""A judge that knows the greys."""
+
+
+def from_map(maps):
+    """What a perfect generator draws."""
+    return GREYS[maps.labels]
+
+
+def from_nothing(maps):
+    """What one draws that ignores its map: somebody else's heart."""
+    return GREYS[np.roll(maps.source.labels, 1, axis=0)][maps.source_index]
+
+
+def warped(maps):
+    return Warp(WarpSettings()).sample(maps, np.zeros(len(maps), dtype=np.int64))
+
+
+@pytest.fixture(scope="module")
+def hearts():
+    """A dozen phantom patients whose images are their maps in grey."""
+    found = examples(Warp, size=96, patients=12)[0].where(phases=("ED",))
+    return replace(found, images=np.where(found.sector, GREYS[found.labels], np.uint8(0)))
+
+
+@pytest.fixture
+def frames(hearts):
+    return replace(hearts, labels=hearts.labels.copy())
+
+
+def scores_of(frames, names, severities=(0.5, 1.0)):
+    questions = [undeformed(frames), *(asked(frames, name, severities, seed=0) for name in names)]
+    parts = []
+    for label, draw in ((IDEAL, warped), ("perfect", from_map), ("blind", from_nothing)):
+        before = draw(questions[0].maps)
+        parts += [measured(q, q.maps, draw(q.maps), before, READER, label) for q in questions]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_both_measures_agree_on_the_ceiling_and_on_the_floor(frames):
+    cells = decay(scores_of(frames, ["swirl", "small", "rotation"])).cells
+    deformed = cells[cells["deformation"] != UNDEFORMED]
+    for measure in ("dice", "contrast"):
+        for label in (IDEAL, "perfect"):
+            rows = deformed[deformed["generator"] == label]
+            assert (rows[f"{measure} share"] > 0.9).all()
+            assert set(rows[f"{measure} verdict"]) == {FOLLOWS}
+        blind = cells[cells["generator"] == "blind"]
+        assert blind.set_index("deformation").loc[UNDEFORMED, f"{measure} verdict"] == LOST
+        assert (deformed.loc[deformed["generator"] == "blind", f"{measure} share"].dropna().abs() < 0.01).all()
+    assert set(deformed.loc[deformed["generator"] == IDEAL, "verdict"]) == {FOLLOWS}
+
+
+def test_a_local_change_counts_where_it_is(frames):
+    """An image without the gap in the septum: the walls that stay where they were do not speak for it."""
+    question = asked(frames, "septal-defect", [1.0], seed=0)
+    parts = [
+        measured(q, q.maps, images, frames.images, READER, label)
+        for q in (undeformed(frames), question)
+        for label, images in (("perfect", from_map(q.maps)), ("deaf", GREYS[frames.labels]), (IDEAL, from_map(q.maps)))
+    ]
+    cells = decay(pd.concat(parts)).cells.set_index(["generator", "deformation"])
+    assert cells.loc[("perfect", "septal-defect"), "contrast verdict"] == FOLLOWS
+    assert cells.loc[("deaf", "septal-defect"), "contrast verdict"] == LOST
+    assert cells.loc[("deaf", "septal-defect"), "contrast kept"] < 0.7
+
+
+def test_who_lacks_the_structure_is_a_skip_that_is_counted(frames):
+    frames.labels[0][frames.labels[0] == Label.LA] = Label.BACKGROUND
+    question = asked(frames, "missing-atrium", [0.5, 1.0], seed=0)
+    assert question.severity.tolist() == [0.5] * 11 + [1.0] * 11
+    assert [(severity, skip.patient) for severity, skip in question.skipped] == [
+        (0.5, "patient0001"),
+        (1.0, "patient0001"),
+    ]
+    assert "no left atrium" in question.skipped[0][1].reason
+    frames.labels[frames.labels == Label.LA] = Label.BACKGROUND
+    assert asked(frames, "missing-atrium", [1.0], seed=0).maps is None
+
+
+def test_an_atrium_that_is_asked_for_by_nobody_and_seen_by_nobody_is_right(frames):
+    question = asked(frames, "missing-atrium", [1.0], seed=0)
+    rows = measured(question, question.maps, from_map(question.maps), frames.images, READER, "perfect")
+    dice = rows[rows["structure"] == "LA"].set_index("measure")["value"]
+    assert (dice["dice"] == 1).all() and (dice["dice ignored"] == 0).all()
+    assert dice["contrast"].isna().all()
+
+
+def test_the_judge_learns_from_deformed_real_frames_of_other_patients(frames):
+    training, selecting = divided(frames)
+    assert not set(training.patient) & set(selecting.patient)
+    learnt = judge_frames(training, repeats=2, seed=0)
+    n = len(training)
+    np.testing.assert_array_equal(learnt.images[:n], training.images)
+    assert 2 * n < len(learnt) <= 4 * n
+    assert (READER.predict(learnt.images[2 * n :]) == learnt.labels[2 * n :])[learnt.labels[2 * n :] > 0].mean() > 0.9
+    np.testing.assert_array_equal(judge_frames(training, repeats=2, seed=0).images, learnt.images)
+
+
+@pytest.fixture
+def small(tiny, monkeypatch, tmp_path):
+    """Everything tiny, and nothing in the working folder."""
+    presets = {**stress_settings.PRESETS, "tiny": stress_settings.Preset(patients=1, repeats=1)}
+    monkeypatch.setattr(stress_settings, "PRESETS", presets)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["stress", "--preset", "tiny", "--out", "out", *arguments])
+
+
+def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
+    asked_for = ("--generators", "paint", "--deformations", "small,missing-atrium", "--severities", "0,1")
+    done = call(*asked_for)
+    assert done.exit_code == 0, done.output
+    assert "paint is not shown to lose any of these maps" in done.output
+    record, scores = read_stress(small / "out")
+    assert list(record.generators) == [IDEAL, "paint"]
+    assert record.patients == ["patient0009"]  # a validation patient
+    assert set(scores["deformation"]) == {UNDEFORMED, "small", "missing-atrium"}
+    assert str(small) not in (small / "out" / "stress.json").read_text()
+    assert "missing-atrium" in record.not_warped and "small" not in record.not_warped
+    written = {path.name for path in (small / "out").rglob("*.*")}
+    expected = {"stress.csv", "stress.md", "stress.tex", "ladder.md", "structures.csv", "decay-dice.png", "finding.txt"}
+    assert expected | {"decay-contrast.png", "severity-1.png", "severity-1-contours.png"} <= written
+
+    (cell,) = (small / "out" / "stages").glob("small paint-*.stage.json")
+    cell.unlink()  # as if killed there
+    drawn = []
+    sample = Paint.sample
+    monkeypatch.setattr(
+        Paint, "sample", lambda self, maps, *a, **n: drawn.append(len(maps)) or sample(self, maps, *a, **n)
+    )
+    assert call(*asked_for).exit_code == 0
+    assert drawn == [1]
+    pd.testing.assert_frame_equal(read_stress(small / "out")[1], scores)
+    assert call(*asked_for, "--deformations", "small,swirl").exit_code == 0
+    assert drawn == [1, 1]  # more can be asked for in the same folder
+
+
+def test_generators_of_runs_that_are_named(small):
+    assert call("--generators", "paint", "--deformations", "small").exit_code == 0
+    (run,) = (small / "runs").iterdir()
+    settings = resolve_stress(preset="tiny", deformations=["small"])
+    copy = small / "again"
+    (copy / "stages").mkdir(parents=True)
+    for path in (run / "stages").iterdir():
+        (copy / "stages" / path.name).write_bytes(path.read_bytes())
+    record, _ = stress(settings, small / "out", runs=[run, copy])
+    assert list(record.generators) == [IDEAL, f"paint ({run.name})", "paint (again)"]
+    identity = copy / "stages" / "fit-4C.identity.json"
+    identity.write_text(json.dumps(json.loads(identity.read_text()) | {"frames": "others"}))
+    with pytest.raises(EchobenchError, match="has learnt from other frames than the training patients'"):
+        stress(settings, small / "out", runs=[copy])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--severities", "0,1.5"], "the severity of a stress lies between 0 (none) and 1, got 1.5"),
+        (["--severities", "0"], "severity 0 deforms nothing"),
+        (["--severities", "a lot"], "'a lot' is no list of numbers"),
+        (["--deformations", "twist"], "there is no stress 'twist'; known: swirl"),
+        (["--generators", "gan"], "unknown generator 'gan'; known: real, sdm"),
+        (["--generators", "real"], "real draws no deformed maps"),
+        (["--view", "all"], "stress looks at one view at a time, got 'all'"),
+        (["--patients", "9"], "phantom has 1 validation patients with a 4C ED frame"),
+        (["--patients", "0"], "the maps of at least one are needed"),
+        (["--runs", "nowhere"], "keeps no trained generator for 4C"),
+        (["--view", "2C", "--deformations", "septal-defect"], "the view does not show it; 4C does"),
+    ],
+)
+def test_bad_input_is_one_sentence(small, arguments, sentence):
+    done = call(*(["--generators", "warp"] if arguments[0] not in ("--generators", "--runs") else []), *arguments)
+    assert done.exit_code == 1
+    assert sentence in done.output and "Traceback" not in done.output
+
+
+def test_the_default_asks_for_all_that_the_view_shows():
+    assert len(resolve_stress().deformations) == 17
+    assert "septal-defect" not in resolve_stress(view="2C").deformations
+    assert resolve_stress().severities == (0.25, 0.5, 0.75, 1.0)
+    assert resolve_stress().slug() == resolve_stress(deformations=["swirl"]).slug() != resolve_stress(seed=1).slug()

@@ -1,0 +1,191 @@
+"""Where generators stop following: scores made here, so that the answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echobench.results import formats
+from echobench.results.stress import COLUMNS, DOUBT, FOLLOWS, IDEAL, LOST, UNDEFORMED, decay, inverted, lost_images
+from echobench.results.stress_figure import caption, decay_figure
+from echobench.results.stress_tables import decay_table, finding, ladder_table, structure_table
+
+PATIENTS = tuple(f"patient{number:04d}" for number in range(8))
+STRUCTURES = {"dice": ("LVendo", "LVepi", "LA"), "contrast": ("LVendo", "LA")}
+START = {"dice": (0.9, 0.5), "contrast": (0.8, 0.55)}
+"""Of an image beside its own map, and beside another patient's."""
+
+
+def rows(generator, deformation, severity, dice, contrast, *, patients=PATIENTS, structures=STRUCTURES):
+    """Raw rows of a cell; dice and contrast: (of the image, of the undeformed one beside the map)."""
+    return pd.DataFrame(
+        [
+            (generator, deformation, severity, patient, structure, measure + ending, value + 0.01 * (number % 3 - 1))
+            for number, patient in enumerate(patients)
+            for measure, values in (("dice", dice), ("contrast", contrast))
+            for ending, value in zip(("", " ignored"), values, strict=True)
+            for structure in structures[measure]
+        ],
+        columns=list(COLUMNS),
+    )
+
+
+def together(*parts):
+    undeformed = [rows(name, UNDEFORMED, 0.0, *START.values()) for name in (IDEAL, "sdm")]
+    return pd.concat([*undeformed, *parts], ignore_index=True)
+
+
+def cell(scores, generator="sdm", deformation="swirl", severity=1.0):
+    cells = decay(scores).cells.set_index(["generator", "deformation", "severity"])
+    return cells.loc[(generator, deformation, severity)]
+
+
+def swirl(generator, dice, contrast, severity=1.0, **named):
+    return rows(generator, "swirl", severity, (dice, 0.4), (contrast, 0.5), **named)
+
+
+IDEAL_SWIRL = swirl(IDEAL, 0.9, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("dice", "contrast", "verdict"),
+    [
+        (0.85, 0.75, FOLLOWS),
+        (0.40, 0.50, LOST),
+        (0.55, 0.60, LOST),  # nearer to the floor
+        (0.70, 0.70, FOLLOWS),
+        (0.85, 0.50, DOUBT),  # the measures contradict each other
+        (0.65, 0.75, FOLLOWS),  # Dice in the middle cannot tell, contrast can
+    ],
+)
+def test_a_map_is_lost_below_the_middle_of_floor_and_ceiling(dice, contrast, verdict):
+    assert cell(together(IDEAL_SWIRL, swirl("sdm", dice, contrast)))["verdict"] == verdict
+
+
+def test_scores_are_relative_to_the_same_generator_at_severity_0():
+    found = cell(together(IDEAL_SWIRL, swirl("sdm", 0.72, 0.62)))
+    assert found["dice"] == pytest.approx(0.72, abs=0.01)
+    assert found["dice kept"] == pytest.approx(0.8, abs=0.01)
+    assert found["contrast kept"] == pytest.approx(0.4, abs=0.02)  # 0.12 of 0.30 above chance
+    assert found["dice floor"] == pytest.approx(0.4 / 0.9, abs=0.01)
+    assert found["dice share"] == pytest.approx((0.72 - 0.4) / (0.9 - 0.4), abs=0.01)
+
+
+def test_what_the_ideal_loses_is_not_held_against_others():
+    lossy = swirl(IDEAL, 0.6, 0.8)
+    found = cell(together(lossy, swirl("sdm", 0.6, 0.8)))
+    assert found["dice ceiling"] == pytest.approx(0.6 / 0.9, abs=0.01)
+    assert found["dice share"] == pytest.approx(1, abs=0.01)
+    assert found["dice verdict"] == FOLLOWS
+    assert cell(together(IDEAL_SWIRL, swirl("sdm", 0.6, 0.8)))["dice verdict"] == LOST
+    better = swirl(IDEAL, 1.0, 0.9)  # a gain is not asked of anybody
+    assert cell(together(better, swirl("sdm", 0.9, 0.8)))["dice ceiling"] == pytest.approx(1)
+    unwarped = cell(together(swirl("sdm", 0.9, 0.8)))
+    assert unwarped["dice ceiling"] == pytest.approx(1)
+
+
+def test_who_ignores_its_map_undeformed_is_told_so():
+    blind = [
+        rows("blind", UNDEFORMED, 0.0, (0.5, 0.5), (0.55, 0.55)),
+        swirl("blind", 0.4, 0.5),
+    ]
+    scores = together(IDEAL_SWIRL, swirl("sdm", 0.9, 0.8), *blind)
+    assert cell(scores, "blind", UNDEFORMED, 0.0)["verdict"] == LOST
+    assert cell(scores, "sdm", UNDEFORMED, 0.0)["verdict"] == FOLLOWS
+    assert cell(scores, IDEAL)["verdict"] == FOLLOWS
+    sentences = finding(decay(scores), scores)
+    assert any(s.startswith("blind does not follow its map even undeformed") for s in sentences)
+    assert ladder_table(decay(scores), "phantom").frame["blind"].tolist() == ["0"]
+
+
+def test_a_structure_that_is_drawn_inverted_is_followed_as_long_as_it_stays_so():
+    bright = {"dice": STRUCTURES["dice"], "contrast": ("LA",)}
+    parts = [
+        rows("gan", UNDEFORMED, 0.0, (0.9, 0.5), (0.1, 0.45), structures=bright),
+        rows("gan", "swirl", 1.0, (0.9, 0.4), (0.12, 0.5), structures=bright),
+    ]
+    scores = together(IDEAL_SWIRL, swirl("sdm", 0.9, 0.8), *parts)
+    assert [(name, structure) for name, structure, _ in inverted(scores)] == [("gan", "LA")]
+    assert cell(scores, "gan")["contrast verdict"] == FOLLOWS
+    assert "gan draws LA inverted, blood brighter than tissue (contrast 10 %)." in finding(decay(scores), scores)
+
+
+def test_patients_to_whom_a_deformation_does_not_apply_count_on_neither_side():
+    few = PATIENTS[:4]
+    scores = together(swirl(IDEAL, 0.9, 0.8, patients=few), swirl("sdm", 0.9, 0.8, patients=few))
+    scores.loc[(scores["deformation"] == UNDEFORMED) & ~scores["patient"].isin(few), "value"] = 0.1
+    found = cell(scores)
+    assert found["patients"] == 4
+    assert found["dice kept"] == pytest.approx(1, abs=0.01)
+
+
+def test_a_structure_without_a_value_is_left_out():
+    scores = together(IDEAL_SWIRL, swirl("sdm", 0.9, 0.8))
+    gone = scores["measure"].str.startswith("contrast") & (scores["structure"] == "LA") & (scores["severity"] == 1)
+    scores.loc[gone, "value"] = np.nan
+    assert cell(scores)["contrast kept"] == pytest.approx(1, abs=0.01)
+
+
+def test_one_patient_proves_nothing():
+    one = PATIENTS[:1]
+    scores = together(swirl(IDEAL, 0.9, 0.8, patients=one), swirl("sdm", 0.4, 0.5, patients=one))
+    assert cell(scores)["verdict"] == DOUBT
+
+
+@pytest.fixture
+def scores():
+    """sdm follows shear, loses swirl from 0.5 on, and is in doubt about the rim, which warp cannot draw."""
+    parts = []
+    for name, dice in ((IDEAL, 0.9), ("sdm", 0.4)):
+        parts += [swirl(name, 0.9, 0.8, 0.25), swirl(name, dice, 0.8 if name == IDEAL else 0.5, 0.5)]
+        parts += [rows(name, "shear", severity, (0.9, 0.4), (0.8, 0.5)) for severity in (0.25, 0.5)]
+    parts += [rows("sdm", "rim", 0.25, (0.9, 0.4), (0.8, 0.5)), rows("sdm", "rim", 0.5, (0.9, 0.4), (0.5, 0.5))]
+    return together(*parts)
+
+
+def test_the_mildest_severity_in_a_table_and_in_words(scores):
+    found = decay(scores)
+    ladder = ladder_table(found, "phantom").frame.set_index("deformation")
+    assert list(ladder.index) == ["swirl", "shear", "rim"]
+    assert list(ladder.columns) == [IDEAL, "sdm"]
+    assert ladder["sdm"].tolist() == ["0.5", FOLLOWS, "0.5?"]
+    assert ladder[IDEAL].tolist()[:2] == [FOLLOWS, FOLLOWS] and pd.isna(ladder.loc["rim", IDEAL])
+    ideal, sdm = finding(found, scores)
+    assert ideal.startswith("warp, the ideal, keeps at least 100 % of its Dice")
+    assert sdm.startswith("sdm stops following its map at swirl, severity 0.5: it keeps 44 % of its Dice (followed 100")
+    assert "It follows shear to the last severity. In doubt: rim (from 0.5)." in sdm
+
+
+def test_marked_images_are_lost_by_both_measures(scores):
+    scores.loc[(scores["deformation"] == "swirl") & (scores["patient"] == PATIENTS[0])
+               & (scores["measure"] == "contrast") & (scores["generator"] == "sdm"), "value"] = 0.8  # fmt: skip
+    assert lost_images(decay(scores)) == {("sdm", "swirl", 0.5, patient) for patient in PATIENTS[1:]}
+
+
+def test_tables_have_every_form(scores):
+    found = decay(scores)
+    table = decay_table(found, "phantom")
+    assert list(table.frame["generator"].unique()) == [IDEAL, "sdm"]
+    assert len(table.frame) == 2 + 4 + 6
+    structures = structure_table(scores, "phantom")
+    assert list(structures.frame.columns[3:]) == [
+        "Dice LVendo",
+        "Dice LVepi",
+        "Dice LA",
+        "contrast LVendo",
+        "contrast LA",
+    ]
+    for one in (table, structures, ladder_table(found, "phantom")):
+        assert len(formats.markdown(one).splitlines()) == len(one.frame) + 2
+        assert formats.csv(one) and "tabular" in formats.latex(one)
+
+
+@pytest.mark.parametrize("measure", ["dice", "contrast"])
+def test_the_figure_has_a_panel_per_deformation_and_a_line_per_generator(scores, measure, tmp_path):
+    figure = decay_figure(decay(scores), measure)
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["swirl", "shear", "rim"]
+    lines = [[line for line in axes.get_lines() if len(line.get_xdata()) == 3] for axes in panels]
+    assert [len(one) for one in lines] == [3, 3, 2]  # with what an image keeps that ignored the deformation
+    np.testing.assert_allclose(lines[0][2].get_ydata()[:2], [100, 100], atol=1)
+    figure.savefig(tmp_path / "figure.png", dpi=50)
+    assert caption(measure)
