@@ -276,9 +276,7 @@ def stress(
     missing = cells(RUNS, settings, _listed(generators) or ([] if runs else GENERATORS))
     folder, resolved_device = out or RUNS / settings.slug(), resolve_device(device)
     with progress_bars() as report:
-        put_to_test(
-            settings, folder, missing=missing, runs=runs, device=resolved_device, force=force, report=report
-        )
+        put_to_test(settings, folder, missing=missing, runs=runs, device=resolved_device, force=force, report=report)
     outcome = write_outcome(folder)
     print_table(outcome.ladder)
     for sentence in outcome.finding:

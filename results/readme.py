@@ -8,26 +8,53 @@ import pandas as pd
 
 from echobench.results.formats import Table, markdown
 from echobench.results.record import RECORD, RunRecord, read_record
+from echobench.results.stress import decay
+from echobench.results.stress_record import read_stress
+from echobench.results.stress_tables import ladder_table
+from echobench.results.sweep import cell_table, sweeps
 from echobench.results.tables import dice_markdown
 
-_TABLE = re.compile(r"(<!-- table: (?P<dataset>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_SPEED = re.compile(r"(<!-- speed: (?P<preset>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 _WAYS = {True: "once", False: "at every step"}
 
 
 def with_tables(text: str, measured: Path) -> str:
-    """The text with each table between its markers made anew from the records of that dataset."""
+    """The text with what stands between its markers made anew; nothing where there is no record of it."""
+
+    def made(match: re.Match[str]) -> str:
+        return f"{match['start']}{_MAKERS[match['kind']](measured, match['name'])}{match['end']}"
+
+    return _MARKED.sub(made, text)
+
+
+def _dice(measured: Path, dataset: str) -> str:
+    """Of the runs on a dataset."""
     records = [read_record(path.parent) for path in sorted(measured.glob(f"*/{RECORD}"))]
+    chosen = [pair for pair in records if pair[0].dataset.lower() == dataset]
+    return dice_markdown(sorted(chosen, key=lambda pair: _order(pair[0])))
 
-    def table(match: re.Match[str]) -> str:
-        chosen = [pair for pair in records if pair[0].dataset.lower() == match["dataset"]]
-        return f"{match[1]}{dice_markdown(sorted(chosen, key=lambda pair: _order(pair[0])))}{match[3]}"
 
-    def speed(match: re.Match[str]) -> str:
-        path = measured / f"speed-{match['preset']}.csv"
-        return f"{match[1]}{speed_markdown(pd.read_csv(path)) if path.is_file() else ''}{match[3]}"
+def _speed(measured: Path, preset: str) -> str:
+    path = measured / f"speed-{preset}.csv"
+    return speed_markdown(pd.read_csv(path)) if path.is_file() else ""
 
-    return _SPEED.sub(speed, _TABLE.sub(table, text))
+
+def _stress(measured: Path, dataset: str) -> str:
+    """Where each generator loses its map."""
+    folder = measured / f"{dataset}-stress"
+    if not folder.is_dir():
+        return ""
+    record, scores = read_stress(folder)
+    return markdown(ladder_table(decay(scores), record.title))
+
+
+def _sweep(measured: Path, dataset: str) -> str:
+    """Dice of every cell."""
+    folders = sorted((measured / f"{dataset}-sweep").glob("*/"))
+    return "\n".join(markdown(cell_table(sweep)) for sweep in sweeps(folders)) if folders else ""
+
+
+_MAKERS = {"table": _dice, "speed": _speed, "stress": _stress, "sweep": _sweep}
 
 
 def speed_markdown(rows: pd.DataFrame) -> str:

@@ -54,8 +54,8 @@ def boundary_contrast(
 
     A side's pixels are those of its labels inside the sector, at most `band_mm` away from the other side's labels. NaN
     where one of the sides is empty. before: (N, H, W) other label maps; only what lies in a band beside their changes
-    counts then, as a wall that stays where it was says nothing about a gap that was cut elsewhere. Raises EchobenchError
-    for a band that is not positive.
+    counts then, as a wall that stays where it was says nothing about a gap that was cut elsewhere.
+    Raises EchobenchError for a band that is not positive.
     """
     if not band_mm > 0:
         raise EchobenchError(f"the band beside a wall must be wider than 0 mm, got {band_mm:g}")
