@@ -47,10 +47,10 @@ def panel(drawn: Mapping[str, Frames], real: Frames, count: int = 6, *, contours
     for line, (name, frames) in zip(axes, rows.items(), strict=True):
         for i, cell in enumerate(line):
             if name == LABEL_MAP:
-                pictures._labels(cell, frames.labels[i], frames.sector[i])
+                pictures.show_labels(cell, frames.labels[i], frames.sector[i])
                 cell.set_title(maps[i], fontsize=9)
                 continue
-            pictures._grey(cell, frames.images[i])
+            pictures.show_image(cell, frames.images[i])
             if contours:
                 pictures.draw_contours(cell, frames.labels[i])
     return figure
@@ -68,7 +68,7 @@ def save_panel(drawn: Mapping[str, Frames], real: Frames, folder: Path, count: i
         for title, image, labels, sector in zip(maps, frames.images, frames.labels, frames.sector, strict=True):
             path = folders[name] / f"{title}.png"
             if name == LABEL_MAP:
-                _write(path, frames.size, partial(pictures._labels, labels=labels, sector=sector))
+                _write(path, frames.size, partial(pictures.show_labels, labels=labels, sector=sector))
             else:
                 imsave(path, image, check_contrast=False)
                 _write(path.with_suffix(CONTOURS), frames.size, partial(pictures.draw_contours, labels=labels))
@@ -119,7 +119,7 @@ def worst_cases(testing: Frames, predicted: Mapping[str, NDArray[np.uint8]], cou
             for row, shown in zip(
                 axes[2 * number : 2 * number + 2, column], (testing.labels[i], labels[i]), strict=True
             ):
-                pictures._grey(row, testing.images[i])
+                pictures.show_image(row, testing.images[i])
                 pictures.draw_contours(row, shown)
             axes[2 * number, column].set_title(f"{_name(testing, i)}, {100 * dice[i]:.0f} %", fontsize=9)
     return figure

@@ -50,16 +50,16 @@ def _drawn(drawn: Frames, read_back: NDArray[np.uint8] | None, real: Frames) -> 
         rows.append("read back")
     figure, axes = _panel("validation patients", rows, len(chosen))
     for i in range(len(chosen)):
-        _labels(axes[0, i], chosen.labels[i], chosen.sector[i])
+        show_labels(axes[0, i], chosen.labels[i], chosen.sector[i])
         axes[0, i].set_title(f"{chosen.patient[i]} {chosen.view[i]} {chosen.phase[i]}", fontsize=9)
         for row, image in zip(axes[1:, i], (chosen.images[i], beside[i]), strict=False):
-            _grey(row, image)
+            show_image(row, image)
         if read_back is not None:
-            _labels(axes[-1, i], read_back[index[i]], chosen.sector[i])
+            show_labels(axes[-1, i], read_back[index[i]], chosen.sector[i])
     return figure
 
 
-def _labels(axes: Axes, labels: NDArray[np.uint8], sector: NDArray[np.bool_]) -> None:
+def show_labels(axes: Axes, labels: NDArray[np.uint8], sector: NDArray[np.bool_]) -> None:
     """A label map in colours on the grey sector."""
     axes.imshow(sector, cmap="gray", vmin=0, vmax=4)
     shown = np.ma.masked_equal(labels, int(Label.BACKGROUND))
@@ -78,7 +78,7 @@ def _predicted(testing: Frames, predicted: NDArray[np.uint8]) -> Figure:
     figure, axes = _panel("test patients", ["test frame", "expert", "U-Net"], len(index))
     for column, i in enumerate(index):
         for row, labels in enumerate((None, testing.labels[i], predicted[i])):
-            _grey(axes[row, column], testing.images[i])
+            show_image(axes[row, column], testing.images[i])
             if labels is not None:
                 draw_contours(axes[row, column], labels)
         axes[0, column].set_title(f"{testing.patient[i]} {testing.view[i]} {testing.phase[i]}", fontsize=9)
@@ -104,7 +104,7 @@ def _panel(heading: str, row_names: Sequence[str], columns: int) -> tuple[Figure
     return figure, axes
 
 
-def _grey(axes: Axes, image: NDArray[np.uint8]) -> None:
+def show_image(axes: Axes, image: NDArray[np.uint8]) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
 
 

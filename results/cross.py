@@ -4,7 +4,6 @@ cross-TARGET.csv    raw: one row per image × region × metric × U-Net seed, as
 cross-TARGET.json   `CrossRecord`; written last, by rename
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +21,7 @@ from echobench.results.comparison import Group, Run
 from echobench.results.figures import column_figure, looks_of
 from echobench.results.formats import Table
 from echobench.results.published import published
+from echobench.results.record import file_sha256, write_atomically
 from echobench.results.statistics import (
     LEVEL,
     MEAN,
@@ -84,10 +84,8 @@ def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:
     csv, path = run / f"{PREFIX}{record.target}.csv", run / f"{PREFIX}{record.target}.json"
     path.unlink(missing_ok=True)
     scores.to_csv(csv, index=False)
-    document = asdict(record) | {"scores_sha256": _sha256(csv)}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-    partial.replace(path)
+    document = asdict(record) | {"scores_sha256": file_sha256(csv)}
+    write_atomically(path, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | None:
@@ -98,7 +96,7 @@ def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | Non
     try:
         document = json.loads(path.read_text())
         record = CrossRecord(**{field.name: document[field.name] for field in fields(CrossRecord)})
-        if _sha256(csv) != record.scores_sha256:
+        if file_sha256(csv) != record.scores_sha256:
             raise ValueError("scores are not those of the record")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EchobenchError(f"{path} or {csv.name} is damaged; delete both and run `echobench cross` again") from error
@@ -268,7 +266,3 @@ def _words(region: str) -> str:
 
 def _target(record: CrossRecord) -> str:
     return f"{record.dataset}, {record.view} ({record.frames} frames of {record.patients} patients)"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

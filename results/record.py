@@ -100,18 +100,18 @@ def write_record(
     generator_curves: column view, then what each generator watches; nothing is written where it is empty.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    _write_atomically(folder / SCORES, scores.to_csv(index=False))
-    _write_atomically(folder / CURVES, curves.to_csv(index=False))
+    write_atomically(folder / SCORES, scores.to_csv(index=False))
+    write_atomically(folder / CURVES, curves.to_csv(index=False))
     if generator_curves is not None and len(generator_curves):
-        _write_atomically(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
-    document = asdict(record) | {"scores_sha256": _sha256(folder / SCORES)}
-    _write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
+        write_atomically(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
+    document = asdict(record) | {"scores_sha256": file_sha256(folder / SCORES)}
+    write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
     (folder / FAILED).unlink(missing_ok=True)
 
 
 def write_failed(folder: Path, failed: FailedRun) -> None:
     """Write failed.json, in place of an earlier one."""
-    _write_atomically(folder / FAILED, json.dumps(asdict(failed), indent=1, sort_keys=True) + "\n")
+    write_atomically(folder / FAILED, json.dumps(asdict(failed), indent=1, sort_keys=True) + "\n")
 
 
 def read_failed(folder: Path) -> FailedRun | None:
@@ -136,7 +136,7 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     scores = folder / SCORES
     if not scores.is_file():
         raise EchobenchError(f"{folder} has {RECORD} but no {SCORES}; run it again with --force")
-    if _sha256(scores) != document["scores_sha256"]:
+    if file_sha256(scores) != document["scores_sha256"]:
         raise EchobenchError(f"{scores} is not what {RECORD} describes: it was cut or edited; --force redoes it")
     known = {f.name for f in fields(RunRecord)}
     stages = [Stage(**stage) for stage in document["stages"]]
@@ -189,11 +189,13 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """A file that is there whole, or not at all."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_text(text)
     partial.replace(path)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Of its bytes, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from echobench.results.figures import _MARKERS, _RC, _TOO_PALE
+from echobench.results.figures import MARKERS, RC, TOO_PALE
 from echobench.results.stress import CELL, IDEAL, MEASURES, UNDEFORMED, Decay
 
 COLUMNS = 4
@@ -40,7 +40,7 @@ def decay_figure(found: Decay, measure: str) -> Figure:
     generators = list(dict.fromkeys(rows["generator"]))
     colours, markers = _looks(generators)
     lines = ceil((len(deformations) + 1) / COLUMNS)
-    with mpl.rc_context({**sns.axes_style("ticks"), **_RC}):
+    with mpl.rc_context({**sns.axes_style("ticks"), **RC}):
         figure = Figure(figsize=(PAGE_INCHES, 0.4 + ROW_INCHES * lines), layout="constrained")
         grid = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, deformation in zip(grid, deformations, strict=False):
@@ -80,7 +80,7 @@ def _relative(found: Decay, measure: str) -> pd.DataFrame:
 
 def _looks(generators: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Colour and marker of each generator, as in the other figures; the ideal is grey."""
-    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in _TOO_PALE]
+    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in TOO_PALE]
     others = [generator for generator in generators if generator != IDEAL]
     palette = {generator: colours[i % len(colours)] for i, generator in enumerate(others)} | {IDEAL: "0.35"}
-    return palette, {generator: _MARKERS[i % len(_MARKERS)] for i, generator in enumerate(generators)}
+    return palette, {generator: MARKERS[i % len(MARKERS)] for i, generator in enumerate(generators)}

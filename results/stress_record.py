@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.errors import EchobenchError
-from echobench.results.record import Stage, _sha256, _write_atomically
+from echobench.results.record import Stage, file_sha256, write_atomically
 from echobench.results.stress import COLUMNS
 
 SCHEMA = 1
@@ -54,9 +54,9 @@ class StressRecord:
 def write_stress(folder: Path, record: StressRecord, scores: pd.DataFrame) -> None:
     """Write the scores, columns `COLUMNS`, then the record with their hash."""
     path = folder / STRESS_SCORES
-    _write_atomically(path, scores[list(COLUMNS)].to_csv(index=False))
-    document = asdict(record) | {"scores_sha256": _sha256(path)}
-    _write_atomically(folder / STRESS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, scores[list(COLUMNS)].to_csv(index=False))
+    document = asdict(record) | {"scores_sha256": file_sha256(path)}
+    write_atomically(folder / STRESS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_stress(folder: Path) -> tuple[StressRecord, pd.DataFrame]:
@@ -69,6 +69,6 @@ def read_stress(folder: Path) -> tuple[StressRecord, pd.DataFrame]:
         record = StressRecord(**{field.name: document[field.name] for field in fields(StressRecord)})
     except (ValueError, KeyError, TypeError) as error:
         raise EchobenchError(f"{path} is half-written or damaged; give its command again") from error
-    if _sha256(folder / STRESS_SCORES) != record.scores_sha256:
+    if file_sha256(folder / STRESS_SCORES) != record.scores_sha256:
         raise EchobenchError(f"{folder / STRESS_SCORES} is not the file that {STRESS} was written for")
     return record, pd.read_csv(folder / STRESS_SCORES)

@@ -100,7 +100,7 @@ PRESETS: Mapping[str, UNetSettings] = MappingProxyType(
     {
         "paper": UNetSettings(),
         "standard": _STANDARD,
-        "quick": replace(_STANDARD, batch_size=4, steps=4000, balance_steps=2000),
+        "quick": replace(_STANDARD, batch_size=4, steps=3000, balance_steps=1500),
     }
 )
 

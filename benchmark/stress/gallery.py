@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from echobench.benchmark.pictures import _labels as show_labels
+from echobench.benchmark.pictures import show_labels
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.stress.ladder import SEVERITIES, STRESSES, find_stress

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from echobench.benchmark.pictures import _grey, _labels, draw_contours
+from echobench.benchmark.pictures import draw_contours, show_image, show_labels
 
 CELL_INCHES = (1.75, 1.5)
 RED = "#ff2d2d"
@@ -47,10 +47,10 @@ def picture(rows: Sequence[Row], generators: Sequence[str], heading: str, *, con
     figure.suptitle(f"{heading}\n{MEANING}", fontsize=9)
     for line, row in zip(axes, rows, strict=True):
         line[0].set_ylabel(f"{row.deformation}\n{row.patient}", fontsize=7)
-        _labels(line[0], row.labels, row.sector)
+        show_labels(line[0], row.labels, row.sector)
         for cell, name in zip(line[1:], generators, strict=True):
             if name in row.images:
-                _grey(cell, row.images[name])
+                show_image(cell, row.images[name])
                 if contours:
                     draw_contours(cell, row.labels)
                 if name in row.lost:

@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.benchmark.compare import Cell
 from echobench.benchmark.machine import describe_machine, package_versions, source_commit
-from echobench.benchmark.stages import Reporter, StageFolder, read_json
+from echobench.benchmark.stages import PICTURES, Reporter, StageFolder, read_json
 from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
 from echobench.benchmark.stress.competitors import Competitor, competitors, train_missing
+from echobench.benchmark.stress.gallery import gallery
 from echobench.benchmark.stress.judge import divided, judge_frames
 from echobench.benchmark.stress.settings import PHASE, StressSettings
 from echobench.benchmark.trial import load_dataset
@@ -30,6 +32,8 @@ from echobench.results.stress import IDEAL, UNDEFORMED
 from echobench.results.stress_record import StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
+
+LADDER = "ladder.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,7 @@ def stress(
     if set(scores["deformation"]) == {UNDEFORMED}:
         raise EchobenchError(f"none of the deformations applies to these maps: {record.skipped[0]['reason']}")
     write_stress(folder, record, scores)
+    _show_ladder(test)
     return record, scores
 
 
@@ -190,6 +195,16 @@ def _undeformed_images(test: _Test, entrant: Competitor) -> NDArray[np.uint8]:
     with np.load(test.cells / f"{cell_name(UNDEFORMED, entrant.name, entrant.weights_sha256)}.npz") as stored:
         images: NDArray[np.uint8] = stored["images"]
     return images
+
+
+def _show_ladder(test: _Test) -> None:
+    """A picture of what is asked for, on the map of one patient."""
+    (place := test.stages.run / PICTURES).mkdir(exist_ok=True)
+    settings = test.settings
+    severities = (0.0, *settings.severities)
+    figure = gallery(test.frames.select(slice(0, 1)), settings.deformations, severities, settings.ideal.seed)
+    figure.savefig(place / LADDER, dpi=80)
+    plt.close(figure)
 
 
 def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -157,7 +157,7 @@ def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
     assert "missing-atrium" in record.not_warped and "small" not in record.not_warped
     written = {path.name for path in (small / "out").rglob("*.*")}
     expected = {"stress.csv", "stress.md", "stress.tex", "ladder.md", "structures.csv", "decay-dice.png", "finding.txt"}
-    assert expected | {"decay-contrast.png", "severity-1.png", "severity-1-contours.png"} <= written
+    assert expected | {"decay-contrast.png", "ladder.png", "severity-1.png", "severity-1-contours.png"} <= written
 
     (cell,) = (small / "out" / "stages").glob("small paint-*.stage.json")
     cell.unlink()  # as if killed there
