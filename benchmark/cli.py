@@ -287,7 +287,7 @@ def stress(
 @main.command()
 # What is scored
 @click.option("--from", "runs", metavar="RUN", multiple=True, type=Path, help="A finished run, or a folder of them.")
-@click.option("--generators", metavar="A,B,…", default="real,warp,sdm", help="Without --from: runs, made if missing.")
+@click.option("--generators", metavar="A,B,…", default="real,sdm", help="Without --from: runs, made if missing.")
 @click.option(
     "--data", metavar="DIR", help="Of these runs: a CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]"
 )

@@ -4,7 +4,9 @@ Two measures say how far an image follows the map that it was drawn for: Dice be
 U-Net sees, and contrast along the map's walls, which needs no network. Each is held between two marks:
 
 - followed: the generator's own score at severity 0, less what `warp`, whose anatomy is right by construction, loses
-  there; nothing is taken off where no displacement makes the map for `warp`. At severity 0: the real frame's score.
+  there. Where no displacement makes the map for `warp`, nothing shows that the reference U-Net could see such anatomy,
+  so that Dice has no such mark and no say; contrast has not learnt anything, and nothing is taken off it. At severity
+  0: the real frame's score.
 - ignored: the score of the generator's undeformed image beside the deformed map. At severity 0: that of its image
   beside another patient's map.
 
@@ -33,11 +35,15 @@ IGNORED = " ignored"
 """Ending of the measures of the undeformed image beside the deformed map."""
 _MARKS = ["value", "start", "followed", "ignored"]
 
+RESOLUTION = 0.05
+"""Marks that are nearer to each other, relative to the upper one, are not told apart by however many patients."""
 FOLLOWS, LOST, DOUBT = "follows", "lost", "in doubt"
 RULE = (
     "A map is lost where the score lies below the middle between that of an image which follows the map as well as "
     "the generator does undeformed and that of one which ignores the deformation: the mean over patients by its whole "
-    "95 % bootstrap interval, by one measure at least, and the other does not contradict it. “in doubt”: they "
+    "95 % bootstrap interval, by one measure at least, and the other does not contradict it. A measure has a say where "
+    f"the two marks are more than {100 * RESOLUTION:g} % of the upper one apart; Dice has none where {IDEAL} has no "
+    "image, as nothing shows there that the reference U-Net could see such anatomy. “in doubt”: the measures "
     "contradict each other, or neither can tell."
 )
 
@@ -70,11 +76,12 @@ def decay(scores: pd.DataFrame) -> Decay:
 
 
 def lost_images(found: Decay) -> set[tuple[str, str, float, str]]:
-    """Generator, deformation, severity and patient of the images that have lost their map by both measures."""
-    rows = found.patients
-    below = rows[(rows["value"] < (rows["followed"] + rows["ignored"]) / 2) & (rows["followed"] > rows["ignored"])]
-    counted = below.groupby([*CELL, "patient"])["measure"].nunique()
-    return set(counted[counted == len(MEASURES)].index)
+    """Generator, deformation, severity and patient of the images that have lost their map by all that has a say."""
+    gap = found.patients["followed"] - found.patients["ignored"]
+    rows = found.patients[gap > RESOLUTION * found.patients["followed"].clip(lower=0)]
+    below = rows["value"] < (rows["followed"] + rows["ignored"]) / 2
+    lost = below.groupby([rows[name] for name in (*CELL, "patient")]).all()
+    return set(lost[lost].index)
 
 
 def inverted(scores: pd.DataFrame) -> list[tuple[str, str, float]]:
@@ -99,10 +106,11 @@ def _marked(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
     rows["ignored"] = way * (beside.reindex(raw.index) - nothing)
     ideal = rows.xs(IDEAL, level="generator")
     gain = (ideal["value"] - ideal["start"]).groupby(["deformation", "severity", "structure"]).mean().clip(upper=0)
-    followed = rows["start"] + _looked_up(gain, raw, ["deformation", "severity", "structure"]).fillna(0)
+    gains = _looked_up(gain, raw, ["deformation", "severity", "structure"])
+    followed = rows["start"] + (gains if measure == "dice" else gains.fillna(0))
     real = _looked_up(_at_zero(rows["value"]).xs(IDEAL, level="generator"), raw, ["patient", "structure"])
     rows["followed"] = followed.where(raw.index.get_level_values("deformation") != UNDEFORMED, real)
-    return rows.dropna(subset=["value", "start", "followed"])
+    return rows.dropna(subset=["value", "start"])
 
 
 def _at_zero(values: "pd.Series[float]") -> "pd.Series[float]":
@@ -138,8 +146,8 @@ def _verdict(rows: pd.DataFrame) -> str:
     """Of one measure on the patients of a cell: on which side of the middle the interval of their mean lies."""
     known = rows.dropna()
     gap = known["followed"] - known["ignored"]
-    if not bootstrap_interval(gap)[0] > 0:  # the measure does not tell the two marks apart
-        return DOUBT
+    if known.empty or not bootstrap_interval(gap)[0] > RESOLUTION * max(known["followed"].mean(), 0):
+        return DOUBT  # the measure does not tell the two marks apart
     low, high = bootstrap_interval(known["value"] - known["ignored"] - gap / 2)
     return FOLLOWS if low > 0 else LOST if high < 0 else DOUBT
 

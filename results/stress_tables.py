@@ -140,10 +140,10 @@ def _generator(generator: str, cells: pd.DataFrame) -> str:
 
 def _kept(cell: "pd.Series[float]") -> str:
     return " and ".join(
-        f"{100 * cell[f'{measure} kept']:.0f} % of its {name} (followed {100 * cell[f'{measure} ceiling']:.0f}, "
-        f"ignored {100 * cell[f'{measure} floor']:.0f})"
+        f"{100 * cell[f'{measure} kept']:z.0f} % of its {name} (followed {100 * cell[f'{measure} ceiling']:z.0f}, "
+        f"ignored {100 * cell[f'{measure} floor']:z.0f})"
         for measure, (name, _) in MEASURES.items()
-        if pd.notna(cell[f"{measure} kept"])
+        if pd.notna(cell[f"{measure} kept"]) and pd.notna(cell[f"{measure} ceiling"])
     )
 
 

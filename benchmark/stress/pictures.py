@@ -14,7 +14,7 @@ from echobench.benchmark.pictures import draw_contours, show_image, show_labels
 
 CELL_INCHES = (1.75, 1.5)
 RED = "#ff2d2d"
-MEANING = "red: by both measures nearer to an image that ignored the deformation; the arrow, where it is most wrong"
+MEANING = "red: by every measure nearer to an image that ignored the deformation; the arrow, where it is most wrong"
 
 
 @dataclass(frozen=True, eq=False)

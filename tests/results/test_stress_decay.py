@@ -79,8 +79,25 @@ def test_what_the_ideal_loses_is_not_held_against_others():
     assert cell(together(IDEAL_SWIRL, swirl("sdm", 0.6, 0.8)))["dice verdict"] == LOST
     better = swirl(IDEAL, 1.0, 0.9)  # a gain is not asked of anybody
     assert cell(together(better, swirl("sdm", 0.9, 0.8)))["dice ceiling"] == pytest.approx(1)
-    unwarped = cell(together(swirl("sdm", 0.9, 0.8)))
-    assert unwarped["dice ceiling"] == pytest.approx(1)
+
+
+def test_where_the_ideal_has_no_image_contrast_alone_has_a_say():
+    """Nothing shows there that the reference U-Net could see what it is asked about."""
+    unwarped = cell(together(swirl("sdm", 0.4, 0.8)))
+    assert np.isnan(unwarped["dice ceiling"]) and unwarped["dice kept"] == pytest.approx(0.4 / 0.9, abs=0.01)
+    assert unwarped["dice verdict"] == DOUBT
+    assert unwarped["contrast ceiling"] == pytest.approx(1)
+    assert unwarped["verdict"] == FOLLOWS
+    scores = together(swirl("sdm", 0.9, 0.5))
+    assert cell(scores)["verdict"] == LOST
+    assert "it keeps 0 % of its contrast (followed 100, ignored 0)." in finding(decay(scores), scores)[1]
+
+
+def test_marks_that_hardly_differ_are_not_told_apart():
+    scores = together(IDEAL_SWIRL, rows("sdm", "swirl", 1.0, (0.86, 0.87), (0.78, 0.795)))
+    found = cell(scores)
+    assert (found["dice verdict"], found["contrast verdict"]) == (DOUBT, DOUBT)
+    assert not lost_images(decay(scores))
 
 
 def test_who_ignores_its_map_undeformed_is_told_so():
@@ -138,7 +155,7 @@ def scores():
     for name, dice in ((IDEAL, 0.9), ("sdm", 0.4)):
         parts += [swirl(name, 0.9, 0.8, 0.25), swirl(name, dice, 0.8 if name == IDEAL else 0.5, 0.5)]
         parts += [rows(name, "shear", severity, (0.9, 0.4), (0.8, 0.5)) for severity in (0.25, 0.5)]
-    parts += [rows("sdm", "rim", 0.25, (0.9, 0.4), (0.8, 0.5)), rows("sdm", "rim", 0.5, (0.9, 0.4), (0.5, 0.5))]
+    parts += [rows("sdm", "rim", 0.25, (0.9, 0.4), (0.8, 0.5)), rows("sdm", "rim", 0.5, (0.9, 0.4), (0.5, 0.795))]
     return together(*parts)
 
 
@@ -155,7 +172,7 @@ def test_the_mildest_severity_in_a_table_and_in_words(scores):
     assert "It follows shear to the last severity. In doubt: rim (from 0.5)." in sdm
 
 
-def test_marked_images_are_lost_by_both_measures(scores):
+def test_marked_images_are_lost_by_all_that_has_a_say(scores):
     scores.loc[(scores["deformation"] == "swirl") & (scores["patient"] == PATIENTS[0])
                & (scores["measure"] == "contrast") & (scores["generator"] == "sdm"), "value"] = 0.8  # fmt: skip
     assert lost_images(decay(scores)) == {("sdm", "swirl", 0.5, patient) for patient in PATIENTS[1:]}
