@@ -276,11 +276,11 @@ def _is_reference(run: Run) -> bool:
 
 
 @contextmanager
-def column_figure(height_inches: float) -> Iterator[Figure]:
-    """A figure as wide as a column, with nothing of it left in matplotlib's global state."""
+def column_figure(height_inches: float, width_inches: float = COLUMN_INCHES) -> Iterator[Figure]:
+    """A figure, as wide as a column if nothing else is said, with nothing of it left in matplotlib's global state."""
     style: dict[Any, Any] = {**sns.axes_style("ticks"), **RC}
     with mpl.rc_context(style):
-        figure = Figure(figsize=(COLUMN_INCHES, height_inches), layout="constrained")
+        figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         yield figure
         for axes in figure.axes:
             sns.despine(ax=axes)

@@ -100,8 +100,8 @@ def _marked(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
     raw, beside = (scores[scores["measure"] == name].set_index(KEYS)["value"] for name in (measure, measure + IGNORED))
     nothing = MEASURES[measure][1]
     start = _looked_up(_at_zero(raw), raw, ["generator", "patient", "structure"])
-    way = _looked_up(np.sign(_at_zero(raw).groupby(["generator", "structure"]).mean() - nothing), raw,
-                     ["generator", "structure"])  # fmt: skip
+    above = _at_zero(raw).groupby(["generator", "structure"]).mean() - nothing
+    way = _looked_up(above.map(np.sign), raw, ["generator", "structure"])
     rows = pd.DataFrame({"raw": raw, "value": way * (raw - nothing), "start": way * (start - nothing)})
     rows["ignored"] = way * (beside.reindex(raw.index) - nothing)
     ideal = rows.xs(IDEAL, level="generator")
@@ -118,9 +118,9 @@ def _at_zero(values: "pd.Series[float]") -> "pd.Series[float]":
 
 
 def _looked_up(values: "pd.Series[float]", rows: "pd.Series[float]", levels: list[str]) -> "pd.Series[float]":
-    """For every row what stands under its own entries of some levels; NaN for nothing."""
-    wanted = rows.index.droplevel([name for name in rows.index.names if name not in levels])
-    return pd.Series(values.reorder_levels(wanted.names).reindex(wanted).to_numpy(), index=rows.index)
+    """For every row what stands under its own entries of some levels, in the order of `values`; NaN for nothing."""
+    wanted = pd.MultiIndex.from_frame(rows.index.to_frame()[levels])
+    return pd.Series(values.reindex(wanted).to_numpy(), index=rows.index)
 
 
 def _cells(patients: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -2,12 +2,11 @@
 
 from math import ceil
 
-import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from echobench.results.figures import MARKERS, RC, TOO_PALE
+from echobench.results.figures import MARKERS, TOO_PALE, column_figure
 from echobench.results.stress import CELL, IDEAL, MEASURES, UNDEFORMED, Decay
 
 COLUMNS = 4
@@ -40,8 +39,7 @@ def decay_figure(found: Decay, measure: str) -> Figure:
     generators = list(dict.fromkeys(rows["generator"]))
     colours, markers = _looks(generators)
     lines = ceil((len(deformations) + 1) / COLUMNS)
-    with mpl.rc_context({**sns.axes_style("ticks"), **RC}):
-        figure = Figure(figsize=(PAGE_INCHES, 0.4 + ROW_INCHES * lines), layout="constrained")
+    with column_figure(0.4 + ROW_INCHES * lines, PAGE_INCHES) as figure:
         grid = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, deformation in zip(grid, deformations, strict=False):
             part = rows[rows["deformation"] == deformation]
@@ -63,7 +61,6 @@ def decay_figure(found: Decay, measure: str) -> Figure:
         figure.supxlabel("severity", fontsize=8)
         figure.supylabel(f"{MEASURES[measure][0]}, % of severity 0", fontsize=8)
         for i, axes in enumerate(grid[: len(deformations)]):
-            sns.despine(ax=axes)
             axes.set(ylim=LIMITS, xticks=sorted(set(rows["severity"])))
             axes.tick_params(labelbottom=i + COLUMNS >= len(deformations))
     return figure

@@ -88,9 +88,10 @@ def finding(found: Decay, scores: pd.DataFrame) -> list[str]:
 
 def _steps(cells: pd.DataFrame) -> "pd.Series[str]":
     """By deformation and generator: the severity at which the map is lost, or is in doubt, or that it is followed."""
-    undeformed = cells[cells["deformation"] == UNDEFORMED].set_index("generator")["verdict"]
+    undeformed = cells[cells["deformation"] == UNDEFORMED]
+    astray = set(undeformed.loc[undeformed["verdict"] == LOST, "generator"])
     deformed = cells[cells["deformation"] != UNDEFORMED].groupby(["deformation", "generator"], sort=False)
-    steps = {key: "0" if undeformed[key[1]] == LOST else _step(rows) for key, rows in deformed}
+    steps = {key: "0" if key[1] in astray else _step(rows) for key, rows in deformed}
     return pd.Series(steps, dtype=object).rename_axis(["deformation", "generator"])
 
 

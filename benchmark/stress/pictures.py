@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -69,7 +70,7 @@ def picture(rows: Sequence[Row], generators: Sequence[str], heading: str, *, con
 
 def _mark(axes: Axes, wrong: NDArray[np.bool_]) -> None:
     """A red frame, and an arrow to the deepest point of the largest area that is wrong."""
-    axes.add_patch(plt.Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=RED, linewidth=2.5))
+    axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=RED, linewidth=2.5))
     depth = ndimage.distance_transform_edt(np.pad(wrong, 1))[1:-1, 1:-1]
     if not depth.any():
         return

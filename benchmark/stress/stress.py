@@ -164,7 +164,7 @@ def _asked(test: _Test, name: str) -> Asked:
         question = asked(test.frames, name, test.settings.severities, test.settings.ideal.seed)
         noted["items"] = len(question.severity)
     skipped = [{"deformation": name, "severity": severity, **asdict(skip)} for severity, skip in question.skipped]
-    (test.cells / f"{name}.json").write_text(json.dumps(skipped, indent=1) + "\n")
+    (test.cells / f"{name}.json").write_text(json.dumps({"skipped": skipped}, indent=1) + "\n")
     if (maps := question.maps) is not None:
         first = _first(question.severity)
         frames = maps.source.select(maps.source_index[first])
@@ -217,7 +217,8 @@ def _record(test: _Test, entrants: Sequence[Competitor], judge: Segmenter, start
     curves = pd.read_csv(test.stages.work / "judge.csv")
     skipped: list[dict[str, Any]] = []
     for name in settings.deformations:
-        skipped += read_json(test.cells / f"{name}.json") if (test.cells / f"{name}.json").is_file() else []
+        if (path := test.cells / f"{name}.json").is_file():
+            skipped += read_json(path)["skipped"]
     return StressRecord(
         dataset=dataset.name,
         view=settings.ideal.view,
