@@ -12,7 +12,7 @@ from echobench.results.stress import CELL, IDEAL, MEASURES, UNDEFORMED, Decay
 COLUMNS = 4
 PAGE_INCHES = 7.2
 ROW_INCHES = 1.35
-LIMITS = (-25, 175)
+LIMITS = {"dice": (0, 119), "contrast": (-25, 175)}
 """Per cent shown: who has next to no contrast at severity 0 has relative ones that mean nothing."""
 
 CAPTIONS = {
@@ -61,7 +61,7 @@ def decay_figure(found: Decay, measure: str) -> Figure:
         figure.supxlabel("severity", fontsize=8)
         figure.supylabel(f"{MEASURES[measure][0]}, % of severity 0", fontsize=8)
         for i, axes in enumerate(grid[: len(deformations)]):
-            axes.set(ylim=LIMITS, xticks=sorted(set(rows["severity"])))
+            axes.set(ylim=LIMITS[measure], xticks=sorted(set(rows["severity"])))
             axes.tick_params(labelbottom=i + COLUMNS >= len(deformations))
     return figure
 
