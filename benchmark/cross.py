@@ -33,7 +33,7 @@ CROSS = "cross"
 CHOICES = ("echonet", "camus", "view")
 DATA_VARIABLE = "ECHOBENCH_ECHONET"
 PHANTOM_ECHONET = "phantom-echonet"
-PHANTOM_PATIENTS = 240
+PHANTOM_PATIENTS = 160
 """Of the phantom's second scanner; an eighth of them are its test patients."""
 CAVITY = ("LVendo",)
 """What EchoNet-Dynamic's experts traced."""

@@ -117,7 +117,7 @@ def cross_tables(group: Group) -> list[Table]:
     """For each target the Dice there beside that on the run's own test patients, and what speaks for differences."""
     tables: list[Table] = []
     for crossed in crossed_runs(group):
-        tables.append(_gap_table(group, crossed))
+        tables.append(gap_table(group, crossed))
         if len(crossed) > 1:
             tables.append(_evidence_table(group, crossed))
     return tables
@@ -167,7 +167,8 @@ def gap(own: "pd.Series[float]", other: "pd.Series[float]", seed: int = 0) -> tu
     )
 
 
-def _gap_table(group: Group, crossed: Sequence[Crossed]) -> Table:
+def gap_table(group: Group, crossed: Sequence[Crossed]) -> Table:
+    """A row per run of those scored on the same frames: Dice on its own test patients and there."""
     record = crossed[0].record
     region = record.region
     pooled_region = region if region != MEAN else TABLE_REGIONS[0]

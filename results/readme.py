@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from echobench.results.comparison import Comparison
+from echobench.results.cross import crossed_runs, gap_table
 from echobench.results.formats import Table, markdown
 from echobench.results.record import RECORD, RunRecord, read_record
 from echobench.results.stress import decay
@@ -39,6 +41,13 @@ def _speed(measured: Path, preset: str) -> str:
     return speed_markdown(pd.read_csv(path)) if path.is_file() else ""
 
 
+def _cross(measured: Path, dataset: str) -> str:
+    """Dice of the runs on a dataset there and on other data."""
+    folders = [path.parent for path in sorted(measured.glob(f"{dataset}-*/{RECORD}"))]
+    groups = Comparison.of(folders).groups if folders else ()
+    return "\n".join(markdown(gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
+
+
 def _stress(measured: Path, dataset: str) -> str:
     """Where each generator loses its map."""
     folder = measured / f"{dataset}-stress"
@@ -54,7 +63,7 @@ def _sweep(measured: Path, dataset: str) -> str:
     return "\n".join(markdown(cell_table(sweep)) for sweep in sweeps(folders)) if folders else ""
 
 
-_MAKERS = {"table": _dice, "speed": _speed, "stress": _stress, "sweep": _sweep}
+_MAKERS = {"table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep}
 
 
 def speed_markdown(rows: pd.DataFrame) -> str:
