@@ -35,7 +35,7 @@ speed: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \
 	  ECHOBENCH_SPEED_OUT=results/measured/speed-standard.csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
 
-# Tables of the README from the measured records.
+# Tables and figures of the README from the measured records.
 readme: .venv/installed
 	$(BIN)/python -m echobench.results.readme README.md results/measured
 

@@ -1,22 +1,26 @@
-"""The README's tables, written from the measured records: `python -m echobench.results.readme README.md DIR`."""
+"""The README's tables and figures, from the measured records: `python -m echobench.results.readme README.md DIR`."""
 
 import re
 import sys
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from echobench.results.comparison import Comparison
 from echobench.results.cross import crossed_runs, gap_table
 from echobench.results.formats import Table, markdown
 from echobench.results.record import RECORD, RunRecord, read_record
-from echobench.results.stress import decay
+from echobench.results.stress import MEASURES, decay
+from echobench.results.stress_figure import decay_figure
 from echobench.results.stress_record import read_stress
 from echobench.results.stress_tables import ladder_table
 from echobench.results.sweep import cell_table, sweeps
+from echobench.results.sweep_figure import sweep_figure
 from echobench.results.tables import dice_markdown
 
 _MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+DPI = 110
 _WAYS = {True: "once", False: "at every step"}
 
 
@@ -90,8 +94,25 @@ def _order(record: RunRecord) -> tuple[bool, str]:
     return record.generator != "real", record.generator
 
 
+def figures(measured: Path) -> dict[Path, Figure]:
+    """Of the sweeps and stresses, by the file of each beside its records."""
+    swept = {
+        folder / f"{sweep.axis}.png": sweep_figure(sweep)
+        for folder in sorted(measured.glob("*-sweep"))
+        for sweep in sweeps(sorted(folder.glob("*/")))
+    }
+    stressed = {
+        folder / f"decay-{measure}.png": decay_figure(decay(read_stress(folder)[1]), measure)
+        for folder in sorted(measured.glob("*-stress"))
+        for measure in MEASURES
+    }
+    return swept | stressed
+
+
 def main(readme: Path, measured: Path) -> None:
     readme.write_text(with_tables(readme.read_text(), measured))
+    for path, figure in figures(measured).items():
+        figure.savefig(path, dpi=DPI)
 
 
 if __name__ == "__main__":
