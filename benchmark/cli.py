@@ -317,7 +317,7 @@ def cross(
     """
     from echobench.benchmark.compare import carry_out, found_runs, plan
     from echobench.benchmark.console import print_table, progress_bars
-    from echobench.benchmark.cross import CROSS, cross_runs, targets
+    from echobench.benchmark.cross import CROSS, cross_runs, refuse_phantom, targets
     from echobench.benchmark.settings import resolve_device
 
     resolved_device = resolve_device(device)
@@ -329,6 +329,8 @@ def cross(
             folders = found_runs(runs)
         else:
             cells = plan(out, generators=_listed(generators), data=data, preset=preset, unet_seeds=unet_seeds)
+            for cell in cells if on == "echonet" else ():  # before hours of training
+                refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
             carry_out(cells, resolved_device, report)
             folders = [cell.folder for cell in cells]
         tables = cross_runs(folders, target_of, out / CROSS, resolved_device)

@@ -118,10 +118,7 @@ def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out
     written: list[Table] = []
     for folder in finished:
         target = target_of(folder)
-        if target.name == PHANTOM_ECHONET and read_record(folder)[0].dataset != "phantom":
-            raise EchobenchError(
-                f"{folder.name} was trained on real frames; name real videos: --data-echonet DIR, or {DATA_VARIABLE}"
-            )
+        refuse_phantom(target, folder.name, on_phantom=read_record(folder)[0].dataset == "phantom")
         cross(folder, target, device)
     for group in Comparison.of(finished).groups:
         tables = cross_tables(group)
@@ -129,6 +126,12 @@ def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out
         write_figures(cross_figures(group), out / file_name(group.title) / FIGURES)
         written += tables
     return written
+
+
+def refuse_phantom(target: Target, run: str, *, on_phantom: bool) -> None:
+    """Raises EchobenchError for a run on real data where the target is the phantom's second scanner."""
+    if target.name == PHANTOM_ECHONET and not on_phantom:
+        raise EchobenchError(f"{run} is of real frames; name real videos: --data-echonet DIR, or {DATA_VARIABLE}")
 
 
 def cross(run: Path, target: Target, device: str) -> None:

@@ -124,6 +124,14 @@ def test_bad_requests(arguments, sentence, tmp_path):
     assert result.output.strip().count("\n") == 0
 
 
+def test_real_frames_are_not_trained_for_the_phantoms_scanner(videos, tmp_path, monkeypatch):
+    """Said before anything is trained."""
+    monkeypatch.setenv("ECHOBENCH_CAMUS", str(tmp_path))
+    result = CliRunner().invoke(main, ["cross", "--preset", "tiny", "--out", str(tmp_path / "runs")])
+    assert result.exit_code == 1 and "is of real frames; name real videos: --data-echonet DIR" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_without_its_u_nets(finished, videos):
     _, folder = finished
     (folder / "stages" / "unet-1.pt").unlink()
