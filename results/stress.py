@@ -23,16 +23,14 @@ from echobench.results.statistics import bootstrap_interval
 
 CELL = ["generator", "deformation", "severity"]
 KEYS = [*CELL, "patient", "structure"]
-COLUMNS = (*KEYS, "measure", "value")
-"""Of stress.csv, long and raw: a row per image, structure and measure."""
+COLUMNS = (*KEYS, "measure", "value", "ignored")
+"""Of stress.csv, long and raw: a row per image, structure and measure; ignored: the mark above."""
 
 UNDEFORMED = "none"
 """The deformation of severity 0."""
 IDEAL = "warp"
 MEASURES = {"dice": ("Dice", 0.0), "contrast": ("contrast", 0.5)}
 """Name of each measure and its value for an image that says nothing."""
-IGNORED = " ignored"
-"""Ending of the measures of the undeformed image beside the deformed map."""
 _MARKS = ["value", "start", "followed", "ignored"]
 
 RESOLUTION = 0.05
@@ -97,13 +95,14 @@ def inverted(scores: pd.DataFrame) -> list[tuple[str, str, float]]:
 
 def _marked(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
     """`_MARKS` and raw of one measure, index `KEYS`; all but raw count from nothing on, in the generator's way."""
-    raw, beside = (scores[scores["measure"] == name].set_index(KEYS)["value"] for name in (measure, measure + IGNORED))
+    chosen = scores[scores["measure"] == measure].set_index(KEYS)
+    raw = chosen["value"]
     nothing = MEASURES[measure][1]
     start = _looked_up(_at_zero(raw), raw, ["generator", "patient", "structure"])
     above = _at_zero(raw).groupby(["generator", "structure"]).mean() - nothing
     way = _looked_up(above.map(np.sign), raw, ["generator", "structure"])
     rows = pd.DataFrame({"raw": raw, "value": way * (raw - nothing), "start": way * (start - nothing)})
-    rows["ignored"] = way * (beside.reindex(raw.index) - nothing)
+    rows["ignored"] = way * (chosen["ignored"] - nothing)
     ideal = rows.xs(IDEAL, level="generator")
     gain = (ideal["value"] - ideal["start"]).groupby(["deformation", "severity", "structure"]).mean().clip(upper=0)
     gains = _looked_up(gain, raw, ["deformation", "severity", "structure"])

@@ -16,7 +16,7 @@ from echobench.data.maps import LabelMaps, item_seeds, undeformed_maps
 from echobench.data.stress.anatomy import NotApplicable
 from echobench.data.stress.maps import Skip, reached_sector, stress_maps
 from echobench.generators.base import Generator
-from echobench.results.stress import COLUMNS, IGNORED, UNDEFORMED
+from echobench.results.stress import COLUMNS, UNDEFORMED
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
 
@@ -81,19 +81,10 @@ def measured(
         turns, labels_before = range(1, min(len(maps), OTHERS + 1)), None
         beside = [replace(frames, labels=np.roll(frames.labels, turn, axis=0)) for turn in turns]
     else:
-        beside, labels_before = (
-            [replace(frames, images=before[maps.source_index])],
-            maps.source.labels[maps.source_index],
-        )
+        beside = [replace(frames, images=before[maps.source_index])]
+        labels_before = maps.source.labels[maps.source_index]
     values = _values(frames, judge, labels_before)
     ignoring = [_values(one, judge, labels_before) for one in beside]
-    values |= {
-        f"{measure}{IGNORED}": {
-            structure: np.mean([one[measure][structure] for one in ignoring], axis=0) if ignoring else np.nan
-            for structure in structures
-        }
-        for measure, structures in values.items()
-    }
     rows = [
         pd.DataFrame(
             {
@@ -104,6 +95,7 @@ def measured(
                 "structure": structure,
                 "measure": measure,
                 "value": value,
+                "ignored": np.mean([one[measure][structure] for one in ignoring], axis=0) if ignoring else np.nan,
             }
         )
         for measure, structures in values.items()

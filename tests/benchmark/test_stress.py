@@ -115,9 +115,9 @@ def test_who_lacks_the_structure_is_a_skip_that_is_counted(frames):
 def test_an_atrium_that_is_asked_for_by_nobody_and_seen_by_nobody_is_right(frames):
     question = asked(frames, "missing-atrium", [1.0], seed=0)
     rows = measured(question, question.maps, from_map(question.maps), frames.images, READER, "perfect")
-    dice = rows[rows["structure"] == "LA"].set_index("measure")["value"]
-    assert (dice["dice"] == 1).all() and (dice["dice ignored"] == 0).all()
-    assert dice["contrast"].isna().all()
+    atrium = rows[rows["structure"] == "LA"].set_index("measure")
+    assert (atrium.loc["dice", "value"] == 1).all() and (atrium.loc["dice", "ignored"] == 0).all()
+    assert atrium.loc["contrast", "value"].isna().all()
 
 
 def test_the_judge_learns_from_deformed_real_frames_of_other_patients(frames):

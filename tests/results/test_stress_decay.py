@@ -19,10 +19,17 @@ def rows(generator, deformation, severity, dice, contrast, *, patients=PATIENTS,
     """Raw rows of a cell; dice and contrast: (of the image, of the undeformed one beside the map)."""
     return pd.DataFrame(
         [
-            (generator, deformation, severity, patient, structure, measure + ending, value + 0.01 * (number % 3 - 1))
+            (
+                generator,
+                deformation,
+                severity,
+                patient,
+                structure,
+                measure,
+                *(np.array(values) + 0.01 * (number % 3 - 1)),
+            )
             for number, patient in enumerate(patients)
             for measure, values in (("dice", dice), ("contrast", contrast))
-            for ending, value in zip(("", " ignored"), values, strict=True)
             for structure in structures[measure]
         ],
         columns=list(COLUMNS),
