@@ -1,6 +1,5 @@
 """Draw images for label maps with a trained semantic diffusion model, as many as the disk holds."""
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from echobench.data.splits import SUBSETS
 from echobench.data.store import FrameWriter
 from echobench.generators.checkpoint import differences
 from echobench.generators.sdm import SemanticDiffusion
+from echobench.results.record import file_sha256
 
 CHUNK = 64
 """Maps per call of the generator: what a kill may lose, and what is in memory at once."""
@@ -68,7 +68,7 @@ def generate(
         sources = _of_subsets(sources, maps, subsets, seed)
     stream = _Stream(sources, generator.size, repeats, strength, seed)
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
-    _claim(out, {"checkpoint_sha256": _sha256(checkpoint)} | arguments)
+    _claim(out, {"checkpoint_sha256": file_sha256(checkpoint)} | arguments)
     writer = FrameWriter(out, stream.maps, stream.seeds)
     while writer.written < len(stream.maps):
         chunk = slice(writer.written, writer.written + CHUNK)
@@ -213,8 +213,3 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
         return
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(origin, indent=1) + "\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -198,4 +198,5 @@ def write_atomically(path: Path, text: str) -> None:
 
 def file_sha256(path: Path) -> str:
     """Of its bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

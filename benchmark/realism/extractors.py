@@ -21,6 +21,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_featur
 from torch_fidelity.utils import create_feature_extractor, get_featuresdict_from_dataset
 
 from echobench.data.errors import EchobenchError
+from echobench.results.record import file_sha256
 from echobench.segmentation.segmenter import Segmenter
 
 UNET = "echobench-unet"
@@ -152,7 +153,7 @@ def inception_extractor(weights: Path | None, device: torch.device) -> Extractor
         ) from error
     return Extractor(
         name=INCEPTION,
-        weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        weights_sha256=file_sha256(path),
         resize="bilinear as in TensorFlow 1, 299×299",
         channels="grey three times",
         layer=_POOL,

@@ -1,6 +1,5 @@
 """The trained generators that `stress` puts to the test: of runs that are named, or of those that `run` would make."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from echobench.benchmark.trial import reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
+from echobench.results.record import file_sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ def _competitor(run: Path, view: str, training: Frames, device: str) -> Competit
     name, generator = kept_generator(run, view, training, device)
     if not generator.deforms:
         raise EchobenchError(f"{name} of {run} draws no deformed maps: there is nothing to put it to the test with")
-    return Competitor(name, name, generator, run, hashlib.sha256(kept_weights(run, view).read_bytes()).hexdigest())
+    return Competitor(name, name, generator, run, file_sha256(kept_weights(run, view)))
 
 
 def _labelled(report: Reporter, label: str) -> Reporter:

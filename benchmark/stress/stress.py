@@ -28,6 +28,7 @@ from echobench.data.frames import Frames
 from echobench.data.progress import silent
 from echobench.data.stress.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
+from echobench.results.record import file_sha256
 from echobench.results.stress import IDEAL, UNDEFORMED
 from echobench.results.stress_record import StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
@@ -235,7 +236,7 @@ def _record(test: _Test, entrants: Sequence[Competitor], judge: Segmenter, start
             "training": dataset.subset("training", settings.ideal.view).fingerprint(),
             "maps": test.frames.fingerprint(),
             "split": dataset.split.fingerprint(),
-            "judge": hashlib.sha256((test.stages.work / "judge.pt").read_bytes()).hexdigest(),
+            "judge": file_sha256(test.stages.work / "judge.pt"),
         },
         split_origin=dataset.split.origin,
         skipped=skipped,
