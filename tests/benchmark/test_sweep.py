@@ -174,11 +174,11 @@ def test_without_images_a_fraction_draws_what_all_patients_would(camus_folder, t
 
 
 def test_runs_of_before_there_were_fractions_keep_their_identity():
-    """The digest is of a run of the commit before fractions: quick, phantom, warp."""
-    settings = resolve(generator="warp", view="4C", preset="quick")
+    """The digest is of a run of the commit before fractions: standard, phantom, warp."""
+    settings = resolve(generator="warp", view="4C", preset="standard")
     assert "fraction" not in settings.identity()
-    assert settings.slug() == "phantom-warp-4C-quick-24947d68"
-    fewer = resolve(generator="warp", view="4C", preset="quick", fraction=0.5)
+    assert settings.slug() == "phantom-warp-4C-standard-e4c98f5d"
+    fewer = resolve(generator="warp", view="4C", preset="standard", fraction=0.5)
     assert fewer.identity()["fraction"] == 0.5 and fewer.slug() != settings.slug()
 
 
