@@ -1,8 +1,13 @@
 """Tables of the README from what was measured."""
 
+import shutil
+from pathlib import Path
+
 import pandas as pd
 
-from echobench.results.readme import with_tables
+from echobench.results.readme import figures, with_tables
+
+MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
 
 ROWS = pd.DataFrame(
     [
@@ -24,3 +29,11 @@ def test_speeds_are_those_of_the_file(tmp_path):
     assert len(lines) == 2 + 3  # the reference both ways, the default once, a slower way of it not at all
     assert lines[2] == "| ddim | 20 | once | bf16 | 4.0 | 0.080 | 250 |"
     assert lines[3] == "| ancestral | 1,000 | at every step | float32 | 20.0 | 20.000 | 1 |"
+
+
+def test_a_sweep_has_a_table_and_a_figure(tmp_path):
+    shutil.copytree(MEASURED / "camus-sweep-short", tmp_path / "camus-sweep")
+    text = with_tables("<!-- sweep: camus -->\n<!-- end -->\n", tmp_path)
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[1] for row in rows if row[0] == "| warp"] == ["0", "1", "2", "3"]
+    assert list(figures(tmp_path)) == [tmp_path / "camus-sweep" / "strength.png"]
