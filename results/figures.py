@@ -56,15 +56,15 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
 )
 """In words, by figure."""
 
-RC = {
+_RC = {
     "font.size": 8, "axes.labelsize": 8, "axes.titlesize": 8, "xtick.labelsize": 7.5, "ytick.labelsize": 8,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "lines.linewidth": 1, "savefig.dpi": DPI, "svg.fonttype": "none", "pdf.fonttype": 42,
 }  # fmt: skip
-MARKERS = "osD^vP*X<>"
+_MARKERS = "osD^vP*X<>"
 REFERENCE = "0.35"
 """The colour of `real`."""
-TOO_PALE = (7, 8)  # of seaborn's palette: a grey, which is the reference's, and a yellow
+_TOO_PALE = (7, 8)  # of seaborn's palette: a grey, which is the reference's, and a yellow
 
 
 @dataclass(frozen=True)
@@ -267,8 +267,8 @@ def looks_of(group: Group) -> dict[str, tuple[str, str]]:
 
 def look(number: int, run: int = 0) -> tuple[str, str]:
     """Colour of generator `number` and marker of its run number `run`."""
-    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in TOO_PALE]
-    return colours[number % len(colours)], MARKERS[(number + run) % len(MARKERS)]
+    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in _TOO_PALE]
+    return colours[number % len(colours)], _MARKERS[(number + run) % len(_MARKERS)]
 
 
 def _is_reference(run: Run) -> bool:
@@ -278,7 +278,7 @@ def _is_reference(run: Run) -> bool:
 @contextmanager
 def column_figure(height_inches: float, width_inches: float = COLUMN_INCHES) -> Iterator[Figure]:
     """A figure, as wide as a column if nothing else is said, with nothing of it left in matplotlib's global state."""
-    style: dict[Any, Any] = {**sns.axes_style("ticks"), **RC}
+    style: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
     with mpl.rc_context(style):
         figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         yield figure

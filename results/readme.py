@@ -102,8 +102,9 @@ def figures(measured: Path) -> dict[Path, Figure]:
         for sweep in sweeps(sorted(folder.glob("*/")))
     }
     stressed = {
-        folder / f"decay-{measure}.png": decay_figure(decay(read_stress(folder)[1]), measure)
+        folder / f"decay-{measure}.png": decay_figure(found, measure)
         for folder in sorted(measured.glob("*-stress"))
+        for found in [decay(read_stress(folder)[1])]
         for measure in MEASURES
     }
     return swept | stressed

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from echobench.results.figures import MARKERS, TOO_PALE, column_figure
+from echobench.results.figures import REFERENCE, column_figure, look
 from echobench.results.stress import CELL, IDEAL, MEASURES, UNDEFORMED, Decay
 
 COLUMNS = 4
@@ -77,7 +77,6 @@ def _relative(found: Decay, measure: str) -> pd.DataFrame:
 
 def _looks(generators: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Colour and marker of each generator, as in the other figures; the ideal is grey."""
-    colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in TOO_PALE]
     others = [generator for generator in generators if generator != IDEAL]
-    palette = {generator: colours[i % len(colours)] for i, generator in enumerate(others)} | {IDEAL: "0.35"}
-    return palette, {generator: MARKERS[i % len(MARKERS)] for i, generator in enumerate(generators)}
+    looks = {IDEAL: (REFERENCE, look(0)[1])} | {one: look(number, 1) for number, one in enumerate(others)}
+    return {one: looks[one][0] for one in generators}, {one: looks[one][1] for one in generators}

@@ -40,8 +40,9 @@ def write_outcome(folder: Path) -> Outcome:
     write_figures({f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}, folder / FIGURES)
     (folder / PICTURES).mkdir(exist_ok=True)
     lost = lost_images(found)
+    judge = Segmenter.load(StageFolder(folder, "cpu").work / "judge.pt")
     for severity in record.settings["severities"]:
-        rows = list(_rows(folder, record, severity, lost))
+        rows = list(_rows(folder, record, severity, lost, judge))
         for ending, contours in (("", False), ("-contours", True)):
             heading = f"{record.dataset}, severity {severity:g}"
             if not rows:
@@ -52,9 +53,10 @@ def write_outcome(folder: Path) -> Outcome:
     return outcome
 
 
-def _rows(folder: Path, record: StressRecord, severity: float, lost: set[tuple[str, str, float, str]]) -> Iterator[Row]:
+def _rows(
+    folder: Path, record: StressRecord, severity: float, lost: set[tuple[str, str, float, str]], judge: Segmenter
+) -> Iterator[Row]:
     """Every deformation that applies at a severity, on the first frame that it applies to."""
-    judge = Segmenter.load(StageFolder(folder, "cpu").work / "judge.pt")
     cells = cells_folder(folder)
     for name in record.settings["deformations"]:
         if not (path := cells / f"{name}.npz").is_file():

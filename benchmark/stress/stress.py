@@ -90,9 +90,8 @@ def stress(
     training, places = dataset.subset("training", settings.ideal.view), [cell.folder for cell in missing]
     others = competitors([*places, *runs], settings.ideal.view, training, device)
     entrants = [_ideal(), *(one for one in others if one.name != IDEAL)]
-    judge = _judge(test)
-    scores = pd.concat(_scores(test, entrants, judge), ignore_index=True)
-    record = _record(test, entrants, judge, started)
+    scores = pd.concat(_scores(test, entrants, _judge(test)), ignore_index=True)
+    record = _record(test, entrants, started)
     if set(scores["deformation"]) == {UNDEFORMED}:
         raise EchobenchError(f"none of the deformations applies to these maps: {record.skipped[0]['reason']}")
     write_stress(folder, record, scores)
@@ -213,7 +212,7 @@ def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.unique(severity, return_index=True)[1]
 
 
-def _record(test: _Test, entrants: Sequence[Competitor], judge: Segmenter, started: str) -> StressRecord:
+def _record(test: _Test, entrants: Sequence[Competitor], started: str) -> StressRecord:
     settings, dataset = test.settings, test.dataset
     curves = pd.read_csv(test.stages.work / "judge.csv")
     skipped: list[dict[str, Any]] = []
