@@ -95,7 +95,7 @@ def run(
 
     from echobench.benchmark.console import print_runs, progress_bars
     from echobench.benchmark.run import run as run_once
-    from echobench.results.record import comparable_beside
+    from echobench.results.comparison import comparable_beside
 
     with progress_bars() as report:
         finished = run_once(

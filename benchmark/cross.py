@@ -82,7 +82,7 @@ def camus_target(folder: Path, run: Path) -> Target:
     """The test patients of a CAMUS-layout folder, of the views that a run was trained on, at its U-Net's size."""
     record, _ = read_record(run)
     view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    dataset = read_camus(folder, view=view, size=(size, size))
+    dataset = read_camus(folder, view=view, seed=record.settings["seed"], size=(size, size))
     return Target("camus", dataset.name, dataset.subset("testing"), tuple(REGIONS))
 
 
@@ -144,9 +144,9 @@ def cross(run: Path, target: Target, device: str) -> None:
         raise EchobenchError(
             f"{run.name} was trained on 2C frames, and {target.dataset} has 4C; take a run of 4C or all"
         )
-    seeds, fingerprint = list(record.settings["unet_seeds"]), target.frames.fingerprint()
+    seeds, fingerprint = record.settings["unet_seeds"], target.frames.fingerprint()
     earlier = read_cross(run, target.name)
-    if earlier and (earlier[0].unet_seeds, earlier[0].fingerprint) == (seeds, fingerprint):
+    if earlier and (earlier[0].run_sha256, earlier[0].fingerprint) == (record.scores_sha256, fingerprint):
         return
     began = time.perf_counter()
     segmenters = {seed: _unet(run, seed, device) for seed in seeds}
@@ -189,6 +189,7 @@ def _record(record: RunRecord, target: Target, fingerprint: str, size_px: int, s
         commit=source_commit(),
         versions=package_versions(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        run_sha256=record.scores_sha256,
     )
 
 

@@ -14,13 +14,14 @@ import psutil
 import torch
 
 from echobench.benchmark.energy import EnergyCounter
+from echobench.generators.diffusion.parallel import processes
 
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")
 _MEGABYTE = 1e6
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Processor, cores, memory, system and, on a GPU, its name."""
+    """Processor, cores, memory, system, on a GPU its name, and how many processes train."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -29,6 +30,7 @@ def describe_machine(device: str) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+        "processes": processes(),
     }
 
 
@@ -61,7 +63,7 @@ class Meter:
         self.seconds = 0.0
         self.peak_memory_mb = 0.0
         self.peak_gpu_memory_mb: float | None = None
-        self._energy = EnergyCounter.of(device)
+        self._energy = EnergyCounter.of(device) if processes() == 1 else EnergyCounter([])  # it reads one GPU
 
     @property
     def energy_joules(self) -> float | None:

@@ -18,9 +18,10 @@ from echobench.data.errors import EchobenchError
 from echobench.data.frames import concatenate
 from echobench.data.maps import undeformed_maps
 from echobench.generators.base import Generator
+from echobench.results.realism_file import REALISM, is_current
+from echobench.results.record import read_record
 from echobench.segmentation.segmenter import Segmenter
 
-REALISM = "realism.csv"
 REDRAWN_MAPS = 8
 """Validation maps of each view that are drawn several times, to see how different the images are."""
 
@@ -28,7 +29,7 @@ REDRAWN_MAPS = 8
 def measure_realism(
     settings: RunSettings, folder: Path, reference: Path, device: str, inception: Path | None = None
 ) -> None:
-    """Write realism.csv into a finished run's folder, unless it is there and was judged by the same networks.
+    """Write realism.csv into a finished run's folder, unless it is there, of that run and judged by the same networks.
 
     reference: a finished run of `real` on the same frames; its first U-Net judges. Real frames to compare with are the
     training patients', held-out ones the validation patients'; no test patient is looked at. inception: weights of
@@ -37,8 +38,8 @@ def measure_realism(
     """
     judge = Segmenter.load(first_unet(reference), device=device)
     networks = (unet_extractor(judge), inception_extractor(inception, torch.device(device)))
-    path = folder / REALISM
-    if path.is_file() and {n.provenance()["weights_sha256"] for n in networks if n} <= set(_judges(path)):
+    path, (record, _) = folder / REALISM, read_record(folder)
+    if is_current(folder, record, {network.provenance()["weights_sha256"] for network in networks if network}):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
     generators = trained_generators(trial)
@@ -58,12 +59,8 @@ def measure_realism(
     except EchobenchError as error:
         table = pd.DataFrame([{"metric": "not measured", "note": str(error)}])
     partial = path.with_suffix(".partial")
-    table.to_csv(partial, index=False)
+    table.assign(scores_sha256=record.scores_sha256).to_csv(partial, index=False)
     partial.replace(path)
-
-
-def _judges(path: Path) -> "pd.Series[str]":
-    return pd.read_csv(path).get("weights_sha256", pd.Series(dtype=str)).dropna()
 
 
 def _redrawn(trial: Trial, generators: dict[str, Generator]) -> Redrawn:

@@ -4,13 +4,16 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from echobench.benchmark.machine import Meter
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import Progress
+from echobench.results.cross import PREFIX
+from echobench.results.ejection_file import EJECTION
+from echobench.results.realism_file import REALISM
 from echobench.results.record import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
@@ -52,9 +55,10 @@ class StageFolder:
         path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 
     def clear(self) -> None:
-        """Remove what a run wrote, and nothing else."""
-        for name in (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED):
-            (self.run / name).unlink(missing_ok=True)
+        """Remove what a run wrote, and what was measured of it, and nothing else."""
+        names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM, EJECTION)
+        for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
+            path.unlink(missing_ok=True)
         for name in (_WORK, PICTURES, SYNTHETIC):
             shutil.rmtree(self.run / name, ignore_errors=True)
 
@@ -86,7 +90,7 @@ class StageFolder:
 
     def take(self, name: str, other: "StageFolder") -> None:
         """Mark a stage finished that another run has finished, at the cost that it had there."""
-        self._finish(Stage(**read_json(other._stage_file(name))))
+        self._finish(replace(Stage(**read_json(other._stage_file(name))), taken=True))
 
     def stages(self) -> list[Stage]:
         """What every finished stage cost, in the order in which they were finished."""

@@ -9,9 +9,9 @@ from typing import Self
 import pandas as pd
 
 from echobench.data.errors import EchobenchError
-from echobench.results.cost import machine
+from echobench.results.cost import ELSEWHERE, machine
 from echobench.results.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
-from echobench.results.record import FailedRun, RunRecord, is_finished, read_failed, read_record
+from echobench.results.record import RECORD, FailedRun, RunRecord, is_finished, read_failed, read_record
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,11 @@ class Run:
     record: RunRecord
     scores: pd.DataFrame
     label: str
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the run's images are the real frames themselves."""
+        return self.record.generator == "real"
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that differ in the generator and its training images alone: same frames, split, view, patients and U-Net.
+    """Runs that differ in the generator and what it drew: same frames, split, view, patients and U-Net.
 
     runs: real first, then by label. failures: runs that would have belonged here. notes: what a reader must know.
     """
@@ -103,6 +108,8 @@ class Comparison:
 
 
 _OF_THE_VIEW = ("view", "phase", "training frames", "test frames")
+_OF_THE_MAPS = ("strength", "seed", "images")
+"""Settings that say for which label maps a generator draws."""
 _BEFORE = {"images": None, "phase": "all", "fraction": 1.0}
 """What runs had before there were these settings, of which their records say nothing."""
 
@@ -150,6 +157,28 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[Run], list[Failure]]:
     return runs, failures
 
 
+def comparable_beside(folder: Path, record: RunRecord) -> list[tuple[RunRecord, pd.DataFrame]]:
+    """The finished runs in sibling folders of the same group, preset and U-Net seeds as `record`, by other generators.
+
+    A damaged record is passed over.
+    """
+    found = []
+    for path in sorted(folder.resolve().parent.glob(f"*/{RECORD}")):
+        if path.parent == folder.resolve():
+            continue
+        try:
+            other, scores = read_record(path.parent)
+        except EchobenchError:
+            continue
+        if _beside(other) == _beside(record) and other.generator != record.generator:
+            found.append((other, scores))
+    return found
+
+
+def _beside(record: RunRecord) -> tuple[Facts, str, list[int]]:
+    return shared_facts(record), record.preset, record.settings["unet_seeds"]
+
+
 def failures_beside(record: RunRecord, failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
     """The failures whose settings put them beside this run, whatever they have for the setting that is swept."""
     shared = {"view", "phase", "fraction", "data", "phantom_patients", "unet_settings"} - {swept}
@@ -167,10 +196,11 @@ def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Grou
     notes += [f"{label_of[f.folder]} was to be gone on with and {f.reason}" for f in extending]
     if len(named) == 1:
         notes.append(f"only {named[0].label} was run: there is nothing to compare it with")
+    notes += _other_maps(named)
     machines = dict.fromkeys(machine(run.record) for run in named)
     if len(machines) > 1:
         notes.append(f"seconds and memory are of different machines: {'; '.join(machines)}")
-    named.sort(key=lambda run: (run.record.generator != "real", run.label))
+    named.sort(key=lambda run: (not run.is_reference, run.label))
     return Group(title, tuple(named), tuple(stopped), tuple(notes))
 
 
@@ -186,7 +216,7 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
         facts = [own_settings(cells[i][1]) for i in which]
         apart = told_apart(facts)
         if len(set(apart)) < len(apart):  # the same run made twice
-            apart = [cells[i][2].name for i in which]
+            apart = _ends([cells[i][2] for i in which])
         for i, text in zip(which, apart, strict=True):
             labels[i] = f"{generator} ({text})" if text else generator
         if usual := unsaid(facts):
@@ -199,6 +229,27 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
             )
             notes.append("; ".join(each))
     return labels, notes
+
+
+def _ends(folders: Sequence[Path]) -> list[str]:
+    """As much of the ends of different paths as tells them apart."""
+    parts = max(len(folder.parts) for folder in folders)
+    ends = ([Path(*folder.parts[-n:]).as_posix() for folder in folders] for n in range(1, parts + 1))
+    return next(names for names in ends if len(set(names)) == len(names))
+
+
+def _other_maps(runs: Sequence[Run]) -> Iterator[str]:
+    """A sentence where generators did not draw for the same deformed label maps."""
+    drawn: dict[str, dict[str, set[str]]] = {}
+    for run in runs:
+        if not run.is_reference and not run.record.generator.startswith(ELSEWHERE):
+            settings = _BEFORE | run.record.settings
+            for name in _OF_THE_MAPS:
+                drawn.setdefault(name, {}).setdefault(run.record.generator, set()).add(shown(settings.get(name)))
+    for name, values in drawn.items():
+        if len(set(map(frozenset, values.values()))) > 1:
+            each = ", ".join(f"{generator} {' and '.join(sorted(one))}" for generator, one in values.items())
+            yield f"generators did not draw for the same label maps: {name} {each}"
 
 
 def titles_of(groups: Sequence[Facts]) -> list[str]:

@@ -19,7 +19,8 @@ class Cost:
     training_seconds: of the generators of all views. seconds_per_image: while drawing. unet_seconds: of one U-Net, the
     mean over seeds. peak_memory_mb, peak_gpu_memory_mb: highest while the generator trained or drew. total_seconds: of
     the whole run. training_watt_hours, joules_per_image: of the whole machine meanwhile, NaN where it did not tell.
-    interrupted: stages that were begun more than once; their seconds and joules are of the last time.
+    interrupted: stages that were begun more than once; their seconds and joules are of the last time. taken: those that
+    an earlier run has done.
     """
 
     training_seconds: float
@@ -31,10 +32,11 @@ class Cost:
     training_watt_hours: float
     joules_per_image: float
     interrupted: tuple[str, ...]
+    taken: tuple[str, ...]
 
     @property
     def images_per_hour(self) -> float:
-        return 3600 / self.seconds_per_image
+        return 3600 / self.seconds_per_image if self.seconds_per_image else nan
 
 
 def cost(record: RunRecord) -> Cost:
@@ -53,6 +55,7 @@ def cost(record: RunRecord) -> Cost:
         training_watt_hours=nan if elsewhere or not fits else _joules(fits) / 3600,
         joules_per_image=nan if elsewhere or not drawn else _joules(draws) / drawn,
         interrupted=tuple(stage.name for stage in record.stages if stage.attempts > 1),
+        taken=tuple(stage.name for stage in record.stages if stage.taken),
     )
 
 
@@ -60,7 +63,8 @@ def machine(record: RunRecord) -> str:
     """What the seconds were measured on, in few words."""
     found = record.machine
     device = "" if found["device"] == "cpu" else f", {found['device']}"
-    return f"{found['processor']}, {found['cores']} cores{device}"
+    processes = f", {found['processes']} processes" if found.get("processes", 1) > 1 else ""
+    return f"{found['processor']}, {found['cores']} cores{device}{processes}"
 
 
 def _of(record: RunRecord, kind: str) -> list[Stage]:

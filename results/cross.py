@@ -6,8 +6,10 @@ cross-TARGET.json   `CrossRecord`; written last, by rename
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from math import nan
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -16,23 +18,23 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from echobench.data.errors import EchobenchError
+from echobench.data.frames import PHASES, VIEWS
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.comparison import Group, Run
 from echobench.results.figures import column_figure, looks_of
-from echobench.results.formats import Table
+from echobench.results.formats import Table, named_apart, numbered
 from echobench.results.published import published
 from echobench.results.record import file_sha256, write_atomically
 from echobench.results.statistics import (
     LEVEL,
     MEAN,
     RESAMPLES,
-    RULE,
     bootstrap_interval,
     compared_pairs,
     patient_values,
     seed_spread,
 )
-from echobench.results.tables import WHO
+from echobench.results.tables import WHO, missed_structures, pair_table
 
 PREFIX = "cross-"
 ECHONET = "echonet"
@@ -45,7 +47,8 @@ class CrossRecord:
 
     target: its name; dataset, view: whose frames, and of which view. regions: those that its experts drew. resize: how
     frames came to the U-Net's size and its labels back. fingerprint: SHA-256 of the frames. skipped: a sentence for
-    each video that could not be read. scores_sha256: of the CSV.
+    each video that could not be read. run_sha256: of the scores in the run's own record, so that scores of other U-Nets
+    are noticed. scores_sha256: of the CSV.
     """
 
     target: str
@@ -62,6 +65,7 @@ class CrossRecord:
     commit: str | None
     versions: dict[str, str]
     finished: str
+    run_sha256: str
     scores_sha256: str = ""
 
     @property
@@ -72,11 +76,28 @@ class CrossRecord:
 
 @dataclass(frozen=True, eq=False)
 class Crossed:
-    """A run of a group on other data."""
+    """A run of a group on other data.
+
+    own, there: raw scores of its own test patients and of the others, of those views and phases that both have.
+    """
 
     run: Run
     record: CrossRecord
-    scores: pd.DataFrame
+    own: pd.DataFrame
+    there: pd.DataFrame
+
+    @classmethod
+    def of(cls, run: Run, record: CrossRecord, there: pd.DataFrame) -> Self:
+        own = run.scores
+        for kind in ("view", "phase"):
+            if both := set(own[kind]) & set(there[kind]):  # none where the other view is the point
+                own, there = (scores[scores[kind].isin(both)] for scores in (own, there))
+        return cls(run, record, own, there)
+
+    @property
+    def same_patients(self) -> bool:
+        """Whether the others are the run's own test patients, in the other view."""
+        return self.record.target in VIEWS
 
 
 def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:
@@ -104,12 +125,16 @@ def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | Non
 
 
 def crossed_runs(group: Group) -> list[list[Crossed]]:
-    """The runs of a group that were scored on the same frames, a list for each target and set of frames."""
+    """The runs of a group that were scored on the same frames, a list for each target and set of frames.
+
+    Scores that are not of the U-Nets in a run's record are passed over; `echobench cross` makes them anew.
+    """
     together: dict[tuple[str, str], list[Crossed]] = {}
     for run in group.runs:
         for path in sorted(run.folder.glob(f"{PREFIX}*.json")):
-            if found := read_cross(run.folder, path.stem.removeprefix(PREFIX)):
-                together.setdefault((found[0].target, found[0].fingerprint), []).append(Crossed(run, *found))
+            found = read_cross(run.folder, path.stem.removeprefix(PREFIX))
+            if found and found[0].run_sha256 == run.record.scores_sha256:
+                together.setdefault((found[0].target, found[0].fingerprint), []).append(Crossed.of(run, *found))
     return list(together.values())
 
 
@@ -120,12 +145,14 @@ def cross_tables(group: Group) -> list[Table]:
         tables.append(gap_table(group, crossed))
         if len(crossed) > 1:
             tables.append(_evidence_table(group, crossed))
-    return tables
+    return named_apart(tables)
 
 
 def cross_figures(group: Group) -> dict[str, Figure]:
     """A figure for each target: Dice on the own test patients and there, with 95 % intervals."""
-    return {f"{PREFIX}{one[0].record.target}": _figure(group, one) for one in crossed_runs(group)}
+    crossed = crossed_runs(group)
+    names = numbered([f"{PREFIX}{one[0].record.target}" for one in crossed])
+    return {name: _figure(group, one) for name, one in zip(names, crossed, strict=True)}
 
 
 def pooled_dice(scores: pd.DataFrame, region: str, seed: int = 0) -> tuple[float, float, float]:
@@ -136,7 +163,9 @@ def pooled_dice(scores: pd.DataFrame, region: str, seed: int = 0) -> tuple[float
     rows = scores[(scores["metric"] == "dice") & (scores["region"] == region) & scores["value"].notna()]
     total = rows["n_ref"] + rows["n_pred"]
     frames = rows.assign(total=total, both=rows["value"] * total)  # twice the pixels that both have
-    of_frames = frames.pivot_table(index=["patient", "view", "phase"], columns="unet_seed", values=["both", "total"])
+    of_frames = frames.pivot_table(
+        index=["patient", "view", "phase"], columns="unet_seed", values=["both", "total"], fill_value=0
+    )
     both, whole = (of_frames[name].to_numpy() for name in ("both", "total"))
 
     def pooled(chosen: NDArray[np.intp]) -> float:
@@ -148,14 +177,18 @@ def pooled_dice(scores: pd.DataFrame, region: str, seed: int = 0) -> tuple[float
     return pooled(np.arange(n)), float(low), float(high)
 
 
-def gap(own: "pd.Series[float]", other: "pd.Series[float]", seed: int = 0) -> tuple[float, float, float]:
-    """Mean of `other` minus mean of `own`, both by patient, with its 95 % bootstrap interval.
+def gap(
+    own: "pd.Series[float]", other: "pd.Series[float]", *, paired: bool, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of `other` minus mean of `own`, both by patient, with its 95 % bootstrap interval, NaN for a single patient.
 
-    Paired where the patients are the same.
+    paired: the same patients, of whom those count that have both.
     """
-    if set(own.index) == set(other.index):
-        differences = (other - own).to_numpy(dtype=np.float64)
+    if paired:
+        differences = (other - own).dropna().to_numpy(dtype=np.float64)
         return float(differences.mean()), *bootstrap_interval(differences)
+    if min(len(own), len(other)) < 2:
+        return float(other.mean() - own.mean()), nan, nan
     result = stats.bootstrap(
         (other.to_numpy(), own.to_numpy()), lambda a, b, axis: a.mean(axis) - b.mean(axis), confidence_level=LEVEL,
         n_resamples=RESAMPLES, method="percentile", vectorized=True, rng=np.random.default_rng(seed),
@@ -175,9 +208,9 @@ def gap_table(group: Group, crossed: Sequence[Crossed]) -> Table:
     return Table(
         name=f"{PREFIX}{record.target}",
         caption=f"Dice ({_words(region)}) in % on {_target(record)}, beside that on the runs' own test patients. "
-        f"{group.title}. Mean ± standard deviation over patients, of whom an image each of ED and ES is averaged "
-        f"first. pooled: all pixels of {pooled_region} together, as EchoNet-Dynamic reports, with its 5th and 95th "
-        f"percentile. {record.resize}.",
+        f"{group.title}. Mean ± standard deviation over patients, whose images are averaged first; where the two have "
+        f"views or phases in common, of these. pooled: all pixels of {pooled_region} together, as EchoNet-Dynamic "
+        f"reports, with its 5th and 95th percentile. {record.resize}.",
         frame=pd.DataFrame([_row(one, region, pooled_region) for one in crossed]),
         formats=dict.fromkeys(("own", "there", "there 95 %", "ED", "ES", "pooled", "pooled 5th", "pooled 95th"), ".1f")
         | {"gap": "+.1f", "gap 95 %": "+.1f", "seed std": ".2f"},
@@ -186,33 +219,31 @@ def gap_table(group: Group, crossed: Sequence[Crossed]) -> Table:
 
 
 def _row(one: Crossed, region: str, pooled_region: str) -> dict[str, object]:
-    own, there = patient_values(one.run.scores, region=region), patient_values(one.scores, region=region)
+    own, there = patient_values(one.own, region=region), patient_values(one.there, region=region)
     row: dict[str, object] = {WHO: one.run.label}
     row |= {"own mean": own.mean(), "own std": own.std(), "there mean": there.mean(), "there std": there.std()}
     row["there low"], row["there high"] = bootstrap_interval(there)
-    row["gap"], row["gap low"], row["gap high"] = gap(own, there)
-    for phase in ("ED", "ES"):
-        values = patient_values(one.scores[one.scores["phase"] == phase], region=region)
+    row["gap"], row["gap low"], row["gap high"] = gap(own, there, paired=one.same_patients)
+    for phase in (phase for phase in PHASES if (one.there["phase"] == phase).any()):
+        values = patient_values(one.there[one.there["phase"] == phase], region=region)
         row |= {f"{phase} mean": values.mean(), f"{phase} std": values.std()}
-    row["pooled"], row["pooled 5th"], row["pooled 95th"] = pooled_dice(one.scores, pooled_region)
-    dice = one.scores[one.scores["metric"] == "dice"]
+    row["pooled"], row["pooled 5th"], row["pooled 95th"] = pooled_dice(one.there, pooled_region)
     return row | {
-        "missed": int(((dice["n_ref"] > 0) & (dice["n_pred"] == 0)).sum()),
-        "patients": one.record.patients,
-        "seed std": seed_spread(one.scores, region=region),
+        "missed": missed_structures(one.there),
+        "patients": len(there),
+        "seed std": seed_spread(one.there, region=region),
         "U-Net seeds": len(one.record.unet_seeds),
     }
 
 
 def _evidence_table(group: Group, crossed: Sequence[Crossed]) -> Table:
     record = crossed[0].record
-    return Table(
+    pairs = compared_pairs({one.run.label: one.there for one in crossed}, record.region)
+    return replace(
+        pair_table(pairs, group.title, group.notes),
         name=f"{PREFIX}{record.target}-evidence",
         caption=f"Dice ({_words(record.region)}) of the first minus the second on {_target(record)}, in points of %. "
         f"{group.title}.",
-        frame=compared_pairs({one.run.label: one.scores for one in crossed}, record.region),
-        formats={"difference": "+.2f", "difference 95 %": "+.2f", "p": "p", "p Holm": "p", "seed margin": ".2f"},
-        notes=(RULE,),
     )
 
 
@@ -240,7 +271,7 @@ def _published(record: CrossRecord) -> Iterator[str]:
 def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
     region, looks = crossed[0].record.region, looks_of(group)
     pairs = [
-        (one.run.label, patient_values(one.run.scores, region=region), patient_values(one.scores, region=region))
+        (one.run.label, patient_values(one.own, region=region), patient_values(one.there, region=region))
         for one in crossed
     ]
     pairs.sort(key=lambda pair: -pair[2].mean())

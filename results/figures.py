@@ -59,7 +59,7 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
 _RC = {
     "font.size": 8, "axes.labelsize": 8, "axes.titlesize": 8, "xtick.labelsize": 7.5, "ytick.labelsize": 8,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
-    "lines.linewidth": 1, "savefig.dpi": DPI, "svg.fonttype": "none", "pdf.fonttype": 42,
+    "lines.linewidth": 1, "text.parse_math": False, "savefig.dpi": DPI, "svg.fonttype": "none", "pdf.fonttype": 42,
 }  # fmt: skip
 _MARKERS = "osD^vP*X<>"
 REFERENCE = "0.35"
@@ -234,7 +234,7 @@ def _patients(axes: Axes, runs: Sequence[Run], looks: Mapping[str, tuple[str, st
             found.mean, y, xerr=[[found.mean - found.low], [found.high - found.mean]], color="black", marker="D",
             markersize=3.5, markeredgecolor="white", markeredgewidth=0.4, elinewidth=1.2, capsize=2.5, zorder=5,
         )  # fmt: skip
-        if _is_reference(run):
+        if run.is_reference:
             axes.axvline(found.mean, color="0.45", linestyle="--", linewidth=0.7, zorder=0)
     axes.set_yticks(range(len(runs)), [run.label.replace(" (", "\n(") for run in runs])
     axes.set_ylim(len(runs) - 0.5, -0.5)
@@ -253,14 +253,14 @@ def _by_mean(runs: Sequence[Run]) -> list[Run]:
 
 def looks_of(group: Group) -> dict[str, tuple[str, str]]:
     """Colour and marker by label, the same in every figure of a group: a generator's runs have one colour."""
-    generators = list(dict.fromkeys(run.record.generator for run in group.runs if not _is_reference(run)))
+    generators = list(dict.fromkeys(run.record.generator for run in group.runs if not run.is_reference))
     looks: dict[str, tuple[str, str]] = {}
     seen: Counter[str] = Counter()
     for run in group.runs:
         name = run.record.generator
         number = generators.index(name) if name in generators else 0
         colour, marker = look(number, seen[name])
-        looks[run.label] = (REFERENCE if _is_reference(run) else colour, marker)
+        looks[run.label] = (REFERENCE if run.is_reference else colour, marker)
         seen[name] += 1
     return looks
 
@@ -269,10 +269,6 @@ def look(number: int, run: int = 0) -> tuple[str, str]:
     """Colour of generator `number` and marker of its run number `run`."""
     colours = [colour for i, colour in enumerate(sns.color_palette("colorblind").as_hex()) if i not in _TOO_PALE]
     return colours[number % len(colours)], _MARKERS[(number + run) % len(_MARKERS)]
-
-
-def _is_reference(run: Run) -> bool:
-    return run.record.generator == "real"
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Tables as text: the same numbers as Markdown, LaTeX, CSV, or strings for anyone else's table."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -62,6 +63,22 @@ def latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def numbered(names: Sequence[str]) -> list[str]:
+    """The same names, those that occur several times with a number at the end, so that each has a file of its own."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name}-{seen[name]}" if names.count(name) > 1 else name)
+    return found
+
+
+def named_apart(tables: Sequence[Table]) -> list[Table]:
+    """The same tables, `numbered`."""
+    names = numbered([table.name for table in tables])
+    return [replace(table, name=name) for table, name in zip(tables, names, strict=True)]
+
+
 _FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
 """Shrinks what follows if it is wider than the text."""
 
@@ -96,7 +113,7 @@ def _texts(values: Iterable[Any], spec: str | None) -> list[str]:
 
 def _text(value: Any, spec: str) -> str:
     if isinstance(value, str):
-        return value or NOTHING
+        return " ".join(value.split()) or NOTHING
     if pd.isna(value):
         return NOTHING
     if spec == P_VALUE:

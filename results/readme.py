@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from echobench.results.comparison import Comparison
+from echobench.results.comparison import Comparison, Group
 from echobench.results.cross import crossed_runs, gap_table
 from echobench.results.formats import Table, markdown
-from echobench.results.record import RECORD, RunRecord, read_record
+from echobench.results.record import RECORD
 from echobench.results.stress import MEASURES, decay
 from echobench.results.stress_figure import decay_figure
 from echobench.results.stress_record import read_stress
@@ -34,10 +34,8 @@ def with_tables(text: str, measured: Path) -> str:
 
 
 def _dice(measured: Path, dataset: str) -> str:
-    """Of the runs on a dataset."""
-    records = [read_record(path.parent) for path in sorted(measured.glob(f"*/{RECORD}"))]
-    chosen = [pair for pair in records if pair[0].dataset.lower() == dataset]
-    return dice_markdown(sorted(chosen, key=lambda pair: _order(pair[0])))
+    """Of the runs on a dataset, a table for each group."""
+    return "\n".join(map(dice_markdown, _groups(measured, dataset)))
 
 
 def _speed(measured: Path, preset: str) -> str:
@@ -47,9 +45,13 @@ def _speed(measured: Path, preset: str) -> str:
 
 def _cross(measured: Path, dataset: str) -> str:
     """Dice of the runs on a dataset there and on other data."""
-    folders = [path.parent for path in sorted(measured.glob(f"{dataset}-*/{RECORD}"))]
-    groups = Comparison.of(folders).groups if folders else ()
+    groups = _groups(measured, dataset)
     return "\n".join(markdown(gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
+
+
+def _groups(measured: Path, dataset: str) -> tuple[Group, ...]:
+    folders = [path.parent for path in sorted(measured.glob(f"{dataset}-*/{RECORD}"))]
+    return Comparison.of(folders).groups if folders else ()
 
 
 def _stress(measured: Path, dataset: str) -> str:
@@ -88,10 +90,6 @@ def speed_markdown(rows: pd.DataFrame) -> str:
     )
     formats = {"ms per step": ".1f", "s per image": ",.3f", "times faster": ".3g"}
     return markdown(Table("speed", "", table, formats))
-
-
-def _order(record: RunRecord) -> tuple[bool, str]:
-    return record.generator != "real", record.generator
 
 
 def figures(measured: Path) -> dict[Path, Figure]:

@@ -4,6 +4,7 @@ Runs of `real` have no row: their images are those that the others are measured 
 patients score stands in a row of its own, the floor.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan, nan
@@ -13,7 +14,7 @@ import pandas as pd
 from echobench.data.labels import REGIONS
 from echobench.results.comparison import Group
 from echobench.results.differences import key, shown
-from echobench.results.formats import Table
+from echobench.results.formats import Table, named_apart
 from echobench.results.realism_file import (
     INCEPTION,
     NO_FILE,
@@ -23,7 +24,6 @@ from echobench.results.realism_file import (
     Measured,
     Quantity,
     comparable_parts,
-    is_reference,
     read_realism,
 )
 from echobench.results.statistics import MEAN, RankCorrelation, patient_values, rank_correlation
@@ -88,12 +88,14 @@ def realism_tables(group: Group) -> list[Table]:
     summaries = [_summary(group, part) for part in comparable_parts(measured, _SUMMARY) or [[]]]
     summaries[0] = _with_rows(summaries[0], reasons)
     with_inception = [one for one in measured if one.row(FID)]
-    return [
-        *_numbered(summaries),
-        *_numbered([_inception(group, part) for part in comparable_parts(with_inception, _INCEPTION)]),
-        *_numbered([_adherence(group, part) for part in comparable_parts(measured, _ADHERENCE)]),
-        *_numbered([_copies(group, part) for part in comparable_parts(measured, _COPIES)]),
-    ]
+    return named_apart(
+        [
+            *summaries,
+            *(_inception(group, part) for part in comparable_parts(with_inception, _INCEPTION)),
+            *(_adherence(group, part) for part in comparable_parts(measured, _ADHERENCE)),
+            *(_copies(group, part) for part in comparable_parts(measured, _COPIES)),
+        ]
+    )
 
 
 def copying(group: Group) -> list[str]:
@@ -109,16 +111,21 @@ def realism_column(group: Group, quantity: Quantity = FD_UNET) -> "pd.Series[flo
     measured, _ = read_realism(group)
     parts = comparable_parts([one for one in measured if one.row(quantity)], (quantity,))
     values = {one.run.label: one.value(quantity) for one in max(parts, key=len, default=[])}
-    labels = [run.label for run in group.runs if not is_reference(run)]
+    labels = [run.label for run in group.runs if not run.is_reference]
     return pd.Series([values.get(label, nan) for label in labels], index=labels, dtype=float)
 
 
 def agreement_with_dice(group: Group, quantity: Quantity = FD_UNET) -> RankCorrelation:
     """Whether a quantity goes with mean Dice over the runs of generators, with a sentence that says so.
 
-    `real` is left out: it is no generator, and at the end of both scales by construction.
+    `real` is left out: it is no generator, and at the end of both scales by construction. Runs of one generator are not
+    independent, so that there is no answer where one has several.
     """
     column = realism_column(group, quantity)
+    times = Counter(run.record.generator for run in group.runs if not isnan(column.get(run.label, nan)))
+    if several := [generator for generator, runs in times.items() if runs > 1]:
+        why = f"{', '.join(several)} with several runs: whether {quantity.name} goes with Dice takes one run of each"
+        return RankCorrelation(len(times), nan, nan, why)
     dice = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
     return rank_correlation(column.to_list(), [dice[label] for label in column.index], quantity.name)
 
@@ -262,11 +269,3 @@ def _rank_notes(part: Sequence[Measured]) -> list[str]:
 
 def _with_rows(table: Table, rows: Sequence[dict[str, object]]) -> Table:
     return replace(table, frame=pd.concat([table.frame, pd.DataFrame(rows)], ignore_index=True)) if rows else table
-
-
-def _numbered(tables: Sequence[Table]) -> list[Table]:
-    """The same tables, with names of their own where there are several."""
-    return [
-        replace(table, name=f"{table.name}-{number}") if len(tables) > 1 else table
-        for number, table in enumerate(tables, start=1)
-    ]

@@ -1,10 +1,12 @@
 """realism.csv, what was measured of the images of a run, and whose numbers may stand in one column.
 
-The file in a run's folder is the table that `echobench.benchmark.realism.measure` returns. It cannot be imported from
-here, so that `COLUMNS` are the format of the file; a test holds them to it.
+The file in a run's folder is the table that `echobench.benchmark.realism.measure` returns, with the scores_sha256 of
+the run's record, so that what was measured of another run in the same folder is noticed. The table cannot be imported
+from here, so that `COLUMNS` are its format; a test holds them to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -14,6 +16,7 @@ import pandas as pd
 
 from echobench.data.errors import EchobenchError
 from echobench.results.comparison import Group, Run
+from echobench.results.record import RunRecord
 
 REALISM = "realism.csv"
 COLUMNS = (
@@ -25,9 +28,11 @@ UNMEASURED = "not measured"
 UNET, INCEPTION, PIXELS = "echobench-unet", "inception", "pixels"
 """How the names of extractors begin: the reference U-Net's features, InceptionV3's, and no features at all."""
 NO_FILE = f"no {REALISM} in the run's folder"
+OUTDATED = f"{REALISM} is not of the run in the record; `echobench compare` measures it anew"
 
 _TERMS = ("extractor", "weights_sha256", "resize", "channels", "reference_split", "n_real")
-_TEXTS = ("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split")
+_OF_RUN = "scores_sha256"
+_TEXTS = ("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split", _OF_RUN)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ class Measured:
         return tuple(row[name] for name in _TERMS) + ((row["n_drawn"],) if quantity.of_subsets else ())
 
 
+def is_current(folder: Path, record: RunRecord, judges: AbstractSet[str] = frozenset()) -> bool:
+    """Whether a run's file is there, of the run in its record, and judged by the networks of these weights."""
+    if not (folder / REALISM).is_file():
+        return False
+    rows = _read(folder / REALISM)
+    return set(rows[_OF_RUN]) == {record.scores_sha256} and judges <= set(rows.get("weights_sha256", ()))
+
+
 def read_realism(group: Group) -> tuple[list[Measured], dict[str, str]]:
     """What was measured of a group's runs, and by label why others were not; `real` is in neither.
 
@@ -85,13 +98,15 @@ def read_realism(group: Group) -> tuple[list[Measured], dict[str, str]]:
     """
     measured, missing = [], {}
     for run in group.runs:
-        if is_reference(run):
+        if run.is_reference:
             continue
-        path = run.folder / REALISM
-        if not path.is_file():
+        if not (run.folder / REALISM).is_file():
             missing[run.label] = NO_FILE
             continue
-        rows = _read(path)
+        if not is_current(run.folder, run.record):
+            missing[run.label] = OUTDATED
+            continue
+        rows = _read(run.folder / REALISM)
         if rows["metric"].eq(UNMEASURED).any():
             missing[run.label] = str(rows["note"].iloc[0])
         else:
@@ -111,11 +126,6 @@ def comparable_parts(measured: Iterable[Measured], quantities: Sequence[Quantity
     return parts
 
 
-def is_reference(run: Run) -> bool:
-    """Whether the run's images are the real frames themselves."""
-    return run.record.generator == "real"
-
-
 def _comparable(one: Measured, other: Measured, quantities: Sequence[Quantity]) -> bool:
     pairs = ((one.terms(quantity), other.terms(quantity)) for quantity in quantities)
     return all(first == second for first, second in pairs if first is not None and second is not None)
@@ -124,6 +134,6 @@ def _comparable(one: Measured, other: Measured, quantities: Sequence[Quantity]) 
 def _read(path: Path) -> pd.DataFrame:
     try:
         rows = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str)).fillna(dict.fromkeys(_TEXTS, ""))
-        return rows if rows["metric"].tolist() == [UNMEASURED] else rows[list(COLUMNS)]
+        return rows[["metric", "note", _OF_RUN] if rows["metric"].tolist() == [UNMEASURED] else [*COLUMNS, _OF_RUN]]
     except (ValueError, KeyError) as error:
         raise EchobenchError(f"{path} is damaged; delete it, and `echobench compare` measures it anew") from error

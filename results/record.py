@@ -25,7 +25,11 @@ FAILED = "failed.json"
 
 @dataclass(frozen=True)
 class Stage:
-    """Cost of one stage. attempts above 1: it was interrupted, and seconds count the last attempt only."""
+    """Cost of one stage.
+
+    attempts above 1: it was interrupted, and seconds count the last attempt only. taken: an earlier run did it, perhaps
+    on another machine.
+    """
 
     name: str
     seconds: float
@@ -33,7 +37,8 @@ class Stage:
     peak_gpu_memory_mb: float | None = None
     attempts: int = 1
     items: int | None = None  # images drawn, frames read, optimiser steps; where a rate makes sense
-    energy_joules: float | None = None  # of the whole machine meanwhile, where it tells
+    energy_joules: float | None = None  # of the whole machine meanwhile, as far as it tells
+    taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,30 +147,6 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     stages = [Stage(**stage) for stage in document["stages"]]
     record = RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
     return record, pd.read_csv(scores, dtype={"patient": str, "view": str, "phase": str, "region": str})
-
-
-def comparable_beside(folder: Path, record: RunRecord) -> list[tuple[RunRecord, pd.DataFrame]]:
-    """The finished runs in sibling folders that differ from `record` in the generator alone.
-
-    Same preset, U-Net, seeds, and the same training frames, test frames and split; a damaged record is passed over.
-    """
-    found = []
-    for path in sorted(folder.resolve().parent.glob(f"*/{RECORD}")):
-        if path.parent == folder.resolve():
-            continue
-        try:
-            other, scores = read_record(path.parent)
-        except EchobenchError:
-            continue
-        if _compared(other) == _compared(record) and other.generator != record.generator:
-            found.append((other, scores))
-    return found
-
-
-def _compared(record: RunRecord) -> tuple[Any, ...]:
-    """What must be equal for two runs to stand in one table."""
-    settings = record.settings
-    return record.view, record.preset, record.fingerprints, settings["unet_settings"], settings["unet_seeds"]
 
 
 def is_finished(folder: Path) -> bool:

@@ -10,7 +10,6 @@ from echobench.results.comparison import Group
 from echobench.results.cost import cost, machine
 from echobench.results.ejection_file import read_ejection
 from echobench.results.formats import P_VALUE, Table, markdown
-from echobench.results.record import RunRecord
 from echobench.results.statistics import MEAN, RULE, compared_pairs, estimate, patient_means, patient_values
 from echobench.results.statistics import seed_spread as seed_spread  # the command line takes it from here
 
@@ -133,11 +132,13 @@ def cost_table(group: Group) -> Table:
             notes.append(
                 f"{run.label} was interrupted in {', '.join(spent.interrupted)}: those seconds are of the last attempt."
             )
+        if spent.taken:
+            notes.append(f"{run.label} took {', '.join(spent.taken)} from an earlier run, with what it cost there.")
     return Table(
         name="cost",
         caption=f"Cost of each generator, measured on {'; '.join(machines)}. {group.title}. NFE: network evaluations "
         "per image. memory: highest while the generator trained or drew. Wh, J: all that the machine used meanwhile, "
-        "where it tells. U-Net: one of them, the mean over seeds.",
+        "as far as its processor and GPU tell. U-Net: one of them, the mean over seeds.",
         frame=_frame(rows, group, {}),
         formats={
             "training s": ",.0f",
@@ -176,20 +177,21 @@ def dice_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Dice in per cent, as in Table 1 of the paper: a row per group of frames, mean and std over patients.
 
     Rows: all frames, and each view and phase. Columns: region (and `mean` of the table's regions) × (mean, std);
-    n patients; missed, the number of structures that the network did not find at all.
+    n patients; missed, see `missed_structures`.
     """
     rows = {frames: _region_row(chosen, "dice") for frames, chosen in frame_groups(scores).items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("frames")
 
 
-def dice_markdown(runs: Sequence[tuple[RunRecord, pd.DataFrame]]) -> str:
+def dice_markdown(group: Group) -> str:
     """A Markdown table of runs: Dice in per cent, mean ± std over patients, and what the generator cost in seconds."""
     rows = []
-    for record, scores in runs:
+    for run in group.runs:
+        record, scores = run.record, run.scores
         row, spent = _region_row(scores, "dice"), cost(record)
         kept = {f"{region} {part}": row[f"{region} {part}"] for region in _MARKDOWN for part in ("mean", "std")}
         rows.append(
-            {WHO: f"`{record.generator}`"}
+            {WHO: f"`{run.label}`"}
             | kept
             | {name: row[name] for name in ("missed", "patients")}
             | {"U-Net seeds": scores["unet_seed"].nunique(), "training images": record.training_images}
@@ -200,6 +202,15 @@ def dice_markdown(runs: Sequence[tuple[RunRecord, pd.DataFrame]]) -> str:
 
 
 _MARKDOWN = (*TABLE_REGIONS, MEAN)
+
+
+def missed_structures(scores: pd.DataFrame) -> int:
+    """How many structures the U-Nets did not find at all, over frames and seeds.
+
+    A structure is what has a label of its own: LVepi, which is two of them, is not counted again.
+    """
+    dice = scores[(scores["metric"] == "dice") & (scores["region"] != "LVepi")]
+    return int(((dice["n_ref"] > 0) & (dice["n_pred"] == 0)).sum())
 
 
 def frame_groups(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -214,9 +225,7 @@ def _region_row(scores: pd.DataFrame, metric: str) -> dict[str, float]:
     for region in ROW_REGIONS:
         values = patient_values(scores, metric, region)
         row[f"{region} mean"], row[f"{region} std"] = float(values.mean()), float(values.std())
-    found = scores[scores["metric"] == metric]
-    missed = (found["n_ref"] > 0) & (found["n_pred"] == 0)
-    return row | {"patients": len(patient_means(scores, metric)), "missed": int(missed.sum())}
+    return row | {"patients": len(patient_means(scores, metric)), "missed": missed_structures(scores)}
 
 
 def _frame(rows: Sequence[Mapping[str, object]], group: Group, same: Mapping[str, str]) -> pd.DataFrame:

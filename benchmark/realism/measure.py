@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from echobench.benchmark.realism.distances import (
     NEIGHBOURS,
-    SUBSETS,
     distances_over_subsets,
     equal_subsets,
     independent_frames,
 )
 from echobench.benchmark.realism.diversity import Redrawn, dissimilarity, feature_spread, grey_spread
 from echobench.benchmark.realism.extractors import INCEPTION, Extractor, inception_extractor, unet_extractor
-from echobench.benchmark.realism.memorisation import PIXELS, RULE, Memorisation, memorisation, small_pixels
+from echobench.benchmark.realism.memorisation import PIXELS, Memorisation, memorisation, small_pixels
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
@@ -30,16 +29,6 @@ COLUMNS = (
 )  # fmt: skip
 """value ± spread: of the drawn images. held_out ± held_out_spread: what real frames of other patients have in their
 place, the best that can be asked for. flagged: memorisation found."""
-
-CAPTION = (
-    f"Distances are means ± standard deviations over {SUBSETS} subsets of n drawn and n real frames, each patient's "
-    "together; held-out real frames beside them are the floor. A Fréchet distance of so few images is rank-deficient "
-    "(FID has 2048 features) and biased by n: hold it against the floor, never against another n. FD-UNet and KD-UNet "
-    "are the distances of FID and KID in the features of the reference U-Net, which was trained on real frames. "
-    f"Precision and recall count 3 neighbours, density and coverage {NEIGHBOURS}. Adherence is the Dice between the "
-    "map asked for and what the reference U-Net sees, mean ± standard deviation over patients. Memorisation is "
-    f"{RULE}. Diversity compares images drawn for one map."
-)
 
 NO_INCEPTION = "not computed: no InceptionV3 weights (give --inception FILE)"
 _NAMES = {"frechet": "FD-UNet", "kernel": "KD-UNet"}
@@ -187,9 +176,9 @@ def _memorisation(found: Memorisation, provenance: Row, n_training: int) -> list
         {
             "metric": "nearest training frame",
             "value": np.median(found.drawn),
-            "spread": found.drawn.std(),
+            "spread": found.drawn.std(ddof=1),
             "held_out": np.median(found.heldout),
-            "held_out_spread": found.heldout.std(),
+            "held_out_spread": found.heldout.std(ddof=1),
             "note": "median, relative to the nearest frames; 0 is a copy",
             **common,
         },
@@ -207,7 +196,7 @@ def _diversity(redrawn: Redrawn, extractor: Extractor, real: NDArray[np.float64]
         {
             "metric": metric,
             "value": values.mean(),
-            "spread": values.std(),
+            "spread": values.std(ddof=1),
             "n_drawn": maps * times,
             "n_real": len(real),
             "note": f"{maps} maps, {times} seeds each; 0 if the seed changes nothing",

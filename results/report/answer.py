@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from echobench.results.comparison import Group, Run
-from echobench.results.cost import ELSEWHERE, cost, machine
+from echobench.results.cost import ELSEWHERE, FIT, cost, machine
 from echobench.results.realism import copying
-from echobench.results.realism_file import is_reference
 from echobench.results.statistics import BETTER, EQUAL, UNDECIDED, WORSE
 from echobench.results.tables import WHO
 
@@ -34,7 +33,7 @@ def answer(group: Group, summary: pd.DataFrame, evidence: pd.DataFrame) -> list[
     frames were run.
     """
     means: Means = {row[WHO]: row for row in summary.to_dict("records")}
-    generators = [run for run in group.runs if not is_reference(run)]
+    generators = [run for run in group.runs if not run.is_reference]
     if not generators:
         return ["Only real frames were run: there is no generator to judge."]
     leader = max(generators, key=lambda run: float(means[run.label]["Dice"]))
@@ -62,6 +61,11 @@ def caveats(group: Group, evidence: pd.DataFrame) -> list[str]:
         )
     if any(run.record.parameters for run in group.runs):
         found.append("A generator that is trained was trained once: what another training would give is not known.")
+    found += [
+        f"{run.label} was interrupted in training: its seconds are those since it went on."
+        for run in group.runs
+        if any(stage.startswith(FIT) for stage in cost(run.record).interrupted)
+    ]
     found += [f"{label} is flagged as copying training patients; see Realism." for label in copying(group)]
     found += [f"{failure.label} is not in the answer: {failure.reason}." for failure in group.failures]
     if group.runs[0].record.dataset == "phantom":
@@ -89,7 +93,7 @@ def _against_real(group: Group, verdicts: Mapping[str, str], means: Means) -> st
             f"the U-Net trained on real frames ({run.label}, {means[run.label]['Dice']:.1f} %)"
         )
         for run in group.runs
-        if is_reference(run)
+        if run.is_reference
     ]
     return f"; it {_listed(clauses)}" if clauses else ""
 
@@ -98,7 +102,10 @@ def _costing(run: Run) -> str:
     if run.record.generator.startswith(ELSEWHERE):
         return f"What {run.label} cost is not known, as its images were drawn elsewhere"
     spent = cost(run.record)
-    training = f"was trained for {_time(spent.training_seconds)}" if run.record.parameters else "needed no training"
+    least = "at least " if any(stage.startswith(FIT) for stage in spent.interrupted) else ""
+    training = (
+        f"was trained for {least}{_time(spent.training_seconds)}" if run.record.parameters else "needed no training"
+    )
     return f"{run.label} {training} and drew an image in {spent.seconds_per_image:.3g} s ({machine(run.record)})"
 
 

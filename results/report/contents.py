@@ -8,7 +8,7 @@ from echobench.results import figures, tables
 from echobench.results.comparison import Comparison, Group
 from echobench.results.cross import cross_figures, cross_tables
 from echobench.results.ejection import ejection_figure, ejection_tables
-from echobench.results.formats import Table
+from echobench.results.formats import Table, named_apart
 from echobench.results.published import paper_table
 from echobench.results.realism import realism_tables
 
@@ -44,4 +44,5 @@ def group_figures(group: Group) -> Mapping[str, Figure]:
 def paper_tables(comparison: Comparison) -> list[tuple[Table, tuple[Group, ...]]]:
     """Table 1 of the paper with the groups that it is of, for each dataset but the phantom, split and U-Net."""
     families = comparison.across_views()
-    return [(paper_table(groups), groups) for groups in families if groups[0].runs[0].record.dataset != "phantom"]
+    families = [groups for groups in families if groups[0].runs[0].record.dataset != "phantom"]
+    return list(zip(named_apart([paper_table(groups) for groups in families]), families, strict=True))

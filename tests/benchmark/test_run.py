@@ -65,8 +65,12 @@ def test_a_finished_run_is_read_and_not_redone(camus_folder, tmp_path):
 def test_force_draws_anew(camus_folder, tmp_path):
     first, _ = run(settings_for(camus_folder, "paint"), tmp_path)
     assert {stage.name: stage.items for stage in first.stages}["draw-training-4C"] == 6
+    of_the_first = [tmp_path / name for name in ("realism.csv", "ejection.csv", "cross-2C.csv", "cross-2C.json")]
+    for path in of_the_first:
+        path.touch()
     again, _ = run(settings_for(camus_folder, "paint"), tmp_path, force=True)
     assert {stage.name: stage.items for stage in again.stages}["draw-training-4C"] == 6
+    assert not any(path.exists() for path in of_the_first)
 
 
 def test_a_finished_run_gets_more_unet_seeds_and_keeps_the_ones_it_has(camus_folder, tmp_path):
@@ -270,7 +274,7 @@ def test_data_check_exits_1_on_an_unsound_folder(camus_folder):
 
 
 def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_path, monkeypatch):
-    from echobench.results.record import comparable_beside
+    from echobench.results.comparison import comparable_beside
 
     run(settings_for(camus_folder), tmp_path / "runs" / "real")
     record, _ = run(settings_for(camus_folder, seed=1), tmp_path / "runs" / "other-seed")

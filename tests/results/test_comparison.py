@@ -103,6 +103,24 @@ def test_the_same_run_made_twice_is_told_apart_by_its_folder(add_run):
     assert labels(group) == ["sdm (monday)", "sdm (tuesday)"]
 
 
+def test_the_same_run_made_twice_in_folders_of_one_name_is_told_apart_by_their_parents(add_run, tmp_path):
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+    (group,) = Comparison.of([add_run("sdm", DICE, name=f"{place}/run") for place in ("here", "there")]).groups
+    assert labels(group) == ["sdm (here/run)", "sdm (there/run)"] and len(group.scores) == 2
+
+
+def test_generators_that_drew_for_other_maps_are_noted(add_run):
+    folders = [
+        add_run("sdm", DICE),
+        add_run("warp", DICE, settings={"strength": 3.0, "seed": 7}),
+        add_run("real", DICE),
+    ]
+    (group,) = Comparison.of(folders).groups
+    notes = [note for note in group.notes if "same label maps" in note]
+    assert [note.partition(": ")[2] for note in notes] == ["strength sdm 1.0, warp 3.0", "seed sdm 0, warp 7"]
+
+
 def test_one_folder_named_twice_is_one_run_and_one_generator_alone_is_noted(add_run):
     folder = add_run("real", DICE)
     (group,) = Comparison.of([folder, folder / ".." / folder.name]).groups

@@ -9,6 +9,7 @@ import pytest
 from echobench.data.errors import EchobenchError
 from echobench.results.comparison import Comparison
 from echobench.results.cross import CrossRecord, cross_figures, cross_tables, gap, pooled_dice, read_cross, write_cross
+from echobench.results.record import file_sha256
 from echobench.results.report.page import write_report
 from echobench.results.statistics import patient_values
 
@@ -21,7 +22,7 @@ def record(scores, **changes):
         "target": "phantom-echonet", "dataset": "the phantom's second scanner", "view": "4C", "regions": ["LVendo"],
         "frames": 2 * scores["patient"].nunique(), "patients": scores["patient"].nunique(), "unet_seeds": [0],
         "resize": "none", "fingerprint": "f" * 64, "skipped": [], "seconds": 1.0, "commit": None, "versions": {},
-        "finished": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T00:00:00+00:00", "run_sha256": "",
     }  # fmt: skip
     return CrossRecord(**usual | changes)
 
@@ -34,7 +35,8 @@ def add_crossed(add_run, make_scores):
         folder = add_run(generator, OWN)
         scores = make_scores(there)
         scores = scores[scores["region"].isin(regions)]
-        write_cross(folder, record(scores, regions=list(regions), **changes), scores)
+        of_run = {"run_sha256": file_sha256(folder / "scores.csv")} | changes
+        write_cross(folder, record(scores, regions=list(regions), **of_run), scores)
         return folder
 
     return add
@@ -64,9 +66,10 @@ def test_pooled_dice_of_several_seeds_is_their_mean():
 
 def test_a_gap_is_paired_for_the_same_patients_and_not_for_others():
     values = pd.Series(np.linspace(60, 95, 30), index=[f"p{i}" for i in range(30)])
-    mean, low, high = gap(values, values - 5)
+    mean, low, high = gap(values, values - 5, paired=True)
     assert (mean, low, high) == pytest.approx((-5, -5, -5))
-    mean, low, high = gap(values, (values - 5).set_axis([f"v{i}" for i in range(30)]))
+    assert gap(values, (values - 5).iloc[1:], paired=True)[0] == pytest.approx(-5)  # one has no image there
+    mean, low, high = gap(values, (values - 5).set_axis([f"v{i}" for i in range(30)]), paired=False)
     assert mean == pytest.approx(-5) and low < -8 and high > -2
 
 
@@ -83,7 +86,7 @@ def test_table_has_own_and_other_dice_side_by_side(add_crossed):
 
 
 def test_all_regions_give_their_mean(add_crossed):
-    folder = add_crossed("real", THERE, regions=("LVendo", "LVepi", "LVmyo", "LA"), target="2C")
+    folder = add_crossed("real", OWN, regions=("LVendo", "LVepi", "LVmyo", "LA"), target="2C")
     (table,) = cross_tables(Comparison.of([folder]).groups[0])
     assert "mean of LVendo, LVepi, LA" in table.caption
 
@@ -92,6 +95,41 @@ def test_other_frames_are_another_table(add_crossed):
     folders = [add_crossed("real", THERE), add_crossed("sdm", THERE, fingerprint="e" * 64)]
     tables = cross_tables(Comparison.of(folders).groups[0])
     assert [list(table.frame["trained on"]) for table in tables] == [["real"], ["sdm"]]
+
+
+def test_frames_of_one_target_that_differ_have_files_of_their_own(add_crossed):
+    folders = [add_crossed("real", THERE), add_crossed("sdm", THERE, fingerprint="e" * 64)]
+    group = Comparison.of(folders).groups[0]
+    names = ["cross-phantom-echonet-1", "cross-phantom-echonet-2"]
+    assert [table.name for table in cross_tables(group)] == names and list(cross_figures(group)) == names
+
+
+def test_scores_of_other_unets_are_passed_over(add_crossed):
+    folders = [add_crossed("real", THERE), add_crossed("sdm", THERE, run_sha256="0" * 64)]
+    (table,) = cross_tables(Comparison.of(folders).groups[0])
+    assert list(table.frame["trained on"]) == ["real"]
+
+
+def test_a_gap_is_of_the_phases_that_both_have(add_run, make_scores):
+    folder = add_run("real", make_scores(OWN, frames=("4C ED",)))
+    there = pd.concat(
+        [make_scores(THERE, frames=("4C ED",)), make_scores({p: d - 0.2 for p, d in THERE.items()}, frames=("4C ES",))]
+    )
+    write_cross(folder, record(there, run_sha256=file_sha256(folder / "scores.csv")), there)
+    (table,) = cross_tables(Comparison.of([folder]).groups[0])
+    assert table.frame["gap"].item() == pytest.approx(-10)
+
+
+def test_one_patient_has_no_interval():
+    one, many = pd.Series({"a": 80.0}), pd.Series({"b": 70.0, "c": 72.0})
+    mean, *interval = gap(one, many, paired=False)
+    assert mean == pytest.approx(-9) and np.isnan(interval).all()
+
+
+def test_a_structure_that_one_seed_alone_invents_does_not_undo_pooled_dice():
+    found = [(f"p{i}", "ED", 100, 100, 50) for i in range(20)]
+    one, other = pixels([*found, ("b", "ED", 0, 2000, 0)]), pixels(found).assign(unet_seed=1)
+    assert pooled_dice(pd.concat([one, other]), "LVendo")[0] == pytest.approx((100 / 3 + 50) / 2)
 
 
 def test_published_numbers_and_skipped_videos_are_told(add_crossed):

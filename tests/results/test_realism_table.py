@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 import pytest
+from torch_fidelity.defaults import DEFAULTS
 
 from echobench.benchmark.realism import distances, extractors, measure, memorisation
 from echobench.data.errors import EchobenchError
@@ -23,6 +24,7 @@ from echobench.results.realism import (
     realism_tables,
 )
 from echobench.results.realism_file import UNMEASURED
+from echobench.results.record import file_sha256
 from echobench.results.tables import WHO
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA", "mean")
@@ -55,12 +57,13 @@ def rows_of(fd=50.0, *, weights="a" * 64, n=40, split="training", flagged=False,
 def add_measured(add_run):
     """Write a run with its realism.csv: `add_measured(generator, mean Dice, rows, name=)`."""
 
-    def add(generator, dice, rows=None, name=None):
+    def add(generator, dice, rows=None, name=None, **kept):
         folder = add_run(
             generator, {"a": dice, "b": dice - 0.02}, name=name, settings={"seed": 0 if name is None else len(name)}
         )
         if rows is not None:
-            rows.to_csv(folder / "realism.csv", index=False)
+            of_run = {"scores_sha256": file_sha256(folder / "scores.csv")} | kept
+            rows.assign(**of_run).to_csv(folder / "realism.csv", index=False)
         return folder
 
     return add
@@ -86,7 +89,7 @@ def test_the_file_is_what_the_measurement_writes():
     assert extractors.UNET.startswith(realism_file.UNET) and extractors.INCEPTION.startswith(realism_file.INCEPTION)
     assert measure._BLOCKS["extractor"].startswith(realism_file.PIXELS)
     assert f"coverage ({distances.NEIGHBOURS})" in realism._FRECHET
-    assert "count 3 neighbours" in measure.CAPTION and "(3 neighbours)" in realism._FRECHET
+    assert f"({DEFAULTS['prc_neighborhood']} neighbours)" in realism._FRECHET
     for said in (
         f"the {memorisation.NEIGHBOURS} nearest", f"all but {memorisation.PERCENTILE:g} %",
         f"more than {100 * memorisation.SHARE:g} %", f"p < {memorisation.P_VALUE:g}",
@@ -201,6 +204,20 @@ def test_distance_and_dice_are_held_against_each_other_without_real(add_measured
     assert by_distance.startswith("FD-UNet goes against Dice") and "−1 is full agreement" in by_distance
     assert by_adherence.startswith("adherence or Dice is the same")
     assert realism_column(group, ADHERENCE).tolist() == pytest.approx([80] * 5)
+
+
+def test_runs_of_one_generator_are_no_generators_of_their_own(add_measured):
+    names = ("sdm", "warp", "paint", "cyclegan", "fifth")
+    folders = [add_measured(name, 0.9 - 0.05 * i, rows_of(50 + i)) for i, name in enumerate(names)]
+    found = agreement_with_dice(group_of(*folders, add_measured("sdm", 0.6, rows_of(90), name="sdm-again")), FD_UNET)
+    assert math.isnan(found.rho) and found.statement.startswith("sdm with several runs")
+
+
+def test_what_was_measured_of_another_run_is_not_shown(add_measured):
+    group = group_of(add_measured("sdm", 0.8, rows_of(), scores_sha256="0" * 64), add_measured("warp", 0.8, rows_of()))
+    summary = by_name(group)["realism"]
+    assert "not of the run in the record" in row(summary, "sdm")[UNMEASURED]
+    assert math.isnan(row(summary, "sdm")["FD-UNet mean"])
 
 
 def test_too_few_generators_are_said_to_be(add_measured):

@@ -100,6 +100,11 @@ def test_gpu_memory_and_interruptions_are_told(add_run):
     assert "sdm was interrupted in fit-4C: those seconds are of the last attempt." in cost_table(group).notes
 
 
+def test_what_an_earlier_run_has_done_is_told(add_run):
+    (group,) = Comparison.of([add_run("sdm", DICE, stages=[Stage("fit-4C", 60, 2000, taken=True)])]).groups
+    assert "sdm took fit-4C from an earlier run, with what it cost there." in cost_table(group).notes
+
+
 def test_energy_is_told_where_the_machine_did(add_run):
     stages = [
         Stage("fit-4C", 60, 2000, energy_joules=7200), Stage("draw-training-4C", 10, 1000, items=4, energy_joules=60),
@@ -122,4 +127,4 @@ def test_evidence_has_a_row_per_pair_and_the_rule_below_it(group):
 def test_the_readmes_table_has_dice_and_what_the_generator_cost(add_run, make_scores):
     (group,) = Comparison.of([add_run("sdm", make_scores(DICE, seeds=(0, 0)), training_images=1596)]).groups
     cells = ["`sdm`", *["70.0 ± 14.1"] * 4, "0", "2", "2", "1596", "1,800", "0.1"]
-    assert dice_markdown([(run.record, run.scores) for run in group.runs]).splitlines()[2] == f"| {' | '.join(cells)} |"
+    assert dice_markdown(group).splitlines()[2] == f"| {' | '.join(cells)} |"
