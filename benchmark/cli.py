@@ -1,6 +1,7 @@
 """The command line. A verb parses, makes one library call, and prints; heavy imports wait until a verb runs."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +28,16 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="echobench")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Which generator of synthetic echocardiograms can I trust, and what does it cost?"""
+    if "LOCAL_RANK" in os.environ and context.invoked_subcommand != "run":
+        from echobench.generators.diffusion.parallel import processes
+
+        if processes() > 1:
+            raise EchobenchError(
+                f"torchrun can start `echobench run` alone, not {context.invoked_subcommand}: give it without torchrun"
+            )
 
 
 @main.command()

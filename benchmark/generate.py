@@ -1,5 +1,6 @@
 """Draw images for label maps with a trained semantic diffusion model, as many as the disk holds."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def generate(
         sources = _of_subsets(sources, maps, subsets, seed)
     stream = _Stream(sources, generator.size, repeats, strength, seed)
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
-    _claim(out, {"checkpoint_sha256": file_sha256(checkpoint)} | arguments)
+    _claim(out, {"checkpoint_sha256": file_sha256(checkpoint), "maps_sha256": _hash_of(sources)} | arguments)
     writer = FrameWriter(out, stream.maps, stream.seeds)
     while writer.written < len(stream.maps):
         chunk = slice(writer.written, writer.written + CHUNK)
@@ -202,6 +203,14 @@ def _frames(sources: Sequence[FrameFiles], pixels: NDArray[np.uint8]) -> Frames:
         phase=np.array([files.phase for files in sources]),
         source=np.array(["maps"] * len(sources)),
     )
+
+
+def _hash_of(sources: Sequence[FrameFiles]) -> str:
+    """SHA-256 of the files that the maps and their sectors are read from."""
+    found = hashlib.sha256()
+    for path in (path for files in sources for path in (files.truth, files.image, files.sector) if path is not None):
+        found.update(f"{path.name} {file_sha256(path)}\n".encode())
+    return found.hexdigest()
 
 
 def _claim(out: Path, origin: dict[str, Any]) -> None:

@@ -152,7 +152,10 @@ class SemanticDiffusion(Generator):
             rows = slice(start, start + self.settings.sampling.batch)
             labels, sector = maps.labels[rows], maps.sector[rows]
             planes = to_planes(torch.tensor(labels, device=device), torch.tensor(sector, device=device))
-            grey = self._method.draw(denoiser, planes, [int(seed) for seed in seeds[rows]])
+            own = [int(seed) for seed in seeds[rows]]
+            if len(own) == 1 < self.settings.sampling.batch:  # in bf16 one alone is rounded otherwise than several
+                planes, own = planes.repeat(2, 1, 1, 1), own * 2
+            grey = self._method.draw(denoiser, planes, own)[: len(labels)]
             images[rows] = grey.cpu().numpy() * sector.astype(np.uint8)
             progress(min(rows.stop, len(maps)), len(maps))
         return images

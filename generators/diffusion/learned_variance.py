@@ -70,14 +70,14 @@ class ReverseSteps:
         """The term of the variational bound at the times t, bits per number: (B,).
 
         x_0 within [-1, 1], epsilon, predicted noise, spread: (B, C, H, W). These steps must be all of 0…999.
-        The two means differ by beta / (sqrt(1 - beta) sigma) (predicted - epsilon), which holds at t = 0 as well, where
-        the true mean is x_0. No gradient reaches the predicted noise: the bound teaches the variance alone.
+        The true mean less the predicted one is beta / (sqrt(1 - beta) sigma) (predicted - epsilon), at t = 0 as well,
+        where the true mean is x_0. No gradient reaches the predicted noise: the bound teaches the variance alone.
         """
         factor = self.beta / ((1 - self.beta) * (1 - self.alpha_bar)).sqrt()
         difference = self._of(factor, t) * (predicted.detach() - epsilon)
         log_variance = self.log_variance(spread, t)
         divergence = gaussian_divergence(difference, self._of(self.log_least, t), log_variance)
-        likelihood = grey_log_likelihood(x_0, x_0 + difference, log_variance)
+        likelihood = grey_log_likelihood(x_0, x_0 - difference, log_variance)
         nats = torch.where((t == 0)[:, None, None, None], -likelihood, divergence)
         return nats.mean((1, 2, 3)) / math.log(2)
 

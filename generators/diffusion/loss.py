@@ -17,7 +17,10 @@ class DiffusionLoss(nn.Module):
         self.denoiser = denoiser
 
     def forward(self, x_0: Tensor, planes: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
-        """x_0, epsilon: (B, 1, H, W); planes: (B, PLANES, H, W); t: (B,). The mean loss, ()."""
+        """x_0, epsilon: (B, 1, H, W); planes: (B, PLANES, H, W); t: (B,). The mean loss, ().
+
+        Under bf16-mixed Fabric hands all of them over in bf16, grey values included (8 bits of precision for 8 bits).
+        """
         mask = planes[:, -1:]
         x_t = self.denoiser.schedule.add_noise(x_0, epsilon, t) * mask
         predicted = self.denoiser(x_t, t, self.denoiser.condition(planes))

@@ -183,8 +183,8 @@ class PaperMethod(Method):
         half = self.training.precision == "bf16-mixed"
         budget = settings.modulation_gib * 2**30
         with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
-            modulation = model.condition(planes, budget_bytes=budget)
             null = model.condition(planes[:1], keep=0.0, budget_bytes=budget) if settings.guidance else None
+            modulation = model.condition(planes, budget_bytes=budget - (null.layer_bytes if null else 0))
             x_0 = draw(
                 lambda x_t, t: model(x_t, t, modulation, null, settings.guidance),
                 seeds,

@@ -59,6 +59,17 @@ class PaperModulation(NamedTuple):
     classes: Tensor
     layers: tuple[Layer | None, ...]
 
+    @property
+    def layer_bytes(self) -> int:
+        """Memory of the layers."""
+        return sum(part.nbytes for layer in self.layers if layer is not None for part in layer)
+
+
+def _owned(layer: Layer) -> Layer:
+    """The same numbers without the convolution's result, of which beta is a view."""
+    scale, beta = layer
+    return scale, beta.clone()
+
 
 class Spade(nn.Module):
     """GroupNorm whose scale and offset come from the label map: two 3×3 convolutions with a ReLU between.
@@ -163,12 +174,13 @@ class PaperUNet(nn.Module):
 
     def condition(self, classes: Tensor, budget_bytes: float = float("inf")) -> PaperModulation:
         """Read label maps: (B, classes, H, W). Layers are computed once as far as their memory fits the budget."""
-        bytes_each = torch.get_autocast_dtype(classes.device.type) if torch.is_autocast_enabled() else classes.dtype
+        device = classes.device.type
+        bytes_each = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else classes.dtype
         layers: list[Layer | None] = []
         for spade in self._spades:
             size = spade.numbers(classes) * bytes_each.itemsize
             fits = size <= budget_bytes
-            layers.append(spade.layer(classes) if fits else None)
+            layers.append(_owned(spade.layer(classes)) if fits else None)
             budget_bytes -= size if fits else 0
         return PaperModulation(classes, tuple(layers))
 

@@ -12,8 +12,8 @@ from echobench.data.errors import EchobenchError
 
 
 def processes() -> int:
-    """How many processes train together; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes train together; 1 without a launcher, which some clusters name a WORLD_SIZE for as well."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
 def own_device(name: str) -> torch.device:

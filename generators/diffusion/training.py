@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from echobench.data.errors import EchobenchError
 from echobench.data.progress import Progress
 from echobench.generators.checkpoint import Checkpoint
 from echobench.generators.diffusion.method import Method
@@ -123,6 +124,16 @@ class TrainingRun:
         self.rate.load_state_dict(dict(state["rate"]))  # PyTorch empties what it is given
 
 
+def _check_together(run: TrainingRun) -> None:
+    """Raises EchobenchError where processes would go on from different steps."""
+    steps = cast(Tensor, run.fabric.all_gather(torch.tensor(run.step, device=run.device))).flatten().tolist()
+    if len(set(steps)) > 1:
+        raise EchobenchError(
+            f"the processes would go on from the steps {', '.join(map(str, steps))}: the run's folder must be one that "
+            "all machines share"
+        )
+
+
 def train(
     method: Method,
     pairs: Pairs,
@@ -139,6 +150,7 @@ def train(
     run, settings = TrainingRun(method, pairs, denoiser, seed, device), method.training
     if checkpoint is not None and (state := checkpoint.read()) is not None:
         run.load_state(state)
+    _check_together(run)
     saved = time.monotonic()
     while run.step < settings.steps:
         run.advance()

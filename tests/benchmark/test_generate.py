@@ -1,5 +1,6 @@
 """`echobench generate`: any number of images for label maps, again after a kill, and with bad input."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +90,16 @@ def test_an_interrupted_call_goes_on_at_the_first_missing_image(checkpoint, camu
     generate(checkpoint, camus_folder, tmp_path / "cut", repeats=2)
     assert sum(drawn) == 17 and max(drawn) == 4
     assert manifest.read_bytes() == (tmp_path / "whole" / "manifest.csv").read_bytes()
+
+
+def test_a_folder_that_was_begun_with_other_maps_is_refused(checkpoint, camus_folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(camus_folder, other)
+    path = next(other.rglob("*_gt.nii.gz"))
+    path.write_bytes(next(path for path in reversed(sorted(other.rglob("*_gt.nii.gz")))).read_bytes())
+    generate(checkpoint, camus_folder, tmp_path / "out")
+    with pytest.raises(EchobenchError, match=r"holds other images: maps_sha256 is"):
+        generate(checkpoint, other, tmp_path / "out")
 
 
 def test_memory_does_not_grow_with_the_repeats(checkpoint, camus_folder, tmp_path, monkeypatch):

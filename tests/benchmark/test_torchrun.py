@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from echobench.benchmark import run as pipeline
 from echobench.benchmark import trained
+from echobench.benchmark.cli import main
 from echobench.benchmark.settings import resolve
 from echobench.results.record import read_record
 
@@ -32,6 +34,13 @@ def test_two_processes_make_one_run(camus_folder, tmp_path):
     left, *touched = (tmp_path / "touched").read_text().splitlines()
     assert not [paths for paths in touched if str(tmp_path / "out") in paths]
     assert float(left) < (tmp_path / "out" / "stages" / "score.stage.json").stat().st_mtime
+
+
+def test_other_verbs_say_that_torchrun_is_not_for_them():
+    launched = {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2"}
+    result = CliRunner().invoke(main, ["generators"], env=launched)
+    assert result.exit_code == 1 and "`echobench run` alone, not generators" in result.output
+    assert CliRunner().invoke(main, ["generators"], env={"WORLD_SIZE": "2"}).exit_code == 0, "no launcher"
 
 
 def test_the_others_are_told_when_there_is_nothing_to_train(camus_folder, tmp_path, monkeypatch):

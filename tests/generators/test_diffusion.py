@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 from torch.nn import functional
@@ -322,6 +323,35 @@ class TestSampling:
             calls.clear()
             draw(counting, [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler=sampler, steps=7), COSINE, LIMIT)
             assert len(calls) == 7 and calls[0] == TIMES - 1 and calls == sorted(calls, reverse=True)
+
+    @pytest.mark.parametrize("sampler", SAMPLERS)
+    def test_every_number_of_steps_has_as_many_times(self, sampler: str) -> None:
+        for steps in range(1, TIMES + 1) if sampler != "ancestral" else (1, 2, 7, 61, TIMES):
+            times = solver_for(SamplingSettings(sampler, steps), COSINE).times
+            assert len(times) == len(set(times)) == steps and times == sorted(times, reverse=True)
+            assert times[-1] >= 0 and times[0] == TIMES - 1
+
+    @pytest.mark.parametrize("sampler", SAMPLERS)
+    @pytest.mark.parametrize("steps", [15, 20, 35, 60, 61, 501])
+    def test_data_that_are_one_point_are_drawn_whatever_the_steps(self, sampler: str, steps: int) -> None:
+        settings = SamplingSettings(sampler, steps)
+        x = draw(gaussian_denoiser(0.3, 1e-6), [0], torch.ones(1, 1, 8, 8), settings, COSINE, LIMIT)
+        torch.testing.assert_close(x, torch.full_like(x, 0.3), rtol=0, atol=1e-3)
+
+    @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+    @pytest.mark.parametrize("steps", [4, 20, 50])
+    def test_ddim_step_is_that_of_diffusers_where_it_steps_evenly(self, steps: int, eta: float) -> None:
+        theirs = DDIMScheduler(
+            TIMES, trained_betas=COSINE.betas, clip_sample=False, prediction_type="v_prediction",
+            timestep_spacing="trailing",
+        )  # fmt: skip
+        theirs.set_timesteps(steps)
+        ours = solver_for(SamplingSettings("ddim", steps, eta), COSINE)
+        assert ours.times == theirs.timesteps.tolist()
+        x_t, velocity, noise = torch.randn(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        for time in ours.times[1:]:  # the first is where diffusers' betas are cut to 0.999
+            expected = theirs.step(velocity, time, x_t, eta=eta, variance_noise=noise).prev_sample
+            torch.testing.assert_close(ours.step(velocity, velocity, time, x_t, noise), expected, rtol=1e-3, atol=1e-3)
 
     def test_nothing_outside_the_mask(self) -> None:
         mask = torch.zeros(1, 1, 8, 8)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from torch import Tensor
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps, undeformed_maps
+from echobench.generators.diffusion import training
 from echobench.generators.diffusion.learned_variance import (
     GREY_STEP,
     all_steps,
@@ -89,6 +91,8 @@ class TestNetwork:
         whole = denoiser.condition(planes)
         size = sum(part.numel() * 4 for layer in whole.layers if layer is not None for part in layer)
         half, none = (denoiser.condition(planes, budget_bytes=bytes_) for bytes_ in (size // 2, 0))
+        assert whole.layer_bytes == size and half.layer_bytes <= size // 2 and none.layer_bytes == 0
+        assert all(part.untyped_storage().nbytes() == part.nbytes for layer in whole.layers if layer for part in layer)
         kept = [sum(layer is not None for layer in m.layers) for m in (whole, half, none)]
         assert kept[0] == len(whole.layers) > kept[1] > kept[2] == 0
         with torch.no_grad():
@@ -167,6 +171,22 @@ class TestVariance:
         expected = -grey_log_likelihood(x_0, x_0, steps.log_variance(spread, t)).mean() / math.log(2)
         torch.testing.assert_close(steps.bound(x_0, epsilon, epsilon, spread, t), expected[None])
 
+    @pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
+    @pytest.mark.parametrize("error", [-0.5, 0.5])
+    def test_bound_of_the_last_step_is_about_the_mean_that_the_network_predicts(
+        self, value: float, error: float
+    ) -> None:
+        schedule, t = Schedule(PLAIN), torch.tensor([0])
+        x_0, spread = torch.full((1, 1, 1, 1), value), torch.zeros(1, 1, 1, 1)
+        epsilon = torch.full_like(x_0, 0.2)
+        alpha, sigma = schedule.alpha_sigma(t)
+        estimate = (schedule.add_noise(x_0, epsilon, t) - sigma * (epsilon + error)) / alpha
+        steps = all_steps(schedule)
+        expected = -grey_log_likelihood(x_0, estimate, steps.log_variance(spread, t)).mean() / math.log(2)
+        torch.testing.assert_close(
+            steps.bound(x_0, epsilon, epsilon + error, spread, t), expected[None], rtol=1e-4, atol=1e-4
+        )
+
     def test_bound_moves_the_variance_and_not_the_mean(self) -> None:
         predicted, spread = noise(4, 1, 4, 4, seed=1).requires_grad_(), noise(4, 1, 4, 4, seed=2).requires_grad_()
         t = torch.tensor([0, 1, 500, TIMES - 1])
@@ -234,6 +254,12 @@ class TestTraining:
             generator.save(tmp_path / name)
         first, second = (torch.load(tmp_path / name)["weights"] for name in ("whole", "resumed"))
         assert all(torch.equal(first[key], second[key]) for key in first)
+
+    def test_processes_that_would_go_on_from_different_steps_are_stopped(self) -> None:
+        gathered = SimpleNamespace(all_gather=lambda step: torch.stack([step, torch.zeros_like(step)]))
+        run = SimpleNamespace(step=2, device=torch.device("cpu"), fabric=gathered)
+        with pytest.raises(EchobenchError, match="from the steps 2, 0: the run's folder must be one that all machines"):
+            training._check_together(run)  # type: ignore[arg-type]
 
     def test_two_processes_end_at_the_weights_of_one(self, frames: Frames, tmp_path: Path) -> None:
         script = Path(__file__).with_name("test_paper_worker.py")

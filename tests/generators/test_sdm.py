@@ -108,6 +108,13 @@ class TestSample:
         fitted.settings = half
         assert np.abs(fitted.sample(maps, seeds).astype(int) - exact).mean() < 2
 
+    def test_in_bf16_an_image_alone_is_that_of_the_batch(self, frames: Frames, maps: LabelMaps) -> None:
+        half = replace(TINY, training=replace(TINY.training, precision="bf16-mixed"))
+        generator, seeds = SemanticDiffusion(half).fit(frames, seed=1), np.arange(4)
+        together = generator.sample(maps.select(slice(0, 4)), seeds)  # three and a rest of one
+        alone = [generator.sample(maps.select(slice(i, i + 1)), seeds[i : i + 1]) for i in range(4)]
+        np.testing.assert_array_equal(np.concatenate(alone), together)
+
     def test_without_weights(self, maps: LabelMaps) -> None:
         with pytest.raises(EchobenchError, match="no weights yet"):
             SemanticDiffusion(TINY).sample(maps, np.arange(len(maps)))
