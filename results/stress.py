@@ -5,12 +5,14 @@ U-Net sees, and contrast along the map's walls, which needs no network. Each is 
 
 - followed: the generator's own score at severity 0, less what `warp`, whose anatomy is right by construction, loses
   there. Where no displacement makes the map for `warp`, nothing shows that the reference U-Net could see such anatomy,
-  so that Dice has no such mark and no say; contrast has not learnt anything, and nothing is taken off it. At severity
-  0: the real frame's score.
+  so that Dice has no such mark and no say; contrast has not learnt anything, and nothing is taken off it. Contrast at
+  severity 0 is that at the same place: beside blood that the deformation adds or takes away, along the walls of the
+  undeformed map in the undeformed image, or along all of them where there was no wall before. Of the undeformed image
+  itself, the mark is the real frame's score.
 - ignored: the score of the generator's undeformed image beside the deformed map. At severity 0: that of its image
   beside another patient's map.
 
-Contrast counts from 0.5 on, and in the direction that the generator's image of a structure has at severity 0: whoever
+Contrast counts from 0.5 on, and in the direction that the generator's images have there at severity 0: whoever
 draws an atrium brighter than the tissue around it follows its map as long as that stays so, and is said to invert it.
 """
 
@@ -23,8 +25,9 @@ from echobench.results.statistics import bootstrap_interval
 
 CELL = ["generator", "deformation", "severity"]
 KEYS = [*CELL, "patient", "structure"]
-COLUMNS = (*KEYS, "measure", "value", "ignored")
-"""Of stress.csv, long and raw: a row per image, structure and measure; ignored: the mark above."""
+COLUMNS = (*KEYS, "measure", "value", "start", "ignored")
+"""Of stress.csv, long and raw: a row per image, structure and measure; start: of the same generator's undeformed image
+at the same place; ignored: the mark above."""
 
 UNDEFORMED = "none"
 """The deformation of severity 0."""
@@ -98,9 +101,10 @@ def _marked(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
     chosen = scores[scores["measure"] == measure].set_index(KEYS)
     raw = chosen["value"]
     nothing = MEASURES[measure][1]
-    start = _looked_up(_at_zero(raw), raw, ["generator", "patient", "structure"])
-    above = _at_zero(raw).groupby(["generator", "structure"]).mean() - nothing
-    way = _looked_up(above.map(np.sign), raw, ["generator", "structure"])
+    start = chosen["start"].fillna(_looked_up(_at_zero(raw), raw, ["generator", "patient", "structure"]))
+    of_place = [*CELL, "structure"]
+    above = start.groupby(of_place).mean() - nothing
+    way = _looked_up(above.map(np.sign), raw, of_place)
     rows = pd.DataFrame({"raw": raw, "value": way * (raw - nothing), "start": way * (start - nothing)})
     rows["ignored"] = way * (chosen["ignored"] - nothing)
     ideal = rows.xs(IDEAL, level="generator")

@@ -18,8 +18,8 @@ LIMITS = {"dice": (0, 119), "contrast": (-25, 175)}
 CAPTIONS = {
     "dice": "Dice between the map asked for and what the reference U-Net sees, in % of the same generator's at "
     "severity 0.",
-    "contrast": "Contrast along the walls of the map asked for, area under the ROC curve above 50 %, in % of the same "
-    "generator's at severity 0.",
+    "contrast": "Contrast along the walls that moved, area under the ROC curve above 50 %, in % of the same "
+    f"generator's at severity 0 at the same place. Cut at {LIMITS['contrast'][0]} and {LIMITS['contrast'][1]} %.",
 }
 _LINES = (
     " Means over maps with their 95 % bootstrap intervals. Grey and dashed: what would be kept if the deformation were "

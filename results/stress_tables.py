@@ -30,9 +30,9 @@ def decay_table(found: Decay, title: str) -> Table:
         "stress",
         f"How far images follow extreme label maps. {title}. Dice: between the map and what the reference U-Net sees. "
         "contrast: area under the ROC curve along the walls that moved. Both in %, means over maps and structures. "
-        "kept: in % of the same generator at severity 0, contrast from 50 on. ceiling: what would be kept if the map "
-        f"were followed, which leaves out what {IDEAL} loses there. floor: what would be kept if the deformation were "
-        "ignored.",
+        "kept: in % of the same generator at severity 0 at the same place, contrast from 50 on. ceiling: what would be "
+        f"kept if the map were followed, which leaves out what {IDEAL} loses there. floor: what would be kept if the "
+        "deformation were ignored.",
         pd.DataFrame(columns | {"verdict": cells["verdict"]}),
         {"severity": "g"} | {name: ".1f" for name, _ in MEASURES.values()},
         (RULE,),
@@ -59,13 +59,14 @@ def ladder_table(found: Decay, title: str) -> Table:
     steps = _steps(found.cells).unstack("generator")
     cells = found.cells
     steps = steps.reindex(
-        index=[name for name in dict.fromkeys(cells["deformation"]) if name != UNDEFORMED],
+        index=list(dict.fromkeys(cells["deformation"])),
         columns=list(dict.fromkeys(cells["generator"])),
     )
     return Table(
         "ladder",
-        f"The mildest severity at which the map is lost. {title}. “{FOLLOWS}”: to the last severity. A question mark: "
-        f"in doubt from there on. Nothing under {IDEAL}: no displacement makes that map.",
+        f"The mildest severity at which the map is lost. {title}. “{FOLLOWS}”: the last severity is followed, and none "
+        "is lost; where a milder one was in doubt, it was too mild to tell. A question mark: in doubt from there on. "
+        f"“{UNDEFORMED}”: the verdict on maps as they are. Nothing under {IDEAL}: no displacement makes that map.",
         steps.reset_index(names="deformation").rename_axis(columns=None),
         notes=(RULE,),
     )
@@ -91,15 +92,18 @@ def _steps(cells: pd.DataFrame) -> "pd.Series[str]":
     undeformed = cells[cells["deformation"] == UNDEFORMED]
     astray = set(undeformed.loc[undeformed["verdict"] == LOST, "generator"])
     deformed = cells[cells["deformation"] != UNDEFORMED].groupby(["deformation", "generator"], sort=False)
-    steps = {key: "0" if key[1] in astray else _step(rows) for key, rows in deformed}
+    steps = {(UNDEFORMED, one["generator"]): one["verdict"] for one in undeformed.to_dict("records")}
+    steps |= {key: "0" if key[1] in astray else _step(rows) for key, rows in deformed}
     return pd.Series(steps, dtype=object).rename_axis(["deformation", "generator"])
 
 
 def _step(rows: pd.DataFrame) -> str:
-    first = {verdict: rows.loc[rows["verdict"] == verdict, "severity"].min() for verdict in (LOST, DOUBT)}
-    if pd.notna(first[LOST]):
-        return f"{first[LOST]:g}"
-    return f"{first[DOUBT]:g}?" if pd.notna(first[DOUBT]) else FOLLOWS
+    lost = rows.loc[rows["verdict"] == LOST, "severity"]
+    if len(lost):
+        return f"{lost.min():g}"
+    followed = rows.loc[rows["verdict"] == FOLLOWS, "severity"].max()
+    doubtful = rows.loc[~(rows["severity"] <= followed), "severity"]
+    return FOLLOWS if doubtful.empty else f"{doubtful.min():g}?"
 
 
 def _ideal(cells: pd.DataFrame) -> str:
@@ -118,7 +122,7 @@ def _generator(generator: str, cells: pd.DataFrame) -> str:
     undeformed = cells[cells["deformation"] == UNDEFORMED].iloc[0]
     if undeformed["verdict"] == LOST:
         return f"{generator} does not follow its map even undeformed: it has {_values(undeformed)}."
-    steps = _steps(cells).droplevel("generator")
+    steps = _steps(cells).droplevel("generator").drop(UNDEFORMED)
     doubtful = [f"{name} (from {step.rstrip('?')})" for name, step in steps.items() if step.endswith("?")]
     follows = [str(name) for name, step in steps.items() if step == FOLLOWS]
     lost = cells[cells["verdict"] == LOST].sort_values(["severity", "dice share"], kind="stable")
@@ -134,6 +138,8 @@ def _generator(generator: str, cells: pd.DataFrame) -> str:
         if len(later):
             names = [f"{row['deformation']} (from {row['severity']:g})" for _, row in later.iterrows()]
             said.append(f"It also loses {', '.join(names)}.")
+    if undeformed["verdict"] == DOUBT:
+        said.insert(0, f"{generator} is in doubt even undeformed: it has {_values(undeformed)}.")
     said += [f"It follows {', '.join(follows)} to the last severity."] if follows else []
     said += [f"In doubt: {', '.join(doubtful)}."] if doubtful else []
     return " ".join(said)

@@ -13,7 +13,7 @@ from echobench.data.deform import join
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
 from echobench.data.maps import LabelMaps, item_seeds, undeformed_maps
-from echobench.data.stress.anatomy import NotApplicable
+from echobench.data.stress.anatomy import NotApplicable, smooth
 from echobench.data.stress.maps import Skip, reached_sector, stress_maps
 from echobench.generators.base import Generator
 from echobench.results.stress import COLUMNS, UNDEFORMED
@@ -76,15 +76,19 @@ def measured(
     before: (M, H, W) what it drew for the M frames' own maps, as if it had ignored the deformation. Where nothing is
     deformed, each image is held beside the maps of `OTHERS` other frames, one of each patient.
     """
-    frames = replace(maps.with_images(images), sector=question.where)
+    frames, seen = replace(maps.with_images(images), sector=question.where), judge.predict(images)
     if question.deformation == UNDEFORMED:
-        turns, labels_before = range(1, min(len(maps), OTHERS + 1)), None
-        beside = [replace(frames, labels=np.roll(frames.labels, turn, axis=0)) for turn in turns]
+        turns = range(1, min(len(maps), OTHERS + 1))
+        values = start = _values(frames, seen)
+        ignoring = [_values(replace(frames, labels=np.roll(frames.labels, turn, axis=0)), seen) for turn in turns]
     else:
-        beside = [replace(frames, images=before[maps.source_index])]
-        labels_before = maps.source.labels[maps.source_index]
-    values = _values(frames, judge, labels_before)
-    ignoring = [_values(one, judge, labels_before) for one in beside]
+        undeformed, seen_before = replace(maps.source, images=before), judge.predict(before)
+        smoothed = [smooth(*pair) for pair in zip(undeformed.labels, undeformed.spacing_mm, strict=True)]
+        undeformed = replace(undeformed, labels=np.array(smoothed)).select(maps.source_index)
+        seen_before = seen_before[maps.source_index]
+        values = _values(frames, seen, undeformed.labels)
+        start = _values(undeformed, seen_before, frames.labels)
+        ignoring = [_values(replace(frames, images=undeformed.images), seen_before, undeformed.labels)]
     rows = [
         pd.DataFrame(
             {
@@ -95,7 +99,8 @@ def measured(
                 "structure": structure,
                 "measure": measure,
                 "value": value,
-                "ignored": np.mean([one[measure][structure] for one in ignoring], axis=0) if ignoring else np.nan,
+                "start": start[measure][structure],
+                "ignored": pd.DataFrame([one[measure][structure] for one in ignoring]).mean() if ignoring else np.nan,
             }
         )
         for measure, structures in values.items()
@@ -104,15 +109,18 @@ def measured(
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
 
 
-def _values(frames: Frames, judge: Segmenter, labels_before: NDArray[np.uint8] | None) -> dict[str, dict[str, Any]]:
-    """Every measure of every structure, (N,) each; labels_before: see `boundary_contrast`.
+def _values(
+    frames: Frames, seen: NDArray[np.uint8], other: NDArray[np.uint8] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Every measure of every structure, (N,) each.
 
+    seen: (N, H, W) what the judge sees. other: see `boundary_contrast`.
     Dice is 1 where neither the map nor the judge has a structure: nothing was asked for, and nothing is there.
     """
-    dice = region_dice(frames.labels, judge.predict(frames.images))
+    dice = region_dice(frames.labels, seen)
     return {
         "dice": {region: np.nan_to_num(dice[region], nan=1.0) for region in TABLE_REGIONS},
-        "contrast": dict(boundary_contrast(frames, before=labels_before)),
+        "contrast": dict(boundary_contrast(frames, other=other)),
     }
 
 

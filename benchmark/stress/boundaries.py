@@ -26,8 +26,11 @@ from scipy.stats import rankdata
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
+from echobench.data.stress.anatomy import LEAST_MM2
 
 BAND_MM = 3.0
+LEAST_CHANGE_MM2 = LEAST_MM2 / 4
+"""Of blood that came or went, for the wall beside it to count as one that moved."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +51,37 @@ BOUNDARIES: Mapping[str, Boundary] = MappingProxyType(
 
 
 def boundary_contrast(
-    frames: Frames, band_mm: float = BAND_MM, before: NDArray[np.uint8] | None = None
+    frames: Frames, band_mm: float = BAND_MM, other: NDArray[np.uint8] | None = None
 ) -> dict[str, NDArray[np.float64]]:
     """For each of `BOUNDARIES`, (N,), the area under the ROC curve of every image along the walls of its map.
 
     A side's pixels are those of its labels inside the sector, at most `band_mm` away from the other side's labels. NaN
-    where one of the sides is empty. before: (N, H, W) other label maps; only what lies in a band beside their changes
-    counts then, as a wall that stays where it was says nothing about a gap that was cut elsewhere.
+    where one of the sides is empty. other: (N, H, W) the same maps before or after a deformation; only what lies in a
+    band beside blood that one of them has and the other has not counts then, as a wall that stays where it was says
+    nothing about a gap that was cut elsewhere. NaN where that is less than `LEAST_CHANGE_MM2`.
     Raises EchobenchError for a band that is not positive.
     """
     if not band_mm > 0:
         raise EchobenchError(f"the band beside a wall must be wider than 0 mm, got {band_mm:g}")
     return {
         name: np.array(
-            [_contrast(frames, i, boundary, band_mm, None if before is None else before[i]) for i in range(len(frames))]
+            [_contrast(frames, i, boundary, band_mm, None if other is None else other[i]) for i in range(len(frames))]
         )
         for name, boundary in BOUNDARIES.items()
     }
 
 
-def _contrast(frames: Frames, i: int, boundary: Boundary, band_mm: float, before: NDArray[np.uint8] | None) -> float:
+def _contrast(frames: Frames, i: int, boundary: Boundary, band_mm: float, other: NDArray[np.uint8] | None) -> float:
     spacing_mm, sides = frames.spacing_mm[i], _sides(frames.labels[i], boundary)
     blood, tissue = (side & frames.sector[i] for side in sides)
     if not (blood.any() and tissue.any()):
         return np.nan
     window = _around(blood, 2 * band_mm / spacing_mm)
     counted = np.ones(1, dtype=bool)
-    if before is not None:
-        changed = np.any([side != other for side, other in zip(sides, _sides(before, boundary), strict=True)], axis=0)
+    if other is not None:
+        changed = sides[0] != _sides(other, boundary)[0]
+        if changed.sum() * np.prod(spacing_mm) < LEAST_CHANGE_MM2:
+            return np.nan
         counted = _within(band_mm, changed[window], spacing_mm)
     image, blood, tissue = frames.images[i][window], blood[window], tissue[window]
     bright = image[tissue & counted & _within(band_mm, blood, spacing_mm)]

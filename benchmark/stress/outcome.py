@@ -73,6 +73,8 @@ def _rows(
             if cell.is_file():
                 with np.load(cell) as stored:
                     images[label] = stored["images"][i]
+        if not images:
+            continue
         seen = dict(zip(images, judge.predict(np.array(list(images.values()))), strict=True))
         marked = {label for label in images if (label, name, severity, patient) in lost}
         yield Row(name, patient, labels, sector, spacing_mm, images, seen, marked)

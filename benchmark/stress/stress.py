@@ -30,7 +30,7 @@ from echobench.data.stress.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.record import file_sha256
 from echobench.results.stress import IDEAL, UNDEFORMED
-from echobench.results.stress_record import StressRecord, write_stress
+from echobench.results.stress_record import STRESS, STRESS_SCORES, StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -84,6 +84,8 @@ def stress(
     stages = StageFolder(folder, device)
     if force:
         stages.clear()
+        for name in (STRESS, STRESS_SCORES):
+            (folder / name).unlink(missing_ok=True)
     stages.open(settings.identity())
     test = _Test(settings, stages, device, report, dataset, frames)
     train_missing(missing, device, report)

@@ -47,7 +47,7 @@ def hypertrophied(heart: HeartMap, severity: float, seed: int) -> Array:
 
 
 def collapsed(heart: HeartMap, severity: float, seed: int) -> Array:
-    """Contracted beyond end-systole: next to no cavity, as much muscle as before; the mitral plane stays."""
+    """Contracted beyond end-systole: a third of the cavity, as much muscle as before; the mitral plane stays."""
     rays, endo, epi = _ventricle(heart)
     left = endo * (1 - severity * COLLAPSE * _open_wall(rays))
     return rays.moved([(endo, left), (epi, _same_muscle(endo, epi, left))])

@@ -184,7 +184,7 @@ STRESSES: Mapping[str, Stress] = MappingProxyType(
         ),
         "hypertrophied-wall": Displaced(
             "anatomical",
-            "a wall of up to twice the thickness, mostly at the cavity's expense",
+            "a wall of up to 1.8 times the thickness, mostly at the cavity's expense",
             (
                 Claim("the wall thickens", thickening, at_least(1, 0.2), trend=1),
                 Claim("the cavity narrows", ratio(_CAVITY), at_most(1, -0.2), trend=-1),
@@ -216,7 +216,7 @@ STRESSES: Mapping[str, Stress] = MappingProxyType(
         ),
         "collapsed-cavity": Displaced(
             "anatomical",
-            "contracted beyond end-systole: next to no cavity in a wall of unchanged mass",
+            "contracted beyond end-systole: a third of the cavity in a wall of unchanged mass",
             (
                 Claim("the cavity empties", ratio(_CAVITY), at_most(1, -0.6), trend=-1),
                 _SAME_MUSCLE,

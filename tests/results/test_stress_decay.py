@@ -16,7 +16,10 @@ START = {"dice": (0.9, 0.5), "contrast": (0.8, 0.55)}
 
 
 def rows(generator, deformation, severity, dice, contrast, *, patients=PATIENTS, structures=STRUCTURES):
-    """Raw rows of a cell; dice and contrast: (of the image, of the undeformed one beside the map)."""
+    """Raw rows of a cell; dice and contrast: (of the image, of the undeformed one beside the map).
+
+    Nothing is known of the undeformed image at the same place.
+    """
     return pd.DataFrame(
         [
             (
@@ -26,7 +29,7 @@ def rows(generator, deformation, severity, dice, contrast, *, patients=PATIENTS,
                 patient,
                 structure,
                 measure,
-                *(np.array(values) + 0.01 * (number % 3 - 1)),
+                *(np.array([values[0], np.nan, values[1]]) + 0.01 * (number % 3 - 1)),
             )
             for number, patient in enumerate(patients)
             for measure, values in (("dice", dice), ("contrast", contrast))
@@ -118,7 +121,7 @@ def test_who_ignores_its_map_undeformed_is_told_so():
     assert cell(scores, IDEAL)["verdict"] == FOLLOWS
     sentences = finding(decay(scores), scores)
     assert any(s.startswith("blind does not follow its map even undeformed") for s in sentences)
-    assert ladder_table(decay(scores), "phantom").frame["blind"].tolist() == ["0"]
+    assert ladder_table(decay(scores), "phantom").frame["blind"].tolist() == [LOST, "0"]
 
 
 def test_a_structure_that_is_drawn_inverted_is_followed_as_long_as_it_stays_so():
@@ -169,14 +172,37 @@ def scores():
 def test_the_mildest_severity_in_a_table_and_in_words(scores):
     found = decay(scores)
     ladder = ladder_table(found, "phantom").frame.set_index("deformation")
-    assert list(ladder.index) == ["swirl", "shear", "rim"]
+    assert list(ladder.index) == [UNDEFORMED, "swirl", "shear", "rim"]
     assert list(ladder.columns) == [IDEAL, "sdm"]
-    assert ladder["sdm"].tolist() == ["0.5", FOLLOWS, "0.5?"]
-    assert ladder[IDEAL].tolist()[:2] == [FOLLOWS, FOLLOWS] and pd.isna(ladder.loc["rim", IDEAL])
+    assert ladder["sdm"].tolist() == [FOLLOWS, "0.5", FOLLOWS, "0.5?"]
+    assert ladder[IDEAL].tolist()[:3] == [FOLLOWS] * 3 and pd.isna(ladder.loc["rim", IDEAL])
     ideal, sdm = finding(found, scores)
     assert ideal.startswith("warp, the ideal, keeps at least 100 % of its Dice")
     assert sdm.startswith("sdm stops following its map at swirl, severity 0.5: it keeps 44 % of its Dice (followed 100")
     assert "It follows shear to the last severity. In doubt: rim (from 0.5)." in sdm
+
+
+def test_a_doubt_that_a_later_severity_clears_is_none(scores):
+    mild = [rows(name, "shear", 0.1, (0.9, 0.899), (0.8, 0.799)) for name in (IDEAL, "sdm")]
+    scores = pd.concat([scores, *mild], ignore_index=True)
+    assert cell(scores, deformation="shear", severity=0.1)["verdict"] == DOUBT
+    assert ladder_table(decay(scores), "phantom").frame.set_index("deformation").loc["shear", "sdm"] == FOLLOWS
+
+
+def test_who_is_in_doubt_undeformed_is_told_so(scores):
+    here = (scores["generator"] == "sdm") & (scores["deformation"] == UNDEFORMED) & (scores["measure"] == "contrast")
+    scores.loc[here, "value"] = 0.55
+    found = decay(scores)
+    assert ladder_table(found, "phantom").frame.set_index("deformation").loc[UNDEFORMED, "sdm"] == DOUBT
+    assert finding(found, scores)[1].startswith("sdm is in doubt even undeformed: it has Dice 90 % and contrast 55 %.")
+
+
+def test_contrast_is_held_against_the_same_place_undeformed():
+    """A wall that is weak in the undeformed image as well is not lost where it is as weak in the deformed one."""
+    weak = swirl("sdm", 0.65, 0.58)
+    assert cell(together(IDEAL_SWIRL, weak))["contrast verdict"] == LOST
+    at_place = weak["start"].where(weak["measure"] == "dice", 0.58)
+    assert cell(together(IDEAL_SWIRL, weak.assign(start=at_place)))["contrast verdict"] == FOLLOWS
 
 
 def test_marked_images_are_lost_by_all_that_has_a_say(scores):
