@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from echobench.benchmark.stress.boundaries import BOUNDARIES, boundary_contrast, roc_area
 from echobench.data.errors import EchobenchError
-from echobench.data.frames import Frames
 from echobench.data.labels import Label
 
 GREYS = np.array([120, 20, 150, 40], dtype=np.uint8)  # background, cavity, wall, atrium
@@ -122,21 +121,21 @@ def test_a_band_without_width_is_refused(frames, band_mm):
         boundary_contrast(frames, band_mm)
 
 
-def test_only_walls_that_moved_count():
+def test_only_walls_that_moved_count(frames):
     """A cavity that grew on one side, of which the image shows nothing: the wall there is lost, the others are not."""
     before = np.zeros((60, 60), dtype=np.uint8)
     before[10:50, 10:50] = Label.LV_MYO
     before[20:40, 20:40] = Label.LV_ENDO
     after = before.copy()
     after[20:40, 40:46] = Label.LV_ENDO
-    frame = one_frame(after, GREYS[before])
+    frame = one(frames, after, GREYS[before])
     assert boundary_contrast(frame)["LVendo"][0] > 0.8
     assert boundary_contrast(frame, other=before[None])["LVendo"][0] < 0.6
-    still = one_frame(before, GREYS[before])
+    still = one(frames, before, GREYS[before])
     assert boundary_contrast(still, other=after[None])["LVendo"][0] == 1
 
 
-def test_a_wall_that_hardly_moved_or_whose_outside_alone_changed_has_no_score():
+def test_a_wall_that_hardly_moved_or_whose_outside_alone_changed_has_no_score(frames):
     before = np.zeros((60, 60), dtype=np.uint8)
     before[10:50, 10:50] = Label.LV_MYO
     before[20:40, 20:40] = Label.LV_ENDO
@@ -144,13 +143,4 @@ def test_a_wall_that_hardly_moved_or_whose_outside_alone_changed_has_no_score():
     thicker[5:55, 5:55] = np.where(before[5:55, 5:55] == 0, Label.LV_MYO, before[5:55, 5:55])
     crumb[20, 40:50] = Label.LV_ENDO  # 10 mm²
     for after in (thicker, crumb):
-        assert np.isnan(boundary_contrast(one_frame(after, GREYS[after]), other=before[None])["LVendo"][0])
-
-
-def one_frame(labels, image):
-    """A single frame of square millimetres, all sector."""
-    return Frames(
-        images=image[None].astype(np.uint8), labels=labels[None].astype(np.uint8),
-        sector=np.ones((1, *labels.shape), dtype=bool), spacing_mm=np.ones((1, 2)), patient=np.array(["a"]),
-        view=np.array(["4C"]), phase=np.array(["ED"]), source=np.array(["made"]),
-    )  # fmt: skip
+        assert np.isnan(boundary_contrast(one(frames, after, GREYS[after]), other=before[None])["LVendo"][0])
