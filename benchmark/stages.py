@@ -14,10 +14,10 @@ from echobench.data.progress import Progress
 from echobench.results.cross import PREFIX
 from echobench.results.ejection_file import EJECTION
 from echobench.results.realism_file import REALISM
-from echobench.results.record import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
+from echobench.results.record import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage, write_atomically
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
-_WORK, _SETTINGS = "stages", "settings.json"
+_WORK, _SETTINGS, _DATA = "stages", "settings.json", "data.json"
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
@@ -53,6 +53,17 @@ class StageFolder:
                 "choose another --out, or --force to start over"
             )
         path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
+
+    def claim(self, fingerprints: dict[str, str]) -> None:
+        """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""
+        path = self.work / _DATA
+        begun = read_json(path) if path.is_file() else fingerprints
+        if differing := [name for name, value in fingerprints.items() if begun.get(name) != value]:
+            raise EchobenchError(
+                f"{self.run} was begun with other data: the {' and '.join(differing)} frames have changed since; "
+                "choose another --out, or --force to start over"
+            )
+        write_atomically(path, json.dumps(fingerprints) + "\n")
 
     def clear(self) -> None:
         """Remove what a run wrote, and what was measured of it, and nothing else."""

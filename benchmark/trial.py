@@ -9,6 +9,7 @@ from echobench.data.datasets import Dataset, cache_folder, read_camus
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, write_phantom
 from echobench.data.progress import Progress, silent
+from echobench.data.splits import SUBSETS
 from echobench.generators.folder import folder_of, read_folder
 
 PHANTOM_SEED = 0
@@ -34,9 +35,10 @@ class Trial:
 
 
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
-    """Read what a run is about."""
+    """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
     with stages.measured("read") as noted:
         trial = reopen(settings, stages, device, report)
+        stages.claim({subset: trial.frames(subset).fingerprint() for subset in SUBSETS})
         noted["items"] = len(trial.dataset.frames)
         return trial
 

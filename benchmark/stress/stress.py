@@ -87,9 +87,11 @@ def stress(
         for name in (STRESS, STRESS_SCORES):
             (folder / name).unlink(missing_ok=True)
     stages.open(settings.identity())
+    training = dataset.subset("training", settings.ideal.view)
+    stages.claim({"training": training.fingerprint(), "validation": frames.fingerprint()})
     test = _Test(settings, stages, device, report, dataset, frames)
     train_missing(missing, device, report)
-    training, places = dataset.subset("training", settings.ideal.view), [cell.folder for cell in missing]
+    places = [cell.folder for cell in missing]
     others = competitors([*places, *runs], settings.ideal.view, training, device)
     entrants = [_ideal(), *(one for one in others if one.name != IDEAL)]
     scores = pd.concat(_scores(test, entrants, _judge(test)), ignore_index=True)

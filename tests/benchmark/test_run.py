@@ -1,6 +1,7 @@
 """`echobench run`: end to end, again, after a kill, and with bad input."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from echobench.benchmark.cli import main
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
 from echobench.benchmark.trial import load_dataset
+from echobench.data.errors import EchobenchError
 from echobench.data.progress import silent
 from echobench.data.store import read_manifest
 from echobench.results.record import read_record
@@ -71,6 +73,18 @@ def test_force_draws_anew(camus_folder, tmp_path):
     again, _ = run(settings_for(camus_folder, "paint"), tmp_path, force=True)
     assert {stage.name: stage.items for stage in again.stages}["draw-training-4C"] == 6
     assert not any(path.exists() for path in of_the_first)
+
+
+def test_a_run_does_not_go_on_with_other_data(camus_folder, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(camus_folder, folder)
+    run(settings_for(folder), tmp_path / "out")
+    (tmp_path / "out" / "run.json").unlink()
+    one, other = sorted(folder.rglob("patient*_4CH_E[DS]_gt.nii.gz"))[:2]
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(EchobenchError, match=r"was begun with other data: the (training|validation|testing) frames"):
+        run(settings_for(folder), tmp_path / "out")
+    run(settings_for(folder), tmp_path / "out", force=True)
 
 
 def test_a_finished_run_gets_more_unet_seeds_and_keeps_the_ones_it_has(camus_folder, tmp_path):
