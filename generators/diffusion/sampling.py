@@ -144,7 +144,7 @@ SAMPLERS: Mapping[str, Callable[[SamplingSettings, Schedule], Solver]] = Mapping
         "dpm++sde": _dpm_solver("sde-dpmsolver++"),
     }
 )
-"""Solvers by name. No Heun: it is of the same order as DPM-Solver++(2M), at two evaluations per step in place of one."""
+"""Solvers by name. No Heun: it has the order of DPM-Solver++(2M), at two evaluations per step in place of one."""
 
 
 def solver_for(settings: SamplingSettings, schedule: Schedule) -> Solver:
