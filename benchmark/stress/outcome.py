@@ -66,7 +66,7 @@ def _rows(
             if not len(place):
                 continue
             i, patient = place[0], str(maps["patient"][place[0]])
-            labels, sector, spacing_mm = (maps[key][i] for key in ("labels", "sector", "spacing_mm"))
+            of_map = {key: maps[key][i] for key in ("labels", "changed", "sector", "spacing_mm")}
         images = {}
         for label, one in record.generators.items():
             cell = cells / f"{cell_name(name, one['name'], one['weights_sha256'])}.npz"
@@ -77,4 +77,4 @@ def _rows(
             continue
         seen = dict(zip(images, judge.predict(np.array(list(images.values()))), strict=True))
         marked = {label for label in images if (label, name, severity, patient) in lost}
-        yield Row(name, patient, labels, sector, spacing_mm, images, seen, marked)
+        yield Row(name, patient, **of_map, images=images, seen=seen, lost=marked)

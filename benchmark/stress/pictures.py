@@ -22,13 +22,15 @@ MEANING = "red: by every measure nearer to an image that ignored the deformation
 class Row:
     """One deformation of one frame at one severity.
 
-    labels, sector: (H, W). images: by generator, (H, W); whoever has none has an empty cell. seen: by generator, the
-    map (H, W) that the judge sees there. lost: the generators whose image has lost the map.
+    labels, sector: (H, W). changed: (H, W), where the labels are not those of the undeformed map. images: by generator,
+    (H, W); whoever has none has an empty cell. seen: by generator, the map (H, W) that the judge sees there. lost: the
+    generators whose image has lost the map.
     """
 
     deformation: str
     patient: str
     labels: NDArray[np.uint8]
+    changed: NDArray[np.bool_]
     sector: NDArray[np.bool_]
     spacing_mm: NDArray[np.float64]
     images: Mapping[str, NDArray[np.uint8]]
@@ -39,7 +41,8 @@ class Row:
 def picture(rows: Sequence[Row], generators: Sequence[str], heading: str, *, contours: bool) -> Figure:
     """The label map, then the image of each generator; a red arrow and frame where adherence is lost.
 
-    The arrow points at the largest area in which the judge sees another label than was asked for. contours: outline
+    The arrow points at the largest area that the deformation changed and in which the judge sees another label than was
+    asked for, or, where it sees none, at the largest that was changed. contours: outline
     the map in the images. The figure is pyplot's: close it.
     """
     names = ["label map", *generators]
@@ -55,7 +58,8 @@ def picture(rows: Sequence[Row], generators: Sequence[str], heading: str, *, con
                 if contours:
                     draw_contours(cell, row.labels)
                 if name in row.lost:
-                    _mark(cell, row.labels != row.seen[name])
+                    wrong = row.changed & (row.labels != row.seen[name])
+                    _mark(cell, wrong if wrong.any() else row.changed)
             else:
                 cell.text(0.5, 0.5, "no displacement\nmakes this map", fontsize=7, ha="center", va="center",
                           transform=cell.transAxes)  # fmt: skip
@@ -69,7 +73,7 @@ def picture(rows: Sequence[Row], generators: Sequence[str], heading: str, *, con
 
 
 def _mark(axes: Axes, wrong: NDArray[np.bool_]) -> None:
-    """A red frame, and an arrow to the deepest point of the largest area that is wrong."""
+    """A red frame, and an arrow to the deepest point of what is wrong."""
     axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=RED, linewidth=2.5))
     depth = ndimage.distance_transform_edt(np.pad(wrong, 1))[1:-1, 1:-1]
     if not depth.any():

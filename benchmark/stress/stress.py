@@ -174,7 +174,8 @@ def _asked(test: _Test, name: str) -> Asked:
         frames = maps.source.select(maps.source_index[first])
         np.savez_compressed(
             test.cells / f"{name}.npz", severity=question.severity[first], labels=maps.labels[first],
-            sector=maps.sector[first], spacing_mm=frames.spacing_mm, patient=frames.patient,
+            changed=maps.labels[first] != frames.labels, sector=maps.sector[first], spacing_mm=frames.spacing_mm,
+            patient=frames.patient,
         )  # fmt: skip
     return question
 
