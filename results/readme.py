@@ -60,7 +60,11 @@ def _stress(measured: Path, dataset: str) -> str:
     if not folder.is_dir():
         return ""
     record, scores = read_stress(folder)
-    return markdown(ladder_table(decay(scores), record.title))
+    said = (
+        f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, whose reference U-Net has a Dice of "
+        f"{100 * record.judge['dice']:.1f} on {record.judge['of']}:"
+    )
+    return f"{said}\n\n{markdown(ladder_table(decay(scores), record.title))}"
 
 
 def _sweep(measured: Path, dataset: str) -> str:

@@ -71,4 +71,9 @@ def read_stress(folder: Path) -> tuple[StressRecord, pd.DataFrame]:
         raise EchobenchError(f"{path} is half-written or damaged; give its command again") from error
     if file_sha256(folder / STRESS_SCORES) != record.scores_sha256:
         raise EchobenchError(f"{folder / STRESS_SCORES} is not the file that {STRESS} was written for")
-    return record, pd.read_csv(folder / STRESS_SCORES)
+    scores = pd.read_csv(folder / STRESS_SCORES)
+    if tuple(scores.columns) != COLUMNS:
+        raise EchobenchError(
+            f"{folder / STRESS_SCORES} was written by another version of echobench; give its command again with --force"
+        )
+    return record, scores
