@@ -11,6 +11,7 @@ import click
 from echobench.data.errors import EchobenchError
 
 RUNS = Path("runs")
+click.UsageError.exit_code = 1  # as for any other input that cannot be
 
 
 class _Group(click.Group):
@@ -21,6 +22,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except EchobenchError as error:
             raise click.ClickException(str(error)) from error
+        except (OSError, EOFError) as error:  # a full disk, a folder that may not be written
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise click.ClickException(f"{getattr(error, 'filename', None) or 'a file'}: {error}") from error
         except KeyboardInterrupt:
             click.echo("Stopped. What was finished is kept; give the same command to go on.", err=True)
             ctx.exit(130)
@@ -51,7 +56,7 @@ def main(context: click.Context) -> None:
     "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
 )
 @click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
-@click.option("--seed", type=int, default=0, help="Of deformation, generator and drawing.")
+@click.option("--seed", type=int, default=0, help="Of all that is drawn and trained, and of a derived split.")
 @click.option("--images", metavar="N", type=int, help="Training images in all.  [default: what the preset says]")
 @click.option("--fraction", type=float, default=1.0, help="Of the training patients, of generator and maps.")
 @click.option("--unet-seeds", type=int, default=1, help="How many U-Nets are trained on the same images.")
@@ -127,7 +132,7 @@ def run(
     "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
 )
 @click.option("--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none.")
-@click.option("--seed", type=int, default=0, help="Of deformation, generators and drawing.")
+@click.option("--seed", type=int, default=0, help="Of all that is drawn and trained, and of a derived split.")
 @click.option("--unet-seeds", type=int, default=3, help="How many U-Nets are trained on the same images.")
 # Where
 @click.option(
@@ -171,6 +176,8 @@ def compare(
     comparison = tabulate(compared, out / COMPARISON, pictures)
     print_comparison(comparison)
     click.echo(f"all tables, figures and report.html: {out / COMPARISON}")
+    if not comparison.groups:
+        raise EchobenchError("none of the runs has finished")
 
 
 @main.command()

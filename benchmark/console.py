@@ -23,7 +23,7 @@ from echobench.results.report.answer import answer
 from echobench.results.report.contents import group_tables, paper_tables
 from echobench.results.tables import WHY, dice_summary, seed_spread
 
-_FILE_COLUMNS, _WIDEST = 120, 1000
+_FILE_COLUMNS, _WIDEST, _REASON = 120, 1000, 60
 
 
 @contextmanager
@@ -69,6 +69,8 @@ def print_comparison(comparison: Comparison) -> None:
                 print_table(tables[name])
         for sentence in agreements(group):
             console.print(sentence)
+    for failure in comparison.failures:
+        console.print(f"{failure.label}: {failure.reason}")
     for table, _ in paper_tables(comparison):
         print_table(replace(table, notes=()))
     for sentence in comparison.differences:
@@ -81,14 +83,14 @@ def print_table(table: formats.Table) -> None:
     printed = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in shown.columns:
         numeric = name not in table.frame or is_numeric_dtype(table.frame[name])
-        width = None if name == WHY else max((len(text) for text in shown[name]), default=0)
-        printed.add_column(name, justify="right" if numeric else "left", min_width=width)
+        width = _REASON if name == WHY else None
+        printed.add_column(name, justify="right" if numeric else "left", no_wrap=width is None, max_width=width)
     for row in shown.itertuples(index=False):
         printed.add_row(*map(escape, row))
     console = _console()
     console.print()
     console.print(escape(table.caption), style="italic")
-    needed = Measurement.get(console, console.options.update(width=_WIDEST), printed).minimum
+    needed = Measurement.get(console, console.options.update(width=_WIDEST), printed).maximum
     Console(width=max(console.width, needed)).print(printed)
     for note in table.notes:
         console.print(escape(note), style="dim")

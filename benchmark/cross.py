@@ -14,18 +14,19 @@ from echobench.benchmark.compare import FIGURES, TABLES, file_name, write_figure
 from echobench.benchmark.machine import package_versions, source_commit
 from echobench.benchmark.stages import StageFolder
 from echobench.benchmark.trial import PHANTOM_SEED, phantom_folder
-from echobench.data.datasets import cache_folder, read_camus
+from echobench.data.datasets import Dataset, cache_folder, read_camus
 from echobench.data.echonet.reading import read_echonet
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import VIEWS, Frames
 from echobench.data.labels import REGIONS
 from echobench.data.medical_image import resize_image, resize_labels
+from echobench.data.phantom.dataset import dataset_name
 from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
 from echobench.data.progress import Progress, silent
 from echobench.results.comparison import Comparison
 from echobench.results.cross import ECHONET, CrossRecord, cross_figures, cross_tables, read_cross, write_cross
 from echobench.results.formats import Table
-from echobench.results.record import RunRecord, is_finished, read_record
+from echobench.results.record import RunRecord, is_finished, read_failed, read_record
 from echobench.segmentation.scores import METRIC_UNITS, score
 from echobench.segmentation.segmenter import Segmenter
 
@@ -68,22 +69,43 @@ def echonet_target(folder: Path | None, *, skip_broken: bool = False, progress: 
 
 def view_target(run: Path) -> Target:
     """The test patients of a run's own dataset in the other view. Raises EchobenchError where they have none."""
-    begun = StageFolder(run, "cpu").begun_with()
-    if begun["view"] not in VIEWS:
+    record, _ = read_record(run)
+    if record.view not in VIEWS:
         raise EchobenchError(f"{run} was trained on both views: there is no other one to test it on")
-    (view,) = (view for view in VIEWS if view != begun["view"])
+    (view,) = (view for view in VIEWS if view != record.view)
+    dataset = _own_dataset(run, view)
+    frames = dataset.frames.where(patients=record.test_patients)  # a split derived from the other view tests others
+    if not len(frames):
+        raise EchobenchError(f"{dataset.name} has no {view} frames of the test patients of {run}")
+    return Target(view, dataset.name, frames, tuple(REGIONS))
+
+
+def _own_dataset(run: Path, view: str | None) -> Dataset:
+    """What a run was trained on, in a view."""
+    begun = StageFolder(run, "cpu").begun_with()
     folder = Path(begun["data"]) if begun["data"] else phantom_folder(begun["phantom_patients"])
     size = (begun["unet_settings"]["image_size_px"],) * 2
-    dataset = read_camus(folder, name="CAMUS" if begun["data"] else "phantom", view=view, seed=begun["seed"], size=size)
-    return Target(view, dataset.name, dataset.subset("testing"), tuple(REGIONS))
+    return read_camus(folder, name=dataset_name(folder), view=view, seed=begun["seed"], size=size)
 
 
 def camus_target(folder: Path, run: Path) -> Target:
-    """The test patients of a CAMUS-layout folder, of the views that a run was trained on, at its U-Net's size."""
+    """The test patients of a CAMUS-layout folder, of the views that a run was trained on, at its U-Net's size.
+
+    Raises EchobenchError where a frame of theirs is among those that the run has learnt from, whatever it is called.
+    """
     record, _ = read_record(run)
     view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
     dataset = read_camus(folder, view=view, seed=record.settings["seed"], size=(size, size))
-    return Target("camus", dataset.name, dataset.subset("testing"), tuple(REGIONS))
+    testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
+    learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
+    frames = zip(testing.patient, testing.images, strict=True)
+    seen = [patient for patient, image in frames if image.tobytes() in learnt]
+    if seen:
+        raise EchobenchError(
+            f"{run} has learnt from frames of {seen[0]}, who is among the test patients of {folder} "
+            f"({len(set(seen))} such patients): nothing it scores there would count"
+        )
+    return Target("camus", dataset.name, testing, tuple(REGIONS))
 
 
 def targets(
@@ -116,6 +138,10 @@ def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out
     """
     finished = [folder for folder in folders if is_finished(folder)]
     written: list[Table] = []
+    if folders and not finished:
+        stopped = next((found for folder in folders if (found := read_failed(folder))), None)
+        why = f": {stopped.generator} failed, {stopped.error}" if stopped else ""
+        raise EchobenchError(f"none of the runs has finished{why}")
     for folder in finished:
         target = target_of(folder)
         refuse_phantom(target, folder.name, on_phantom=read_record(folder)[0].dataset == "phantom")

@@ -24,7 +24,7 @@ def drawn_frames(trial: Trial, generator: Generator, view: str, subset: str) -> 
     seeds = _sample_seeds(trial, maps, subset)
     name = f"draw-{subset}-{view}"
     writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
-    if not trial.stages.finished(name):
+    if not trial.stages.finished(name) or writer.written < len(maps):
         with trial.stages.measured(name) as noted:
             noted["items"] = len(maps) - writer.written
             _draw_missing(generator, maps, seeds, writer, trial.report(name))

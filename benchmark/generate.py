@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
+from echobench.benchmark.stages import lock
 from echobench.data.camus import Frame, FrameFiles, find_frames, read_frame
 from echobench.data.datasets import split_of
 from echobench.data.deform import Deformation
@@ -51,6 +53,8 @@ def generate(
 ) -> int:
     """Draw `repeats` images for deformed maps of every source, in the CAMUS layout with a manifest; how many there are.
 
+    Of a folder with several views, those that the generator has learnt are drawn.
+
     checkpoint: what `SemanticDiffusion.save` wrote, such as generator-4C.pt in a run's folder.
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
@@ -61,10 +65,10 @@ def generate(
 
     Raises EchobenchError for whatever a user can cause, other weights or arguments than those of `out` included.
     """
-    if repeats < 1 or strength < 0:
+    if repeats < 1 or not 0 <= strength < inf:
         raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
     generator = SemanticDiffusion.load(checkpoint, device)
-    sources = find_maps(maps)
+    sources = _of_views(find_maps(maps), generator.views, maps)
     if subsets:
         sources = _of_subsets(sources, maps, subsets, seed)
     stream = _Stream(sources, generator.size, repeats, strength, seed)
@@ -76,6 +80,20 @@ def generate(
         writer.append(generator.sample(stream.read(chunk), stream.seeds[chunk]))
         progress(writer.written, len(stream.maps))
     return writer.written
+
+
+def _of_views(sources: list[FrameFiles], views: Sequence[str], maps: Path) -> list[FrameFiles]:
+    there = {files.view for files in sources}
+    if not views and len(there) > 1:
+        raise EchobenchError(
+            f"{maps} has maps of {' and '.join(sorted(there))}, and the checkpoint does not say which it has learnt: "
+            "name a folder with those of one view"
+        )
+    if views and not there & set(views):
+        raise EchobenchError(
+            f"{maps} has maps of {' and '.join(sorted(there))}, and the generator has learnt {' and '.join(views)}"
+        )
+    return [files for files in sources if not views or files.view in views]
 
 
 def _of_subsets(sources: list[FrameFiles], maps: Path, subsets: Sequence[str], seed: int) -> list[FrameFiles]:
@@ -215,10 +233,11 @@ def _hash_of(sources: Sequence[FrameFiles]) -> str:
 
 def _claim(out: Path, origin: dict[str, Any]) -> None:
     """Note what draws into a folder; raises EchobenchError where something else has drawn before."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock(out)
     path = out / ORIGIN
     if path.is_file():
         if differing := differences(json.loads(path.read_text()), origin):
             raise EchobenchError(f"{out} holds other images: {'; '.join(differing)}. Choose another folder")
         return
-    out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(origin, indent=1) + "\n")

@@ -15,7 +15,7 @@ from echobench.benchmark.processes import agreed
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import Reporter, StageFolder
 from echobench.benchmark.trained import generator_curves, trained_generators
-from echobench.benchmark.trial import Trial, begin
+from echobench.benchmark.trial import Trial, begin, load_dataset
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.progress import silent
@@ -43,7 +43,12 @@ def run(
     Raises EchobenchError for whatever a user can cause; finished stages are kept, and failed.json says why it stopped.
     """
     stages = StageFolder(folder, device)
+    if generator_from is not None and generator_from.resolve() == folder.resolve():
+        raise EchobenchError(f"{folder} cannot take its own generator; choose another --out")
     if force:
+        load_dataset(settings)  # before anything is removed
+        if generator_from is not None:
+            StageFolder(generator_from, device).begun_with()
         stages.clear()
     stages.open(settings.identity())
     if is_finished(folder):

@@ -173,6 +173,8 @@ def resolve(
             raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
     if preset not in backend.presets:
         raise EchobenchError(f"generator {generator} has no preset {preset!r}; it has: {', '.join(backend.presets)}")
+    if not 0 <= seed < 2**63 - unet_seeds:
+        raise EchobenchError(f"seed is {seed}; it must be at least 0 and below 2**63")
     if not 0 <= strength < inf:
         raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
     if not 0 < fraction <= 1:

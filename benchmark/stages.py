@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from echobench.benchmark.machine import Meter
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import Progress
@@ -46,6 +48,7 @@ class StageFolder:
             probe.unlink()
         except OSError as error:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
+        lock(self.run)
         path = self.work / _SETTINGS
         if path.is_file() and (begun := read_json(path)) != settings:
             raise EchobenchError(
@@ -66,7 +69,9 @@ class StageFolder:
         write_atomically(path, json.dumps(fingerprints) + "\n")
 
     def clear(self) -> None:
-        """Remove what a run wrote, and what was measured of it, and nothing else."""
+        """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
+        if not any((self.run / name).is_file() for name in (RECORD, FAILED, f"{_WORK}/{_SETTINGS}")):
+            return
         names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM, EJECTION)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
@@ -121,6 +126,26 @@ class StageFolder:
 
     def _stage_file(self, name: str) -> Path:
         return self.work / f"{name}.stage.json"
+
+
+_LOCKS: dict[Path, FileLock] = {}
+"""Held until the process ends; a lock that nobody refers to lets go."""
+
+
+def lock(folder: Path) -> None:
+    """Keep other processes out of a folder until this one ends, where its file system can.
+
+    Raises EchobenchError where another one is at work there.
+    """
+    try:
+        held = _LOCKS.setdefault(folder.resolve(), FileLock(folder / ".lock"))
+        held.acquire(timeout=0)
+    except NotImplementedError:
+        return
+    except Timeout as error:
+        raise EchobenchError(
+            f"another echobench is at work in {folder}: wait for it, or choose another --out"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

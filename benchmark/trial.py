@@ -6,8 +6,9 @@ from pathlib import Path
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import Reporter, StageFolder
 from echobench.data.datasets import Dataset, cache_folder, read_camus
+from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
-from echobench.data.phantom.dataset import VERSION, write_phantom
+from echobench.data.phantom.dataset import VERSION, dataset_name, write_phantom
 from echobench.data.progress import Progress, silent
 from echobench.data.splits import SUBSETS
 from echobench.generators.folder import folder_of, read_folder
@@ -50,15 +51,28 @@ def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Repo
 
 
 def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
-    """The dataset that a run is about: the folder it names, or the phantom, and the patients of it that train."""
+    """The dataset that a run is about: the folder it names, or the phantom, and the patients of it that train.
+
+    Raises EchobenchError where it cannot be read, or has no frame of a view and subset.
+    """
     view = None if settings.view == "all" else settings.view
     size = (settings.unet_settings.image_size_px,) * 2
     if settings.data is not None:
-        dataset = read_camus(Path(settings.data), view=view, seed=settings.seed, size=size, progress=progress)
+        folder = Path(settings.data)
+        name = dataset_name(folder)
+        dataset = read_camus(folder, name=name, view=view, seed=settings.seed, size=size, progress=progress)
     else:
         assert settings.phantom_patients is not None
         phantom = phantom_folder(settings.phantom_patients)
         dataset = read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
+    for name in settings.views:
+        for subset in SUBSETS:
+            if not len(dataset.subset(subset, name).where(phases=settings.phases)):
+                phases = " or ".join(settings.phases)
+                raise EchobenchError(
+                    f"{settings.data or 'the phantom'} has no {name} {phases} frame of a {subset} patient; choose "
+                    "--view and --phase that it has"
+                )
     return replace(dataset, split=dataset.split.fewer(settings.fraction, settings.seed))
 
 

@@ -4,8 +4,10 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import platformdirs
@@ -84,7 +86,7 @@ def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
 def _cached_frames(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
     cache = cache_folder() / "frames" / f"{_stamp(files, name, size)}.npz"
     if cache.is_file():
-        with np.load(cache) as stored:
+        with suppress(OSError, EOFError, ValueError, BadZipFile), np.load(cache) as stored:  # damaged: it is made anew
             return Frames(**{key: stored[key] for key in stored.files})
     frames = _read_all(files, name, size, progress)
     cache.parent.mkdir(parents=True, exist_ok=True)

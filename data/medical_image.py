@@ -42,10 +42,17 @@ def read_image(path: Path) -> MedicalImage:
 
 
 def write_image(path: Path, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> None:
-    """Write (H, W) uint8 with its (row, column) spacing as compressed NIfTI."""
+    """Write (H, W) uint8 with its (row, column) spacing as compressed NIfTI.
+
+    Raises EchobenchError where it is not whole afterwards: ITK says nothing of a full disk.
+    """
     image = sitk.GetImageFromArray(pixels)
     image.SetSpacing((float(spacing_mm[1]), float(spacing_mm[0])))
     sitk.WriteImage(image, str(path), useCompression=True)
+    try:
+        _check_complete(path, image)
+    except EchobenchError as error:
+        raise EchobenchError(f"{path} could not be written whole: is the disk full?") from error
 
 
 def resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -63,11 +63,22 @@ class Split:
 
 
 def read_split_files(folder: Path) -> Split | None:
-    """The official split in `folder/database_split/subgroup_*.txt`; None if those files are not there."""
+    """The official split in `folder/database_split/subgroup_*.txt`; None if there is none of those files.
+
+    Raises EchobenchError where only some of them are there, as another split would test other patients.
+    """
     files = {subset: folder / "database_split" / f"subgroup_{subset}.txt" for subset in SUBSETS}
-    if not all(file.is_file() for file in files.values()):
+    missing = [file for file in files.values() if not file.is_file()]
+    if len(missing) == len(files):
         return None
-    training, validation, testing = (tuple(files[subset].read_text().split()) for subset in SUBSETS)
+    if missing:
+        raise EchobenchError(
+            f"{missing[0]} is missing: the official split needs all three lists; without any, one is derived"
+        )
+    try:
+        training, validation, testing = (tuple(files[subset].read_text("utf-8-sig").split()) for subset in SUBSETS)
+    except UnicodeDecodeError as error:
+        raise EchobenchError(f"{folder / 'database_split'} has a list of patients that is not text in UTF-8") from error
     return Split(training, validation, testing, origin="official")
 
 

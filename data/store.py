@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ class FrameWriter:
     def __init__(self, folder: Path, maps: LabelMaps, seeds: NDArray[np.int64]) -> None:
         self._folder, self._maps, self._seeds = folder, maps, seeds
         self._repeat = _repeats(maps.source_index)
-        self._rows = read_manifest(folder)
+        self._rows = list(takewhile(self._is_there, read_manifest(folder)))
         if len(self._rows) > len(maps) or any(self._key(i) != _key(row) for i, row in enumerate(self._rows)):
             raise EchobenchError(f"{folder} holds frames drawn for other maps or seeds; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +90,12 @@ class FrameWriter:
             if _sha256(images[i]) != row.image_sha256:
                 raise EchobenchError(f"{path} is not the image that {MANIFEST} names: it was changed")
         return images
+
+    def _is_there(self, row: ManifestRow) -> bool:
+        """Whether the files of a row are there; an empty one is what a full disk leaves."""
+        base = self._folder / "database_nifti" / row.name / f"{row.name}_{row.view}H_{row.phase}"
+        paths = (base.with_name(f"{base.name}{suffix}.nii.gz") for suffix in ("", "_gt", "_sector"))
+        return all(path.is_file() and path.stat().st_size for path in paths)
 
     def _base(self, i: int) -> tuple[str, Path]:
         source, j = self._maps.source, self._maps.source_index[i]

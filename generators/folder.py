@@ -166,14 +166,18 @@ def _frames(pairs: Sequence[_Pair], size: tuple[int, int]) -> Frames:
 def _listed(root: Path, split: Split) -> list[_Drawn]:
     """Every frame below a folder, under the patient that its map came from."""
     rows = _manifest_rows(root)
-    if rows and set(COLUMNS) <= rows[0].keys():
-        return [_Drawn(_row_files(root, row, line), row.get("image_sha256")) for line, row in enumerate(rows, start=2)]
     known = {patient for subset in (split.training, split.validation, split.testing) for patient in subset}
+    if rows and set(COLUMNS) <= rows[0].keys():
+        listed = [_row_files(root, row, line) for line, row in enumerate(rows, start=2)]
+        return [
+            _Drawn(replace(files, patient=_origin(files.patient, known)), row.get("image_sha256"))
+            for files, row in zip(listed, rows, strict=True)
+        ]
     stored = {(row["name"], row["view"], row["phase"]): row for row in rows}
     drawn = []
     for f in find_frames(root):
         row = stored.get((f.patient, f.view, f.phase), {})
-        origin = row.get("patient") or _origin(f.patient, known)
+        origin = _origin(row.get("patient") or f.patient, known)
         drawn.append(_Drawn(replace(f, patient=origin), row.get("image_sha256")))
     return drawn
 
@@ -199,9 +203,17 @@ def _row_files(folder: Path, row: dict[str, str], line: int) -> FrameFiles:
 
 
 def _origin(name: str, known: set[str]) -> str:
-    """The patient behind a drawn frame's name: patient0001-3 is patient0001, if there is such a patient."""
-    stem = name.rpartition("-")[0]
-    return name if name in known or stem not in known else stem
+    """The patient behind a drawn frame's name: patient0001-3 is patient0001, if there is such a patient.
+
+    However often it was drawn from what was drawn (patient0001-3-0), and however the name is written.
+    """
+    written = {patient.casefold(): patient for patient in known}
+    stem = name.strip()
+    while stem:
+        if stem.casefold() in written:
+            return written[stem.casefold()]
+        stem = stem.rpartition("-")[0]
+    return name
 
 
 def _divide(patients: set[str], split: Split, seed: int, folder: Path) -> Split:

@@ -112,6 +112,7 @@ class SemanticDiffusion(Generator):
         self._curve: list[dict[str, float]] = []
         self._denoiser: nn.Module | None = None
         self._size = (0, 0)
+        self._views: tuple[str, ...] = ()
 
     def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
         """Train on the frames; see `Generator.fit`.
@@ -140,7 +141,7 @@ class SemanticDiffusion(Generator):
             Checkpoint(folder, identity) if folder is not None else None,
             progress,
         )
-        self._size = frames.size
+        self._size, self._views = frames.size, tuple(sorted(set(frames.view.tolist())))
         return self
 
     def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
@@ -167,6 +168,7 @@ class SemanticDiffusion(Generator):
         """Write settings and averaged weights to one file, by rename."""
         content = {
             **self._identity(self._size),
+            "views": list(self._views),
             "settings": asdict(self.settings),
             "weights": self._trained().state_dict(),
         }
@@ -185,7 +187,7 @@ class SemanticDiffusion(Generator):
                 f"not an sdm for {_vocabulary()}"
             )
         height, width = content["size"]
-        generator._size = (height, width)
+        generator._size, generator._views = (height, width), tuple(content.get("views", ()))
         denoiser = generator._method.new_denoiser(seed=0)
         denoiser.load_state_dict(content["weights"])
         generator._denoiser = denoiser.to(own_device(device)).eval()
@@ -218,6 +220,11 @@ class SemanticDiffusion(Generator):
         """Height and width in pixels of the images that it was trained on, and draws."""
         self._trained()
         return self._size
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Of the frames that it was trained on; none where its file is from before that was kept."""
+        return self._views
 
     @property
     def _method(self) -> Method:

@@ -8,7 +8,7 @@ from pathlib import Path
 from echobench.benchmark.compare import Cell
 from echobench.benchmark.stages import Reporter, StageFolder
 from echobench.benchmark.trained import kept_generator, kept_weights, trained_generators
-from echobench.benchmark.trial import reopen
+from echobench.benchmark.trial import begin
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
@@ -32,7 +32,7 @@ def train_missing(cells: Sequence[Cell], device: str, report: Reporter) -> None:
         stages = StageFolder(cell.folder, device)
         stages.open(cell.settings.identity())
         if not all(stages.finished(f"fit-{view}") for view in cell.settings.views):
-            trained_generators(reopen(cell.settings, stages, device, _labelled(report, cell.settings.label)))
+            trained_generators(begin(cell.settings, stages, device, _labelled(report, cell.settings.label)))
 
 
 def competitors(runs: Sequence[Path], view: str, training: Frames, device: str) -> list[Competitor]:

@@ -83,6 +83,7 @@ def stress(
     frames = _frames(settings, dataset)
     stages = StageFolder(folder, device)
     if force:
+        competitors(runs, settings.ideal.view, dataset.subset("training", settings.ideal.view), device)
         stages.clear()
         for name in (STRESS, STRESS_SCORES):
             (folder / name).unlink(missing_ok=True)

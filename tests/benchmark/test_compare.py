@@ -6,8 +6,10 @@ from click.testing import CliRunner
 
 from echobench.benchmark.cli import main
 from echobench.benchmark.compare import TABLE_1, carry_out, compare, found_runs, plan
+from echobench.benchmark.console import print_table
 from echobench.data.errors import EchobenchError
 from echobench.generators.paint import Paint
+from echobench.results.formats import Table, shown
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -120,6 +122,30 @@ def test_command_line_from_nothing_to_the_pictures(tmp_path):
     pictures = tmp_path / "comparison" / "pictures" / "4C-all"
     assert {path.name for path in pictures.glob("*.png")} == {"panel.png", "panel-contours.png", "worst-cases.png"}
     assert "fieldset" in (tmp_path / "comparison" / "report.html").read_text()  # the panel's chooser
+
+
+def test_every_cell_of_a_printed_table_is_there(capsys, monkeypatch):
+    for columns in ("40", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        names = {f"a rather long name of column {i}": [123456.0 + i, 1e6 + i] for i in range(12)}
+        table = Table("name", "caption", pd.DataFrame({"trained on": ["sdm (steps 5,000)", "real"]} | names))
+        print_table(table)
+        printed = capsys.readouterr().out
+        texts = shown(table)
+        for text in (*texts.columns, *texts.to_numpy().ravel()):
+            assert text in printed
+
+
+def test_where_nothing_finished_the_reason_is_printed(tmp_path):
+    arguments = ["--generators", "real", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "runs")]
+    result = CliRunner().invoke(main, ["compare", *arguments])
+    assert result.exit_code == 1 and "there is no folder" in result.output
+    assert "none of the runs has finished" in result.output
+
+
+def test_bad_options_exit_with_1():
+    for arguments in (["run"], ["run", "--generator", "real", "--strength", "x"], ["run", "--typo"]):
+        assert CliRunner().invoke(main, arguments).exit_code == 1
 
 
 def test_no_cell_of_a_printed_table_is_cut(finished, tmp_path):

@@ -1,5 +1,7 @@
 """`cross`: a run's own U-Nets, at their own size, on other frames; every way to ask for it, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -7,14 +9,15 @@ from skimage.transform import rescale
 
 from echobench.benchmark import cross as module
 from echobench.benchmark.cli import main
-from echobench.benchmark.cross import Target, cross, cross_runs, scores_on, targets, view_target
+from echobench.benchmark.cross import Target, camus_target, cross, cross_runs, scores_on, targets, view_target
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
 from echobench.benchmark.stages import StageFolder
 from echobench.benchmark.trial import reopen
 from echobench.data.errors import EchobenchError
-from echobench.data.frames import Frames
+from echobench.data.frames import Frames, concatenate
 from echobench.results.cross import read_cross
+from echobench.results.record import read_record
 from echobench.segmentation.segmenter import Segmenter
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -108,6 +111,24 @@ def test_another_camus_folder(finished, tmp_path):
     (table,) = cross_runs([folder], target_of, tmp_path / "out", "cpu")
     row = table.frame.iloc[0]
     assert row["gap"] == pytest.approx(0) and row["own mean"] == pytest.approx(row["there mean"])  # it is its own data
+
+
+def test_the_other_view_is_of_the_runs_own_test_patients(make_frames, make_camus, tmp_path):
+    """A derived split of the other view has others, where a patient lacks that view."""
+    four = make_frames(12)
+    two = replace(four, view=np.full(len(four), "2C")).where(patients=sorted(set(four.patient))[:-1])
+    data = make_camus(tmp_path / "data", concatenate([four, two]), None)
+    run(resolve(generator="real", view="4C", data=str(data), preset="tiny"), tmp_path / "run")
+    record, _ = read_record(tmp_path / "run")
+    assert set(view_target(tmp_path / "run").frames.patient) <= set(record.test_patients)
+
+
+def test_patients_from_whom_a_run_has_learnt_test_nothing(camus_folder, make_frames, make_camus, tmp_path):
+    run(resolve(generator="real", view="4C", data=str(camus_folder), preset="tiny"), tmp_path / "run")
+    other = make_camus(tmp_path / "other", make_frames(5), (1, 1, 3))
+    with pytest.raises(EchobenchError, match=r"has learnt from frames of patient0003, .* \(2 such patients\)"):
+        camus_target(other, tmp_path / "run")
+    assert len(camus_target(camus_folder, tmp_path / "run").frames) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from echobench.benchmark.cli import main
 from echobench.benchmark.generate import find_maps, generate, read_map
 from echobench.data.camus import find_frames, read_frame
 from echobench.data.errors import EchobenchError
+from echobench.data.frames import concatenate
 from echobench.data.maps import label_maps
 from echobench.data.medical_image import write_image
 from echobench.data.splits import read_split_files
@@ -149,12 +150,30 @@ def test_bad_input_is_a_sentence(checkpoint, camus_folder, tmp_path):
     with pytest.raises(EchobenchError, match="must be called like"):
         generate(checkpoint, pngs, out)
     (pngs / "heart.png").rename(pngs / "p_2CH_ES.png")
-    imsave(pngs / "p_2CH_ES.png", np.full(SIZE, 7, dtype=np.uint8), check_contrast=False)
+    with pytest.raises(EchobenchError, match="has maps of 2C, and the generator has learnt 4C"):
+        generate(checkpoint, pngs, out)
+    (pngs / "p_2CH_ES.png").rename(pngs / "p_4CH_ES.png")
+    imsave(pngs / "p_4CH_ES.png", np.full(SIZE, 7, dtype=np.uint8), check_contrast=False)
     with pytest.raises(EchobenchError, match="with the values 0, 1, 2, 3, 255 alone"):
         generate(checkpoint, pngs, out)
     generate(checkpoint, camus_folder, tmp_path / "other")
     with pytest.raises(EchobenchError, match="seed is 0, not 1"):
         generate(checkpoint, camus_folder, tmp_path / "other", seed=1)
+
+
+def test_of_two_views_that_which_it_has_learnt_is_drawn(checkpoint, make_frames, make_camus, tmp_path):
+    one = make_frames(2)
+    maps = make_camus(tmp_path / "both", concatenate([one, replace(one, view=np.full(len(one), "2C"))]), None)
+    assert generate(checkpoint, maps, tmp_path / "out") == len(one)
+    assert {row.view for row in read_manifest(tmp_path / "out")} == {"4C"}
+
+
+def test_what_a_full_disk_left_empty_is_drawn_again(checkpoint, camus_folder, tmp_path):
+    n = generate(checkpoint, camus_folder, tmp_path / "out")
+    whole = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.nii.gz")}
+    sorted(whole)[3].write_bytes(b"")
+    assert generate(checkpoint, camus_folder, tmp_path / "out") == n
+    assert {path: path.read_bytes() for path in whole} == whole
 
 
 def test_a_training_is_not_a_generator(make_frames, camus_folder, tmp_path):

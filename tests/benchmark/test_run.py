@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -62,6 +64,50 @@ def test_a_finished_run_is_read_and_not_redone(camus_folder, tmp_path):
     assert (tmp_path / "out" / "run.json").stat().st_mtime_ns == written
     run(settings_for(camus_folder), tmp_path / "out", force=True)
     assert (tmp_path / "out" / "run.json").stat().st_mtime_ns > written
+
+
+def test_force_removes_nothing_before_the_data_can_be_read(camus_folder, tmp_path):
+    run(settings_for(camus_folder), tmp_path / "out")
+    written = (tmp_path / "out" / "run.json").read_bytes()
+    with pytest.raises(EchobenchError, match="there is no folder"):
+        run(settings_for(tmp_path / "nowhere"), tmp_path / "out", force=True)
+    with pytest.raises(EchobenchError, match="cannot take its own generator"):
+        run(settings_for(camus_folder), tmp_path / "out", force=True, generator_from=tmp_path / "out")
+    assert (tmp_path / "out" / "run.json").read_bytes() == written
+
+
+def test_force_leaves_alone_what_is_no_runs(camus_folder, tmp_path):
+    mine = tmp_path / "mine" / "pictures" / "thesis.png"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    run(settings_for(camus_folder), tmp_path / "mine", force=True)
+    assert mine.exists()
+
+
+def test_a_view_without_frames_is_not_called_run(camus_folder, tmp_path):
+    for view in ("all", "2C"):
+        with pytest.raises(EchobenchError, match=r"(has no|there are no) 2C"):
+            run(resolve(generator="real", view=view, data=str(camus_folder), preset="tiny"), tmp_path / view)
+
+
+def test_another_process_is_kept_out(camus_folder, tmp_path):
+    holder = (
+        "import sys, filelock; held = filelock.FileLock(sys.argv[1]); held.acquire(); print(1, flush=True); input()"
+    )
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-c", holder, str(tmp_path / "out" / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        other.stdout.readline()
+        with pytest.raises(EchobenchError, match="another echobench is at work in"):
+            run(settings_for(camus_folder), tmp_path / "out")
+        other.communicate("\n")
+    run(settings_for(camus_folder), tmp_path / "out")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_is_none_is_refused_at_once(camus_folder, seed):
+    with pytest.raises(EchobenchError, match="seed is"):
+        settings_for(camus_folder, seed=seed)
 
 
 def test_force_draws_anew(camus_folder, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from echobench.data.errors import EchobenchError
-from echobench.data.splits import Split
+from echobench.data.splits import Split, read_split_files
 
 SPLIT = Split(tuple(f"p{i:02d}" for i in range(40)), ("v1", "v2"), ("t1", "t2"), "official")
 
@@ -33,3 +33,20 @@ def test_a_fraction_that_leaves_nobody_is_refused():
     with pytest.raises(EchobenchError, match=r"fraction 0.01 of 40 training patients leaves none; 0.025 leaves one"):
         SPLIT.fewer(0.01, 0)
     assert len(SPLIT.fewer(0.025, 0).training) == 1
+
+
+def test_a_list_that_is_missing_is_named_and_no_other_split_taken(camus_folder):
+    lists = camus_folder / "database_split"
+    (lists / "subgroup_validation.txt").rename(lists / "subgroup_val.txt")
+    with pytest.raises(EchobenchError, match=r"subgroup_validation\.txt is missing"):
+        read_split_files(camus_folder)
+
+
+def test_lists_of_other_encodings(camus_folder):
+    path = camus_folder / "database_split" / "subgroup_training.txt"
+    names = path.read_text()
+    path.write_text(names, encoding="utf-8-sig")
+    assert read_split_files(camus_folder).training == tuple(names.split())
+    path.write_bytes(b"patient0001 \xe9")
+    with pytest.raises(EchobenchError, match="not text in UTF-8"):
+        read_split_files(camus_folder)

@@ -128,6 +128,13 @@ def test_frames_made_from_test_patients_are_refused(make_frames, tmp_path):
         read(folder)
 
 
+@pytest.mark.parametrize("name", ["Patient0009", " patient0009", "patient0009-3", "patient0009-3-0"])
+def test_test_patients_are_known_however_they_are_written(make_frames, tmp_path, name):
+    frames = make_frames(2)
+    with pytest.raises(EchobenchError, match="made from the test patient patient0009"):
+        read(write_pictures(tmp_path / "drawn", replace(frames, patient=np.full(len(frames), name))))
+
+
 def test_an_unknown_code_lists_the_known_ones(make_frames, tmp_path):
     frames = make_frames(3)
     maps = frames.labels.copy()
