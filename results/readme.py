@@ -60,10 +60,8 @@ def _stress(measured: Path, dataset: str) -> str:
     if not folder.is_dir():
         return ""
     record, scores = read_stress(folder)
-    said = (
-        f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, whose reference U-Net has a Dice of "
-        f"{100 * record.judge['dice']:.1f} on {record.judge['of']}:"
-    )
+    judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames"
+    said = f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, {judge}:"
     return f"{said}\n\n{markdown(ladder_table(decay(scores), record.title))}"
 
 

@@ -1,5 +1,7 @@
 """Tables of a stress, and its finding in words, as pure functions of what `decay` finds."""
 
+from typing import Any
+
 import pandas as pd
 
 from echobench.results.formats import Table
@@ -92,8 +94,9 @@ def _steps(cells: pd.DataFrame) -> "pd.Series[str]":
     undeformed = cells[cells["deformation"] == UNDEFORMED]
     astray = set(undeformed.loc[undeformed["verdict"] == LOST, "generator"])
     deformed = cells[cells["deformation"] != UNDEFORMED].groupby(["deformation", "generator"], sort=False)
-    steps = {(UNDEFORMED, one["generator"]): one["verdict"] for one in undeformed.to_dict("records")}
-    steps |= {key: "0" if key[1] in astray else _step(rows) for key, rows in deformed}
+    steps: dict[Any, str] = {(UNDEFORMED, one["generator"]): one["verdict"] for one in undeformed.to_dict("records")}
+    for (deformation, generator), rows in deformed:
+        steps[deformation, generator] = "0" if generator in astray else _step(rows)
     return pd.Series(steps, dtype=object).rename_axis(["deformation", "generator"])
 
 

@@ -91,9 +91,7 @@ def test_a_view_without_frames_is_not_called_run(camus_folder, tmp_path):
 
 
 def test_another_process_is_kept_out(camus_folder, tmp_path):
-    holder = (
-        "import sys, filelock; held = filelock.FileLock(sys.argv[1]); held.acquire(); print(1, flush=True); input()"
-    )
+    holder = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
     (tmp_path / "out").mkdir()
     command = [sys.executable, "-c", holder, str(tmp_path / "out" / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
