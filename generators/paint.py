@@ -7,6 +7,7 @@ follows the beam, no valve, no shadow.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from echobench.data.errors import EchobenchError
+from echobench.data.errors import EchobenchError, require
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
@@ -44,6 +45,9 @@ class PaintSettings:
     speckle_px: float = 1.2
     common: float = 0.4
     depths: int = 8
+
+    def __post_init__(self) -> None:
+        require(self, speckle_px=(0, inf), common=(0, 1), depths=(1, inf))
 
 
 class Paint(Weightless):

@@ -6,11 +6,13 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from echobench.data.errors import EchobenchError
 
 Settings = TypeVar("Settings")
+Precision = Literal["bf16-mixed", "32-true"]
+"""Of a training, as Fabric calls it."""
 
 
 def settings_from(kind: type[Settings], values: Mapping[str, Any], path: Path) -> Settings:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from types import MappingProxyType
 
 import torch
 from monai.networks.nets.unet import UNet
 from torch import nn
 
+from echobench.data.errors import require
 from echobench.data.labels import Label
 from echobench.segmentation.augment import AugmentationSettings
 
@@ -56,6 +58,7 @@ class UNetSettings:
         for name in ("warmup_steps", "balance_power", "balance_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"UNetSettings.{name} must not be negative, got {getattr(self, name)}")
+        require(self, channels=(1, inf), adam_betas=(0, 0.99999), leaky_slope=(0, 1))
         if not 0 < self.final_learning_rate <= self.peak_learning_rate:
             raise ValueError(
                 "learning rates must satisfy 0 < final_learning_rate <= peak_learning_rate, got "

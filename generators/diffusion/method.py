@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from echobench.data.frames import Frames
 from echobench.generators.pairs import Pairs
+from echobench.generators.settings import Precision
 
 
 class LoopSettings(Protocol):
@@ -26,7 +27,7 @@ class LoopSettings(Protocol):
     @property
     def gradient_norm(self) -> float | None: ...
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> Precision: ...
     @property
     def checkpoint_seconds(self) -> float: ...
 

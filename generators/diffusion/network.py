@@ -8,11 +8,14 @@ the middle and the decoder. Here it is read by its own small encoder, once per m
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from echobench.data.errors import require
 
 TIME_PERIOD = 10_000.0  # longest period of the sinusoids, as in "Attention is all you need" (arXiv 1706.03762)
 GROUP_CHANNELS = 16  # per group of GroupNorm: fewer, and the backward pass on a processor takes 3 to 6 times as long
@@ -35,6 +38,9 @@ class NetworkSettings:
     """Whether the blocks of a level are followed by self-attention."""
     map_channels: int = 64
     """Width of the encoder of the label map."""
+
+    def __post_init__(self) -> None:
+        require(self, planes=(1, inf), patch=(1, inf), channels=(1, inf), blocks=(1, inf), map_channels=(1, inf))
 
     @property
     def divisor(self) -> int:

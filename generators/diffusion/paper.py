@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import cast
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from echobench.data.errors import EchobenchError
+from echobench.data.errors import EchobenchError, require
 from echobench.data.frames import Frames
 from echobench.generators.diffusion.learned_variance import all_steps
 from echobench.generators.diffusion.method import Method
@@ -20,6 +21,7 @@ from echobench.generators.diffusion.sampling import SamplingSettings, draw
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
 from echobench.generators.draws import seeded
 from echobench.generators.pairs import Pairs, to_planes
+from echobench.generators.settings import Precision
 
 BOUND_WEIGHT = 0.001
 """lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16)."""
@@ -50,12 +52,18 @@ class PaperTrainingSettings:
     """Share of the frames whose label map is left out, so that `guidance` has a null map to go by.
     Departs from: the authors' config.py, which has 0 and no guidance; 0.2 is in the fine-tuning command of the code
     of Wang et al. 2022 (arXiv 2207.00050)."""
-    precision: str = "bf16-mixed"
-    """Fabric's name: bf16-mixed or 32-true. Departs from: float16 with a loss scale in the authors' code."""
+    precision: Precision = "bf16-mixed"
+    """As Fabric calls it. Departs from: float16 with a loss scale in the authors' code."""
     gradient_checkpointing: bool = True
     """Compute activations again for the gradient instead of keeping them (authors' code, config.py)."""
     checkpoint_seconds: float = 600.0
     """Wall clock between two checkpoints; one is some 10 GB."""
+
+    def __post_init__(self) -> None:
+        require(
+            self, steps=(1, inf), batch=(1, inf), learning_rate=(0, 1), weight_decay=(0, 1), gradient_norm=(0, inf),
+            ema_decay=(0, 1), flip=(0, 1), map_dropout=(0, 1), checkpoint_seconds=(0, inf),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

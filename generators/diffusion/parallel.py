@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.plugins.precision import MixedPrecision, Precision
+from lightning.fabric.plugins import precision as plugins
 from torch import Tensor
 
 from echobench.data.errors import EchobenchError
+from echobench.generators.settings import Precision
 
 
 def processes() -> int:
@@ -24,10 +25,10 @@ def own_device(name: str) -> torch.device:
     return device
 
 
-def fabric_of(device: torch.device, precision: str) -> Fabric:
+def fabric_of(device: torch.device, precision: Precision) -> Fabric:
     """Fabric on one device, or on this process's of many. The precision goes in as an object, for its name makes
     Fabric print a line."""
-    plugin = MixedPrecision("bf16-mixed", device.type) if precision == "bf16-mixed" else Precision()
+    plugin = plugins.MixedPrecision("bf16-mixed", device.type) if precision == "bf16-mixed" else plugins.Precision()
     if processes() == 1:
         devices: int | list[int] = [device.index or 0] if device.type == "cuda" else 1
         return Fabric(accelerator=device.type, devices=devices, plugins=plugin)

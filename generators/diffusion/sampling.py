@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from types import MappingProxyType
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import torch
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from torch import Tensor
 
-from echobench.data.errors import EchobenchError
+from echobench.data.errors import EchobenchError, require
 from echobench.generators.diffusion.learned_variance import ReverseSteps
 from echobench.generators.diffusion.schedule import TIMES, Schedule
 
@@ -52,6 +53,7 @@ class SamplingSettings:
     """Images drawn together; changes time and memory, not the images."""
 
     def __post_init__(self) -> None:
+        require(self, eta=(0, 1), batch=(1, inf))
         if not 1 <= self.steps <= TIMES:
             raise EchobenchError(f"an image cannot be drawn in {self.steps} steps; choose 1 to {TIMES}")
         if self.sampler not in SAMPLERS:

@@ -7,6 +7,8 @@ import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
+from echobench.data.errors import require
+
 TIMES = 1000
 """Discrete time steps of the forward process, as in DDPM (Ho et al. 2020, arXiv 2006.11239)."""
 LARGEST_BETA = 0.999
@@ -21,6 +23,9 @@ class ScheduleSettings:
     """Factor on sigma / alpha at every time. The larger and smoother an image, the more noise hides as much of it:
     the shifted schedule of "simple diffusion" (Hoogeboom et al. 2023, arXiv 2301.11093), there image side / 64.
     1 is the plain cosine of Nichol & Dhariwal 2021."""
+
+    def __post_init__(self) -> None:
+        require(self, shift=(1e-3, 1e3))
 
 
 class Schedule:

@@ -4,13 +4,14 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from echobench.data.errors import EchobenchError
+from echobench.data.errors import EchobenchError, require
 from echobench.data.progress import Progress
 from echobench.generators.checkpoint import Checkpoint
 from echobench.generators.diffusion.method import Method
@@ -20,6 +21,7 @@ from echobench.generators.diffusion.preconditioning import Denoiser
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.draws import rows_of_step, seeded, step_generator
 from echobench.generators.pairs import AugmentationSettings, Pairs
+from echobench.generators.settings import Precision
 
 CURVE_STEPS = 10  # one point of the loss curve is the mean over so many steps
 
@@ -43,10 +45,16 @@ class TrainingSettings:
     ema_decay: float = 0.999
     """Of the moving average of the weights, which draws the images; shorter at first: (1 + n) / (10 + n)."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    precision: str = "bf16-mixed"
-    """Fabric's name: bf16-mixed or 32-true."""
+    precision: Precision = "bf16-mixed"
+    """As Fabric calls it."""
     checkpoint_seconds: float = 60.0
     """Wall clock between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        require(
+            self, steps=(1, inf), batch=(1, inf), learning_rate=(0, 1), warmup_steps=(0, inf), weight_decay=(0, 1),
+            gradient_norm=(0, inf), ema_decay=(0, 1), checkpoint_seconds=(0, inf),
+        )  # fmt: skip
 
 
 def new_denoiser(settings: NetworkSettings, schedule: ScheduleSettings, seed: int) -> Denoiser:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
 import torch
@@ -14,10 +15,12 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from echobench.data.errors import require
 from echobench.data.progress import Progress
 from echobench.generators.checkpoint import Checkpoint
 from echobench.generators.draws import rows_of_step, seeded, step_generator
 from echobench.generators.pairs import SIGMA_DATA, AugmentationSettings, Pairs
+from echobench.generators.settings import Precision
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
 from echobench.generators.translation.rendering import CHANNELS, picture_of_images, picture_of_maps
@@ -49,10 +52,17 @@ class CycleSettings:
     """Of maps and of frames, each on its own."""
     ema_decay: float = 0.0
     """Of a moving average of the weights, which draws the images; 0: the last weights do."""
-    precision: str = "32-true"
-    """bf16-mixed or 32-true, as Fabric calls them."""
+    precision: Precision = "32-true"
+    """As Fabric calls it."""
     checkpoint_seconds: float = 60.0
     """Wall clock between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        require(
+            self, steps=(1, inf), epochs=(1, inf), batch=(1, inf), learning_rate=(0, 1), beta_1=(0, 0.9999),
+            cycle_weight=(0, inf), identity_weight=(0, inf), history=(0, inf), ema_decay=(0, 1),
+            checkpoint_seconds=(0, inf),
+        )  # fmt: skip
 
     def total_steps(self, frames: int) -> int:
         """Optimiser steps of a training on so many frames."""
