@@ -15,7 +15,7 @@ from echobench.benchmark.processes import agreed
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import Reporter, StageFolder
 from echobench.benchmark.trained import generator_curves, trained_generators
-from echobench.benchmark.trial import Trial, begin, load_dataset
+from echobench.benchmark.trial import Trial, begin, load_dataset, reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.progress import silent
@@ -53,6 +53,10 @@ def run(
     stages.open(settings.identity())
     if is_finished(folder):
         finished = read_record(folder)
+        if _fingerprints(reopen(settings, stages, device)) != finished[0].fingerprints:
+            raise EchobenchError(
+                f"{folder} is of other data than there is now; choose another --out, or --force to start over"
+            )
         if set(settings.unet_seeds) <= set(finished[0].settings["unet_seeds"]):
             agreed((), device)  # nothing to train
             return finished
@@ -79,7 +83,7 @@ def _carry_out(
     scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], testing)
     read_back = _read_back(generators, validation)
     pictures.save(stages.run, validation, read_back, testing, predicted, real=trial.frames("validation"))
-    record = _record(trial, next(iter(generators.values())), training, testing, started)
+    record = _record(trial, next(iter(generators.values())), training, started)
     curves = pd.concat(
         [curve.assign(unet_seed=seed) for seed, (_, curve) in zip(settings.unet_seeds, trained, strict=True)]
     )
@@ -131,7 +135,7 @@ def _scores(trial: Trial, segmenters: list[Segmenter], testing: Frames) -> tuple
     return pd.concat(parts, ignore_index=True), predictions[0]
 
 
-def _record(trial: Trial, generator: Generator, training: Frames, testing: Frames, started: str) -> RunRecord:
+def _record(trial: Trial, generator: Generator, training: Frames, started: str) -> RunRecord:
     settings, split = trial.settings, trial.dataset.split
     return RunRecord(
         generator=settings.label,
@@ -139,11 +143,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, testing: Frame
         view=settings.view,
         preset=settings.preset,
         settings=settings.published(),
-        fingerprints={
-            "training": trial.frames("training").fingerprint(),
-            "testing": testing.fingerprint(),
-            "split": split.fingerprint(),
-        },
+        fingerprints=_fingerprints(trial),
         split_origin=split.origin,
         test_patients=sorted(split.testing),
         training_images=len(training),
@@ -158,6 +158,12 @@ def _record(trial: Trial, generator: Generator, training: Frames, testing: Frame
         started=started,
         finished=_now(),
     )
+
+
+def _fingerprints(trial: Trial) -> dict[str, str]:
+    """Of what a run is about."""
+    frames = {subset: trial.frames(subset).fingerprint() for subset in ("training", "testing")}
+    return frames | {"split": trial.dataset.split.fingerprint()}
 
 
 def _failure(settings: RunSettings, stages: StageFolder, error: Exception) -> FailedRun:

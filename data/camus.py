@@ -64,7 +64,7 @@ class Frame:
 def find_frames(folder: Path) -> list[FrameFiles]:
     """Every frame below a dataset's folder, sorted by patient, view, phase.
 
-    Raises EchobenchError if the folder is missing or holds no frame.
+    Raises EchobenchError if the folder is missing, holds no frame, or two files of one.
     """
     if not folder.is_dir():
         raise EchobenchError(f"there is no folder {folder}; {LAYOUT}")
@@ -73,7 +73,10 @@ def find_frames(folder: Path) -> list[FrameFiles]:
         for path in sorted(patient_folder.iterdir()):
             if match := _NAME.fullmatch(path.name):
                 key = (prefix + match["patient"], match["view"], match["phase"])
-                found.setdefault(key, {})[match["kind"]] = path
+                kinds = found.setdefault(key, {})
+                if earlier := kinds.get(match["kind"]):
+                    raise EchobenchError(f"{earlier} and {path} are of the same frame; remove one of them")
+                kinds[match["kind"]] = path
     if not found:
         raise EchobenchError(f"there are no CAMUS frames in {folder}; {LAYOUT}")
     order = sorted(found, key=lambda key: (key[0], VIEWS.index(key[1]), PHASES.index(key[2])))
@@ -129,6 +132,8 @@ def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
 def grey_values(path: Path, image: MedicalImage) -> NDArray[np.uint8]:
     """The pixels as uint8; raises EchobenchError, naming the path, for grey values outside 0-255."""
     low, high = float(image.pixels.min()), float(image.pixels.max())
+    if low >= 0 and 0 < high <= 1:
+        raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; scale them to 0-255")
     if not (low >= 0 and high <= 255):
         raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; they must lie in 0-255")
     return np.rint(image.pixels.astype(np.float32)).astype(np.uint8)
@@ -141,6 +146,8 @@ def _labels(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
         raise EchobenchError(
             f"{path} has the label {unknown[0]:g}; known: " + ", ".join(f"{int(label)} {label.name}" for label in Label)
         )
+    if not truth.pixels.any():
+        raise EchobenchError(f"{path} marks no structure")
     return truth.pixels.astype(np.uint8)
 
 

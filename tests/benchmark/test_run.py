@@ -123,9 +123,11 @@ def test_a_run_does_not_go_on_with_other_data(camus_folder, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(camus_folder, folder)
     run(settings_for(folder), tmp_path / "out")
-    (tmp_path / "out" / "run.json").unlink()
     one, other = sorted(folder.rglob("patient*_4CH_E[DS]_gt.nii.gz"))[:2]
     one.write_bytes(other.read_bytes())
+    with pytest.raises(EchobenchError, match="is of other data than there is now"):
+        run(settings_for(folder), tmp_path / "out")
+    (tmp_path / "out" / "run.json").unlink()
     with pytest.raises(EchobenchError, match=r"was begun with other data: the (training|validation|testing) frames"):
         run(settings_for(folder), tmp_path / "out")
     run(settings_for(folder), tmp_path / "out", force=True)

@@ -1,6 +1,7 @@
 """The CAMUS reader: both layouts, orientation, spacing, split, and what it refuses."""
 
 import gzip
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,19 @@ def test_real_camus_has_the_official_split_and_upright_hearts(real_camus):
     rows = np.indices(testing.size)[0]
     for labels in testing.labels:
         assert rows[labels == Label.LV_ENDO].mean() < rows[labels == Label.LA].mean()  # the apex is at the top
+
+
+def test_unfit_pixels_are_named(camus_folder):
+    folder = camus_folder / "database_nifti" / "patient0001"
+    files = find_frames(camus_folder)[0]
+    grey = read_image(files.image).pixels
+    sitk.WriteImage(sitk.GetImageFromArray((grey / 255).astype(np.float32)), str(files.image))
+    with pytest.raises(EchobenchError, match=r"grey values from 0 to .*; scale them to 0-255"):
+        read_frame(files, (32, 32))
+    write_image(files.image, grey, (1.0, 1.0))
+    write_image(files.truth, np.zeros_like(grey), (1.0, 1.0))
+    with pytest.raises(EchobenchError, match="marks no structure"):
+        read_frame(files, (32, 32))
+    shutil.copy(files.image, folder / files.image.name.removesuffix(".gz"))
+    with pytest.raises(EchobenchError, match="are of the same frame; remove one"):
+        find_frames(camus_folder)
