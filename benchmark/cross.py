@@ -95,7 +95,8 @@ def camus_target(folder: Path, run: Path) -> Target:
     """
     record, _ = read_record(run)
     view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    dataset = read_camus(folder, view=view, seed=record.settings["seed"], size=(size, size))
+    name, seed = dataset_name(folder), record.settings["seed"]
+    dataset = read_camus(folder, name=name, view=view, seed=seed, size=(size, size))
     testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
     learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
     frames = zip(testing.patient, testing.images, strict=True)
