@@ -126,9 +126,7 @@ def read_map(files: FrameFiles, size: tuple[int, int]) -> Frame:
     """One label map and its sector at (H, W). The image of the result means nothing."""
     if files.truth is not None and files.truth.suffix == ".png":
         return _read_png(files.truth, size)
-    if files.image is None and files.sector is None:
-        raise EchobenchError(f"{files.truth} has neither an image nor a ..._sector file, so its sector is not known")
-    return read_frame(files if files.image is not None else replace(files, image=files.sector), size)
+    return read_frame(files, size, black_without_image=True)
 
 
 def _read_png(path: Path, size: tuple[int, int]) -> Frame:

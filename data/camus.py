@@ -15,7 +15,7 @@ Leclerc et al., IEEE Transactions on Medical Imaging 38(9), 2019, doi:10.1109/TM
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,23 +83,29 @@ def find_frames(folder: Path) -> list[FrameFiles]:
     return [FrameFiles(*key, *(found[key].get(kind) for kind in (None, "_gt", "_sector"))) for key in order]
 
 
-def read_frame(files: FrameFiles, size: tuple[int, int]) -> Frame:
+def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image: bool = False) -> Frame:
     """Read and check one frame, resized to (H, W); the spacing follows the resizing.
+
+    black_without_image: draw a missing image in black where there is a `..._sector` file, for who needs the map alone.
 
     Raises EchobenchError, naming the file, for whatever makes the frame unfit.
     """
-    if files.image is None:
-        raise EchobenchError(f"{files.truth} has no image beside it")
+    path = files.sector if files.image is None and black_without_image else files.image
+    if path is None:
+        lacks = "neither an image nor a ..._sector file" if black_without_image else "no image"
+        raise EchobenchError(f"{files.truth} has {lacks} beside it")
     if files.truth is None:
-        raise EchobenchError(f"{files.image} has no ground truth (…_gt) beside it")
-    image, truth = read_image(files.image), read_image(files.truth)
+        raise EchobenchError(f"{path} has no ground truth (…_gt) beside it")
+    image, truth = read_image(path), read_image(files.truth)
     if image.pixels.shape != truth.pixels.shape:
         raise EchobenchError(
-            f"{files.image} is {_by(image.pixels.shape)} pixels and its ground truth {_by(truth.pixels.shape)}"
+            f"{path} is {_by(image.pixels.shape)} pixels and its ground truth {_by(truth.pixels.shape)}"
         )
     if not all(np.isfinite(mm) and mm > 0 for mm in image.spacing_mm):
-        raise EchobenchError(f"{files.image} states a spacing of {image.spacing_mm} mm; it must be positive")
-    grey, labels = grey_values(files.image, image), _labels(files.truth, truth)
+        raise EchobenchError(f"{path} states a spacing of {image.spacing_mm} mm; it must be positive")
+    if path is files.sector:
+        image = replace(image, pixels=np.zeros_like(image.pixels))
+    grey, labels = grey_values(path, image), _labels(files.truth, truth)
     scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
     grey = resize_image(grey, size)
     return Frame(

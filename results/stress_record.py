@@ -54,7 +54,7 @@ class StressRecord:
 def write_stress(folder: Path, record: StressRecord, scores: pd.DataFrame) -> None:
     """Write the scores, columns `COLUMNS`, then the record with their hash."""
     path = folder / STRESS_SCORES
-    write_atomically(path, scores[list(COLUMNS)].to_csv(index=False, float_format="%.6g"))
+    write_atomically(path, scores[list(COLUMNS)].to_csv(index=False, float_format="%.4g"))
     document = asdict(record) | {"scores_sha256": file_sha256(path)}
     write_atomically(folder / STRESS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

@@ -41,6 +41,11 @@ class Line:
     runs: Mapping[float, Run]
     failures: Mapping[float, Failure]
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether its images are the real frames themselves."""
+        return any(run.is_reference for run in self.runs.values())
+
 
 @dataclass(frozen=True, eq=False)
 class Sweep:

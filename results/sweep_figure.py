@@ -25,11 +25,11 @@ def sweep_figure(sweep: Sweep) -> Figure:
         axes.set_xscale("log" if sweep.axis == "fraction" else "linear")
         for line in sweep.levels:
             _draw_level(axes, line)
-        generators = [line for line in lines if not _is_reference(line)]
+        generators = [line for line in lines if not line.is_reference]
         for i, line in enumerate(lines):
             colour, marker = look(generators.index(line) if line in generators else 0)
             shift = (i - (len(lines) - 1) / 2) * DODGE
-            _draw_line(axes, line, _shifted(sweep, line, shift), REFERENCE if _is_reference(line) else colour, marker)
+            _draw_line(axes, line, _shifted(sweep, line, shift), REFERENCE if line.is_reference else colour, marker)
         _ticks(axes, sweep)
         axes.set_xlabel(AXES[sweep.axis] + (" (and their number)" if sweep.axis == "fraction" else ""))
         axes.set_ylabel(MEAN_DICE)
@@ -83,7 +83,3 @@ def _ticks(axes: Axes, sweep: Sweep) -> None:
 def _values(sweep: Sweep) -> list[float]:
     """Every value that was asked for, ascending."""
     return sorted({value for line in sweep.lines for value in (*line.runs, *line.failures)})
-
-
-def _is_reference(line: Line) -> bool:
-    return line.label.startswith("real")
