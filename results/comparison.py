@@ -1,5 +1,6 @@
 """Which runs may stand in one table, what each is called there, and what keeps the others apart."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -200,7 +201,7 @@ def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Grou
     machines = dict.fromkeys(machine(run.record) for run in named)
     if len(machines) > 1:
         notes.append(f"seconds and memory are of different machines: {'; '.join(machines)}")
-    named.sort(key=lambda run: (not run.is_reference, run.label))
+    named.sort(key=lambda run: (not run.is_reference, _by_number(run.label)))
     return Group(title, tuple(named), tuple(stopped), tuple(notes))
 
 
@@ -229,6 +230,11 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
             )
             notes.append("; ".join(each))
     return labels, notes
+
+
+def _by_number(label: str) -> list[str | int]:
+    """A key by which 800 comes before 1600."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", label)]
 
 
 def _ends(folders: Sequence[Path]) -> list[str]:

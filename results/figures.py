@@ -121,11 +121,16 @@ def training_figure(group: Group) -> Figure | None:
 
 
 def image_figure(group: Group) -> Figure | None:
-    """Mean Dice against training images, of runs that differ in their number alone; None where there are none."""
+    """Mean Dice against training images, of runs that differ in their number alone; None where there are none.
+
+    Real frames, of which there are only so many, are a level.
+    """
     found = families(group.runs, is_image_number)
     lines = [[_Point(run, run.record.training_images, estimate(run.scores)) for run in family] for family in found]
-    points = [point for line in lines for point in line]
-    return _against(looks_of(group), points, "training images", "", lines)
+    placed = [point for line in lines for point in line]
+    alone = [run for run in group.runs if run.is_reference and all(run is not point.run for point in placed)]
+    levels = [_Point(run, nan, estimate(run.scores)) for run in alone]
+    return _against(looks_of(group), [*levels, *placed], "training images", "all frames", lines)
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[int]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from echobench.results.comparison import Comparison, Group
 from echobench.results.cross import crossed_runs, gap_table
+from echobench.results.figures import image_figure, training_figure
 from echobench.results.formats import Table, markdown
 from echobench.results.record import RECORD
 from echobench.results.stress import MEASURES, decay
@@ -65,13 +66,26 @@ def _stress(measured: Path, dataset: str) -> str:
     return f"{said}\n\n{markdown(ladder_table(decay(scores), record.title))}"
 
 
+def _curve(measured: Path, name: str) -> str:
+    """Dice along one of `CURVES`, as in camus_images: of what lies in camus-images."""
+    found = _curve_group(measured / name.replace("_", "-"))
+    return dice_markdown(found) if found else ""
+
+
+def _curve_group(folder: Path) -> Group | None:
+    folders = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+    return Comparison.of(folders).groups[0] if folders else None
+
+
 def _sweep(measured: Path, dataset: str) -> str:
     """Dice of every cell."""
     folders = sorted((measured / f"{dataset}-sweep").glob("*/"))
     return "\n".join(markdown(cell_table(sweep)) for sweep in sweeps(folders)) if folders else ""
 
 
-_MAKERS = {"table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep}
+_MAKERS = {"table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve}
+CURVES = {"images": image_figure, "minutes": training_figure}
+"""What the runs of a folder differ in, by the end of its name, and the figure that shows it."""
 
 
 def speed_markdown(rows: pd.DataFrame) -> str:
@@ -95,7 +109,7 @@ def speed_markdown(rows: pd.DataFrame) -> str:
 
 
 def figures(measured: Path) -> dict[Path, Figure]:
-    """Of the sweeps and stresses, by the file of each beside its records."""
+    """Of the sweeps, stresses and curves, by the file of each beside its records."""
     swept = {
         folder / f"{sweep.axis}.png": sweep_figure(sweep)
         for folder in sorted(measured.glob("*-sweep"))
@@ -107,7 +121,13 @@ def figures(measured: Path) -> dict[Path, Figure]:
         for found in [decay(read_stress(folder)[1])]
         for measure in MEASURES
     }
-    return swept | stressed
+    curves = {
+        folder / f"{name}.png": draw(group)
+        for name, draw in CURVES.items()
+        for folder in sorted(measured.glob(f"*-{name}"))
+        if (group := _curve_group(folder))
+    }
+    return swept | stressed | {path: figure for path, figure in curves.items() if figure}
 
 
 def main(readme: Path, measured: Path) -> None:

@@ -114,6 +114,18 @@ def test_a_line_joins_runs_that_differ_in_one_thing_alone(add_run, tmp_path):
     assert png(images, tmp_path)
 
 
+def test_images_have_real_frames_as_a_level(add_run):
+    folders = [add_run("real", DICE, training_images=798)]
+    folders += [
+        add_run("sdm", DICE, name=f"n{n}", settings=with_settings(images=n), training_images=n)
+        for n in (1600, 400, 800)
+    ]
+    (group,) = Comparison.of(folders).groups
+    assert legend(image_figure(group)) == [
+        "real: all frames", "sdm (images 400)", "sdm (images 800)", "sdm (images 1600)",
+    ]  # fmt: skip
+
+
 def test_training_has_minutes_and_a_level_for_who_is_not_trained(add_run):
     figure = training_figure(Comparison.of([add_run("sdm", DICE), add_run("real", DICE, parameters=0)]).groups[0])
     low, high = figure.axes[0].get_xlim()

@@ -37,3 +37,15 @@ def test_a_sweep_has_a_table_and_a_figure(tmp_path):
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     assert [row[1] for row in rows if row[0] == "| warp"] == ["0", "1", "2", "3"]
     assert list(figures(tmp_path)) == [tmp_path / "camus-sweep" / "strength.png"]
+
+
+def test_a_curve_has_a_table_and_a_figure(tmp_path):
+    for strength in (0, 1):  # any two runs of a group will do for the table
+        shutil.copytree(
+            MEASURED / "camus-sweep" / f"sdm-strength-{strength}", tmp_path / "camus-minutes" / f"{strength}"
+        )
+    text = with_tables(
+        "<!-- curve: camus_minutes -->\n<!-- end -->\n<!-- curve: camus_images -->\n<!-- end -->\n", tmp_path
+    )
+    assert text.count("| `sdm (strength ") == 2
+    assert list(figures(tmp_path)) == [tmp_path / "camus-minutes" / "minutes.png"]
