@@ -67,9 +67,10 @@ STANDARD = SdmSettings(
 )
 """About half an hour of training on two cores, at 0.30 to 0.41 s per step; 5.7 million weights.
 
-Its record on CAMUS 4C is results/measured/camus-sdm-standard. Tried before, on CAMUS 4C, 550 steps on 798 frames each,
-judged like `QUICK` by a segmenter trained on the images alone and by the Dice that a segmenter trained on real frames
-finds between an image and its map (on real images: 91.5):
+Its records on CAMUS 4C are results/measured/camus-sdm-standard and, over training length, number of images and sampler,
+camus-minutes, camus-images and camus-samplers there. Tried before, on CAMUS 4C, 550 steps on 798 frames each, judged
+like `QUICK` by a segmenter trained on the images alone and by the Dice that a segmenter trained on real frames finds
+between an image and its map (on real images: 91.5):
 
     velocity of the pixels, no preconditioning             89.5    84.5   white noise in the images
     linear estimate in closed form, plain cosine           89.4    91.1   all images of one brightness
