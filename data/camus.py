@@ -15,7 +15,7 @@ Leclerc et al., IEEE Transactions on Medical Imaging 38(9), 2019, doi:10.1109/TM
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,9 +103,8 @@ def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image:
         )
     if not all(np.isfinite(mm) and mm > 0 for mm in image.spacing_mm):
         raise EchobenchError(f"{path} states a spacing of {image.spacing_mm} mm; it must be positive")
-    if path is files.sector:
-        image = replace(image, pixels=np.zeros_like(image.pixels))
-    grey, labels = grey_values(path, image), _labels(files.truth, truth)
+    labels = _labels(files.truth, truth)
+    grey = np.zeros(labels.shape, dtype=np.uint8) if files.image is None else grey_values(path, image)
     scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
     grey = resize_image(grey, size)
     return Frame(

@@ -127,10 +127,10 @@ def image_figure(group: Group) -> Figure | None:
     """
     found = families(group.runs, is_image_number)
     lines = [[_Point(run, run.record.training_images, estimate(run.scores)) for run in family] for family in found]
-    placed = [point for line in lines for point in line]
-    alone = [run for run in group.runs if run.is_reference and all(run is not point.run for point in placed)]
-    levels = [_Point(run, nan, estimate(run.scores)) for run in alone]
-    return _against(looks_of(group), [*levels, *placed], "training images", "all frames", lines)
+    joined = [run for family in found for run in family]
+    levels = [_Point(run, nan, estimate(run.scores)) for run in group.runs if run.is_reference and run not in joined]
+    points = [*levels, *(point for line in lines for point in line)]
+    return _against(looks_of(group), points, "training images", "all frames", lines)
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[int]:

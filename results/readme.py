@@ -20,7 +20,7 @@ from echobench.results.sweep import cell_table, sweeps
 from echobench.results.sweep_figure import sweep_figure
 from echobench.results.tables import dice_markdown
 
-_MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+_MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 DPI = 110
 _WAYS = {True: "once", False: "at every step"}
 
@@ -36,7 +36,12 @@ def with_tables(text: str, measured: Path) -> str:
 
 def _dice(measured: Path, dataset: str) -> str:
     """Of the runs on a dataset, a table for each group."""
-    return "\n".join(map(dice_markdown, _groups(measured, dataset)))
+    return "\n".join(map(dice_markdown, _groups(measured, f"{dataset}-*")))
+
+
+def _curve(measured: Path, folder: str) -> str:
+    """Of the runs in a folder, which differ in one setting, a table for each group."""
+    return "\n".join(map(dice_markdown, _groups(measured, f"{folder}/*")))
 
 
 def _speed(measured: Path, preset: str) -> str:
@@ -46,13 +51,14 @@ def _speed(measured: Path, preset: str) -> str:
 
 def _cross(measured: Path, dataset: str) -> str:
     """Dice of the runs on a dataset there and on other data."""
-    groups = _groups(measured, dataset)
+    groups = _groups(measured, f"{dataset}-*")
     return "\n".join(markdown(gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
 
 
-def _groups(measured: Path, dataset: str) -> tuple[Group, ...]:
-    folders = [path.parent for path in sorted(measured.glob(f"{dataset}-*/{RECORD}"))]
-    return Comparison.of(folders).groups if folders else ()
+def _groups(measured: Path, folders: str) -> tuple[Group, ...]:
+    """Of the runs in the folders that a pattern names."""
+    found = [path.parent for path in sorted(measured.glob(f"{folders}/{RECORD}"))]
+    return Comparison.of(found).groups if found else ()
 
 
 def _stress(measured: Path, dataset: str) -> str:
@@ -66,17 +72,6 @@ def _stress(measured: Path, dataset: str) -> str:
     return f"{said}\n\n{markdown(ladder_table(decay(scores), record.title))}"
 
 
-def _curve(measured: Path, name: str) -> str:
-    """Dice along one of `CURVES`, as in camus_images: of what lies in camus-images."""
-    found = _curve_group(measured / name.replace("_", "-"))
-    return dice_markdown(found) if found else ""
-
-
-def _curve_group(folder: Path) -> Group | None:
-    folders = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
-    return Comparison.of(folders).groups[0] if folders else None
-
-
 def _sweep(measured: Path, dataset: str) -> str:
     """Dice of every cell."""
     folders = sorted((measured / f"{dataset}-sweep").glob("*/"))
@@ -85,7 +80,7 @@ def _sweep(measured: Path, dataset: str) -> str:
 
 _MAKERS = {"table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve}
 CURVES = {"images": image_figure, "minutes": training_figure}
-"""What the runs of a folder differ in, by the end of its name, and the figure that shows it."""
+"""Figures of folders whose runs differ in one setting, by the end of the folder's name."""
 
 
 def speed_markdown(rows: pd.DataFrame) -> str:
@@ -125,7 +120,7 @@ def figures(measured: Path) -> dict[Path, Figure]:
         folder / f"{name}.png": draw(group)
         for name, draw in CURVES.items()
         for folder in sorted(measured.glob(f"*-{name}"))
-        if (group := _curve_group(folder))
+        for group in _groups(folder, "*")
     }
     return swept | stressed | {path: figure for path, figure in curves.items() if figure}
 

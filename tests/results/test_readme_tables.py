@@ -45,7 +45,7 @@ def test_a_curve_has_a_table_and_a_figure(tmp_path):
             MEASURED / "camus-sweep" / f"sdm-strength-{strength}", tmp_path / "camus-minutes" / f"{strength}"
         )
     text = with_tables(
-        "<!-- curve: camus_minutes -->\n<!-- end -->\n<!-- curve: camus_images -->\n<!-- end -->\n", tmp_path
+        "<!-- curve: camus-minutes -->\n<!-- end -->\n<!-- curve: camus-images -->\n<!-- end -->\n", tmp_path
     )
     assert text.count("| `sdm (strength ") == 2
     assert list(figures(tmp_path)) == [tmp_path / "camus-minutes" / "minutes.png"]
