@@ -16,7 +16,7 @@ from skimage.io import imread
 from echobench.benchmark.stages import lock
 from echobench.data.camus import Frame, FrameFiles, find_frames, read_frame
 from echobench.data.datasets import split_of
-from echobench.data.deform import Deformation
+from echobench.data.deform import VERSION, Deformation
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
@@ -73,6 +73,8 @@ def generate(
         sources = _of_subsets(sources, maps, subsets, seed)
     stream = _Stream(sources, generator.size, repeats, strength, seed)
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
+    if strength:
+        arguments["deformation"] = VERSION
     _claim(out, {"checkpoint_sha256": file_sha256(checkpoint), "maps_sha256": _hash_of(sources)} | arguments)
     writer = FrameWriter(out, stream.maps, stream.seeds)
     while writer.written < len(stream.maps):

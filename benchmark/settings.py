@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from echobench.benchmark.overrides import overridden
-from echobench.data.deform import REPEATS
+from echobench.data.deform import REPEATS, VERSION
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS
 from echobench.generators.base import Generator
@@ -49,7 +49,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 class RunSettings:
     """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
-    from. generator_settings: the frozen dataclass of the backend. The device is not part of a run's identity."""
+    from. generator_settings: the frozen dataclass of the backend. deformation: version of the random deformation, None
+    where nothing is deformed. The device is not part of a run's identity."""
 
     generator: str
     view: str
@@ -65,6 +66,7 @@ class RunSettings:
     images: int | None = None
     phase: str = "all"
     fraction: float = 1.0
+    deformation: str | None = None
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -98,7 +100,7 @@ class RunSettings:
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
         # Runs of before there were these settings have none: they stay what they are.
-        unsaid = {"images": None, "phase": "all", "fraction": 1.0}
+        unsaid = {"images": None, "phase": "all", "fraction": 1.0, "deformation": None}
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -203,6 +205,7 @@ def resolve(
         images=images,
         phase=phase,
         fraction=float(fraction),
+        deformation=VERSION if backend.deforms and strength else None,
     )
 
 

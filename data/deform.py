@@ -1,9 +1,10 @@
 """Label-map deformation: one scalar strength, 1.0 being that of "Echo from noise" (arXiv 2305.05424v2).
 
-The ranges are those of the paper and of its published code (augment_camus_labels.py): a random affine map,
-then a random elastic field given by a cubic B-spline. What is kept of a deformation is its parameters; the
-dense displacement field is computed from them when somebody needs it, to warp an image, say. Any other smooth
-displacement field is kept in the same form, by control points that lie closer together.
+The transform is the one that the authors ran (augment_camus_labels.py of their code): torchvision's `RandomAffine`,
+then torchio's `RandomElasticDeformation`, a cubic B-spline. They hand both an image of shape (1, H, W), so that the
+first axis of the elastic grid is the single voxel's: the image sees the middle of that grid. What is kept of a
+deformation is its parameters; the dense displacement field is computed from them when somebody needs it, to warp an
+image, say. Any other smooth displacement field is kept in the same form, by control points that lie closer together.
 """
 
 from collections.abc import Sequence
@@ -17,17 +18,24 @@ from scipy.interpolate import BSpline
 REPEATS = 5
 """Deformed maps per frame in the paper."""
 
-CONTROL_POINTS = 10  # per axis
+VERSION = "0.2"
+"""Of the random deformation; whoever draws deformed maps keeps it beside the strength. Since 0.2 it is the published
+one; that of 0.1 had 10 × 10 control points in the image's plane and shifted along both axes."""
+
+CONTROL_POINTS = (10, 4)  # rows, columns
+LAYERS = np.array([1, 23, 23, 1]) / 48
+"""Weights of the four layers of control points around the single voxel, in the middle of the published grid of
+10 × 10 × 4: the cubic B-spline half-way between two of them."""
 FIELD_CONTROL_POINTS = 67  # per axis, of a field that is handed in: 4 pixels apart in an image of 256
-LOCKED_LAYERS = 1  # outermost layers of control points, held at zero
+LOCKED_ROWS = 1  # outermost rows of control points, held at zero; torchio locks no column of a grid of this shape
 ORDER = 3  # cubic
+MARGIN_PX = 0.125
+"""How far ITK lets the spline's domain reach beyond the outermost pixels' edges."""
 
 # The ranges at strength 1.
-# Departs from: the published code shifts vertically only, since it hands torchvision the pair (0, 0.05); the
-# paper speaks of translation, so both axes move here.
 ROTATION_DEGREES = 5.0
 SHEAR_DEGREES = 5.0  # of columns along rows' direction (x shear), as torchvision reads a single number
-TRANSLATION = 0.05  # of the image's side
+TRANSLATION = 0.05  # of the image's height, along rows alone: torchvision reads (0, 0.05) as (across, down)
 SCALE = (0.8, 1.05)
 ELASTIC = 30.0 / 256.0  # largest displacement of a control point, in image sides
 
@@ -38,8 +46,8 @@ class Deformation:
 
     affine: (N, 2, 3) float64, the pull-back in centred (row, column) coordinates where the sides are 1: an
         output position x takes its label from affine[:, :2] @ x + affine[:, 2].
-    control: (N, 2, P, Q) float64, displacements (row, column) of the B-spline's control points, 10 × 10 where
-        they are drawn at random; the elastic field is applied in output space, before the affine pull-back.
+    control: (N, 2, P, Q) float64, displacements (row, column) of the B-spline's control points, `CONTROL_POINTS`
+        where they are drawn at random; the elastic field is applied in output space, before the affine pull-back.
     seed: (N,) int64. strength: (N,) float64.
     """
 
@@ -74,7 +82,7 @@ def identity(n: int) -> Deformation:
     """N deformations that leave everything as it is."""
     return Deformation(
         affine=np.tile(np.eye(2, 3), (n, 1, 1)),
-        control=np.zeros((n, 2, CONTROL_POINTS, CONTROL_POINTS)),
+        control=np.zeros((n, 2, *CONTROL_POINTS)),
         seed=np.zeros(n, dtype=np.int64),
         strength=np.zeros(n),
     )
@@ -87,7 +95,7 @@ def random_deformation(seeds: NDArray[np.int64], strength: float) -> Deformation
     drawn = [_draw(np.random.default_rng(int(seed)), strength) for seed in seeds]
     return Deformation(
         affine=np.array([affine for affine, _ in drawn]).reshape(-1, 2, 3),
-        control=np.array([control for _, control in drawn]).reshape(-1, 2, CONTROL_POINTS, CONTROL_POINTS),
+        control=np.array([control for _, control in drawn]).reshape(-1, 2, *CONTROL_POINTS),
         seed=np.asarray(seeds, dtype=np.int64),
         strength=np.full(len(seeds), float(strength)),
     )
@@ -124,18 +132,18 @@ def pull_labels(labels: NDArray[np.uint8], positions: NDArray[np.float32]) -> ND
 
 
 def _draw(rng: np.random.Generator, strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Affine pull-back (2, 3) and control points (2, 10, 10) of one deformation."""
+    """Affine pull-back (2, 3) and control points (2, *CONTROL_POINTS) of one deformation."""
     angle, shear = np.deg2rad(strength * rng.uniform(-1, 1, 2) * (ROTATION_DEGREES, SHEAR_DEGREES))
-    shift = strength * TRANSLATION * rng.uniform(-1, 1, 2)
+    shift = np.array([strength * TRANSLATION * rng.uniform(-1, 1), 0.0])
     # At high strengths the lower bound would reach zero and below.
     scale = max(1 + strength * (rng.uniform(*SCALE) - 1), 0.1)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     forward = scale * rotation @ np.array([[1.0, 0.0], [np.tan(shear), 1.0]])
     inverse = np.linalg.inv(forward)
-    control = strength * ELASTIC * rng.uniform(-1, 1, (2, CONTROL_POINTS, CONTROL_POINTS))
-    free = np.zeros((CONTROL_POINTS, CONTROL_POINTS))
-    free[LOCKED_LAYERS:-LOCKED_LAYERS, LOCKED_LAYERS:-LOCKED_LAYERS] = 1
-    return np.column_stack([inverse, -inverse @ shift]), control * free
+    layers = rng.uniform(-1, 1, (len(LAYERS), 2, *CONTROL_POINTS))
+    control = strength * ELASTIC * np.tensordot(LAYERS, layers, axes=1)
+    control[:, :LOCKED_ROWS] = control[:, -LOCKED_ROWS:] = 0
+    return np.column_stack([inverse, -inverse @ shift]), control
 
 
 @lru_cache(maxsize=8)
@@ -143,7 +151,7 @@ def _basis(side: int, points: int) -> NDArray[np.float64]:
     """Uniform cubic B-spline basis at the pixel centres of one axis: (side, points), rows summing to 1."""
     cells = points - ORDER
     knots = np.arange(-ORDER, points + 1) / cells
-    centres = (np.arange(side) + 0.5) / side
+    centres = (np.arange(side) + 0.5 + MARGIN_PX) / (side + 2 * MARGIN_PX)
     basis = BSpline.design_matrix(centres, knots, ORDER).toarray()
     basis.setflags(write=False)
     return basis

@@ -9,10 +9,20 @@ from typing import Self
 
 import pandas as pd
 
+from echobench.data.deform import VERSION
 from echobench.data.errors import EchobenchError
 from echobench.results.cost import ELSEWHERE, machine
 from echobench.results.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
-from echobench.results.record import RECORD, FailedRun, RunRecord, is_finished, read_failed, read_record
+from echobench.results.record import (
+    FIRST_DEFORMATION,
+    RECORD,
+    FailedRun,
+    RunRecord,
+    deformation_of,
+    is_finished,
+    read_failed,
+    read_record,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +69,11 @@ class Group:
     notes: tuple[str, ...] = ()
 
     @property
+    def facts(self) -> Facts:
+        """What its runs have in common."""
+        return facts_of(self.runs)
+
+    @property
     def scores(self) -> dict[str, pd.DataFrame]:
         """Raw scores by label."""
         return {run.label: run.scores for run in self.runs}
@@ -88,9 +103,10 @@ class Comparison:
         together: dict[str, list[Run]] = {}
         for run in runs:
             together.setdefault(key(shared_facts(run.record)), []).append(run)
-        parts = sorted(together.values(), key=lambda part: _place(part[0].record))
-        titles = titles_of([shared_facts(part[0].record) for part in parts])
-        placed = [failures_beside(part[0].record, failures) for part in parts]
+        parts = [part for alike in together.values() for part in by_deformation(alike)]
+        parts.sort(key=lambda part: _place(part[0].record))
+        titles = titles_of([facts_of(part) for part in parts])
+        placed = [failures_beside(part, failures) for part in parts]
         groups = tuple(map(_group, titles, parts, placed))
         homeless = [failure for failure in failures if not any(failure in belonging for belonging in placed)]
         return cls(groups, tuple(homeless), tuple(_differences(groups)))
@@ -98,17 +114,25 @@ class Comparison:
     def across_views(self) -> list[tuple[Group, ...]]:
         """Groups of the same dataset, split, test patients and U-Net, one for each view and phase that was run.
 
-        They are what the paper's Table 1 takes. Where one has several groups, there is an answer for each.
+        They are what the paper's Table 1 takes. Where one has several groups, there is an answer for each; no answer
+        mixes random deformations.
         """
         families: dict[str, dict[tuple[str, str], list[Group]]] = {}
         for group in self.groups:
-            facts = shared_facts(group.runs[0].record)
+            facts = group.facts
             kept = key({name: fact for name, fact in facts.items() if name not in _OF_THE_VIEW})
             families.setdefault(kept, {}).setdefault((facts["view"], facts["phase"]), []).append(group)
-        return [groups for family in families.values() for groups in product(*family.values())]
+        answers: list[tuple[Group, ...]] = []
+        for family in families.values():
+            for version in _versions(group.runs for groups in family.values() for group in groups):
+                fitting = (
+                    [g for g in groups if g.facts["deformation"] in (None, version)] for groups in family.values()
+                )
+                answers += product(*filter(None, fitting))
+        return answers
 
 
-_OF_THE_VIEW = ("view", "phase", "training frames", "test frames")
+_OF_THE_VIEW = ("view", "phase", "training frames", "test frames", "deformation")
 _OF_THE_MAPS = ("strength", "seed", "images")
 """Settings that say for which label maps a generator draws."""
 _BEFORE = {"images": None, "phase": "all", "fraction": 1.0}
@@ -136,9 +160,28 @@ def shared_facts(record: RunRecord) -> Facts:
     } | flat(record.settings["unet_settings"], "unet.")
 
 
+def facts_of(runs: Sequence[Run]) -> Facts:
+    """What runs of one table have in common: `shared_facts`, and the random deformation of those that deform."""
+    return {**shared_facts(runs[0].record), "deformation": _deformation(runs)}
+
+
+def by_deformation(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that drew for maps of one random deformation, latest first; who deforms nothing, as real, is in each."""
+    return [[run for run in runs if run.record.deformation in (None, one)] for one in _versions([runs])]
+
+
+def _deformation(runs: Sequence[Run]) -> str | None:
+    return _versions([runs])[0]
+
+
+def _versions(parts: Iterable[Sequence[Run]]) -> Sequence[str | None]:
+    """Of the random deformations of runs, latest first; None alone where nothing is deformed."""
+    return sorted({one for runs in parts for run in runs if (one := run.record.deformation)}, reverse=True) or [None]
+
+
 def own_settings(settings: Facts) -> Facts:
     """A run's settings but for those that its group shares; the preset first, as it often says it all."""
-    shared = ("preset", "data", "unet_settings", "generator", "fraction")
+    shared = ("preset", "data", "unet_settings", "generator", "fraction", "deformation")
     own = {name: value for name, value in {**settings, **_BEFORE, **settings}.items() if name not in shared}
     return {"preset": settings["preset"]} | {
         name.removeprefix("generator_settings."): value for name, value in flat(own).items()
@@ -161,9 +204,11 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[Run], list[Failure]]:
 def comparable_beside(folder: Path, record: RunRecord) -> list[tuple[RunRecord, pd.DataFrame]]:
     """The finished runs in sibling folders of the same group, preset and U-Net seeds as `record`, by other generators.
 
+    Beside a run that deforms nothing stand those of today's random deformation.
+
     A damaged record is passed over.
     """
-    found = []
+    found, deformations = [], (None, record.deformation or VERSION)
     for path in sorted(folder.resolve().parent.glob(f"*/{RECORD}")):
         if path.parent == folder.resolve():
             continue
@@ -171,7 +216,8 @@ def comparable_beside(folder: Path, record: RunRecord) -> list[tuple[RunRecord, 
             other, scores = read_record(path.parent)
         except EchobenchError:
             continue
-        if _beside(other) == _beside(record) and other.generator != record.generator:
+        alike = _beside(other) == _beside(record) and other.deformation in deformations
+        if alike and other.generator != record.generator:
             found.append((other, scores))
     return found
 
@@ -180,11 +226,16 @@ def _beside(record: RunRecord) -> tuple[Facts, str, list[int]]:
     return shared_facts(record), record.preset, record.settings["unet_seeds"]
 
 
-def failures_beside(record: RunRecord, failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
-    """The failures whose settings put them beside this run, whatever they have for the setting that is swept."""
+def failures_beside(runs: Sequence[Run], failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
+    """The failures whose settings put them beside these runs, whatever they have for the setting that is swept."""
     shared = {"view", "phase", "fraction", "data", "phantom_patients", "unet_settings"} - {swept}
-    ours = _BEFORE | record.settings
-    return [f for f in failures if all((_BEFORE | f.failed.settings).get(name) == ours.get(name) for name in shared)]
+    ours, deformations = _BEFORE | runs[0].record.settings, {None, _deformation(runs)}
+    return [
+        f
+        for f in failures
+        if all((_BEFORE | f.failed.settings).get(name) == ours.get(name) for name in shared)
+        and (deformations == {None} or deformation_of(f.failed.settings) in deformations)
+    ]
 
 
 def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Group:
@@ -264,6 +315,7 @@ def titles_of(groups: Sequence[Facts]) -> list[str]:
         f"{facts['data']}, {facts['view']}"
         + (f" {facts['phase']}" if facts["phase"] != "all" else "")
         + (f", fraction {facts['fraction']:g}" if facts.get("fraction", 1) != 1 else "")
+        + (f", deformation of {FIRST_DEFORMATION}" if facts["deformation"] == FIRST_DEFORMATION else "")
         for facts in groups
     ]
     for title in dict.fromkeys(titles):
@@ -276,13 +328,19 @@ def titles_of(groups: Sequence[Facts]) -> list[str]:
 
 
 def _differences(groups: Sequence[Group]) -> Iterator[str]:
-    facts = [shared_facts(group.runs[0].record) for group in groups]
+    facts = [group.facts for group in groups]
     for i, group in enumerate(groups[1:], start=1):
-        nearest = min(range(i), key=lambda j: len(differing([facts[j], facts[i]])))
+        nearest = min(range(i), key=lambda j: len(_keeping_apart(facts[j], facts[i])))
         pair = (facts[nearest], facts[i])
-        clauses = "; ".join(_difference(name, *pair) for name in differing(pair))
+        clauses = "; ".join(_difference(name, *pair) for name in _keeping_apart(*pair))
         first, second = (f"“{g.title}” ({', '.join(run.label for run in g.runs)})" for g in (groups[nearest], group))
         yield f"{first} and {second} are tables of their own: {clauses}"
+
+
+def _keeping_apart(first: Facts, second: Facts) -> list[str]:
+    """Facts that differ; whoever deforms nothing goes with any deformation."""
+    names = differing((first, second))
+    return [name for name in names if name != "deformation" or None not in (first[name], second[name])]
 
 
 def _difference(name: str, first: Facts, second: Facts) -> str:

@@ -10,6 +10,7 @@ failed.json            `FailedRun`, where a run stopped with an error; gone when
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import pandas as pd
 from echobench.data.errors import EchobenchError
 
 SCHEMA = 1
+FIRST_DEFORMATION = "0.1"
+"""Version of the random deformation in records that name none: it was not yet the published one."""
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
 FAILED = "failed.json"
 
@@ -72,6 +75,16 @@ class RunRecord:
     scores_sha256: str = ""
     training_patients: int | None = None
     schema: int = SCHEMA
+
+    @property
+    def deformation(self) -> str | None:
+        """See `deformation_of`."""
+        return deformation_of(self.settings)
+
+
+def deformation_of(settings: Mapping[str, Any]) -> str | None:
+    """Version of the random deformation that a run's label maps were drawn with; None where nothing is deformed."""
+    return settings.get("deformation", FIRST_DEFORMATION if settings["strength"] else None)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from echobench.data.labels import TABLE_REGIONS
 from echobench.results.comparison import (
     Failure,
     Run,
+    by_deformation,
+    facts_of,
     failures_beside,
     own_settings,
     read_runs,
@@ -169,11 +171,11 @@ def _compared(best: float, runs: Mapping[float, Run]) -> dict[str, str]:
 def _along(axis: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Iterator[Sweep]:
     together: dict[str, list[Run]] = {}
     for run in runs:
-        together.setdefault(key(_shared(run.record, axis)), []).append(run)
-    parts = list(together.values())
-    titles = titles_of([_shared(part[0].record, axis) for part in parts])
+        together.setdefault(key(_without(axis, shared_facts(run.record))), []).append(run)
+    parts = [part for alike in together.values() for part in by_deformation(alike)]
+    titles = titles_of([_without(axis, facts_of(part)) for part in parts])
     for title, part in zip(titles, parts, strict=True):
-        sweep = _sweep(axis, f"{title}, {axis}", [*part, *failures_beside(part[0].record, failures, axis)])
+        sweep = _sweep(axis, f"{title}, {axis}", [*part, *failures_beside(part, failures, axis)])
         if sweep.lines:
             yield sweep
 
@@ -221,10 +223,10 @@ def _labels(owns: Sequence[Facts]) -> list[str]:
     return labels
 
 
-def _shared(record: RunRecord, axis: str) -> Facts:
-    """What all runs of a sweep have in common."""
+def _without(axis: str, facts: Facts) -> Facts:
+    """What all runs of a sweep have in common, of the facts that the runs of a table share."""
     swept = ("fraction", "training frames") if axis == "fraction" else ()
-    return {name: fact for name, fact in shared_facts(record).items() if name not in swept}
+    return {name: fact for name, fact in facts.items() if name not in swept}
 
 
 def _own(cell: Run | Failure, axis: str) -> Facts:

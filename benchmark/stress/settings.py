@@ -12,6 +12,7 @@ from typing import Any
 from echobench.benchmark.compare import Cell, plan
 from echobench.benchmark.settings import RunSettings, resolve
 from echobench.benchmark.stress.judge import JudgeSettings
+from echobench.data.deform import VERSION
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import VIEWS
 from echobench.data.stress.ladder import SEVERITIES, STRESSES, find_stress
@@ -54,7 +55,7 @@ class StressSettings:
         """What a cell is a function of, beside its generator and deformation, of which more may be added later."""
         ideal = self.ideal
         run = {name: getattr(ideal, name) for name in ("view", "data", "preset", "seed", "phantom_patients")}
-        asked = {"severities": self.severities, "patients": self.patients, "phase": PHASE}
+        asked = {"severities": self.severities, "patients": self.patients, "phase": PHASE, "deformation": VERSION}
         plain: dict[str, Any] = json.loads(json.dumps(run | asked | {"judge": dataclasses.asdict(self.judge)}))
         return plain
 

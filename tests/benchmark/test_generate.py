@@ -60,7 +60,8 @@ def test_the_maps_are_those_of_a_run(checkpoint, camus_folder, make_frames, tmp_
     generate(checkpoint, camus_folder, tmp_path / "out", repeats=2, seed=3)
     seeds = [row.deformation_seed for row in read_manifest(tmp_path / "out")]
     assert len(set(seeds)) == len(seeds)
-    frames = replace(make_frames(5), source=np.array(["maps"] * 10))
+    sector = np.array([read_frame(files, SIZE).sector for files in find_frames(camus_folder)])  # as it is read
+    frames = replace(make_frames(5), sector=sector, source=np.array(["maps"] * 10))
     wanted = label_maps(frames, strength=1, repeats=2, seed=3)
     np.testing.assert_array_equal(seeds, wanted.deformation.seed)
     for stored, labels in zip(find_frames(tmp_path / "out")[:2], wanted.labels[[0, 2]], strict=True):

@@ -11,6 +11,7 @@ from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
 from echobench.benchmark.sweep import carry_out, plan, tabulate
 from echobench.benchmark.trial import load_dataset
+from echobench.data.deform import VERSION
 from echobench.data.errors import EchobenchError
 from echobench.data.progress import silent
 from echobench.data.store import read_manifest
@@ -174,12 +175,20 @@ def test_without_images_a_fraction_draws_what_all_patients_would(camus_folder, t
 
 
 def test_runs_of_before_there_were_fractions_keep_their_identity():
-    """The digest is of a run of the commit before fractions: standard, phantom, warp."""
-    settings = resolve(generator="warp", view="4C", preset="standard")
-    assert "fraction" not in settings.identity()
-    assert settings.slug() == "phantom-warp-4C-standard-e4c98f5d"
-    fewer = resolve(generator="warp", view="4C", preset="standard", fraction=0.5)
+    """The digest is of a run of the commit before fractions: standard, phantom, warp, undeformed."""
+    settings = resolve(generator="warp", view="4C", preset="standard", strength=0)
+    assert not {"fraction", "deformation"} & set(settings.identity())
+    assert settings.slug() == "phantom-warp-4C-standard-a8ed79df"
+    fewer = resolve(generator="warp", view="4C", preset="standard", fraction=0.5, strength=0)
     assert fewer.identity()["fraction"] == 0.5 and fewer.slug() != settings.slug()
+
+
+def test_a_run_of_another_deformation_is_another_run():
+    """The digest is of the same run at strength 1, before the deformation was the published one."""
+    settings = resolve(generator="warp", view="4C", preset="standard")
+    assert settings.identity()["deformation"] == settings.published()["deformation"] == VERSION
+    assert settings.slug() != "phantom-warp-4C-standard-e4c98f5d"
+    assert resolve(generator="real", view="4C", preset="standard").deformation is None
 
 
 @pytest.mark.parametrize(

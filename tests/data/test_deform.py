@@ -38,8 +38,9 @@ def test_a_pure_shift_moves_the_map_by_that_much():
 def test_the_elastic_field_stays_under_its_bound_and_scales_with_strength():
     deformation = random_deformation(np.arange(50), 1.0)
     assert np.abs(deformation.control).max() <= deform.ELASTIC
-    assert not deformation.control[..., 0, :].any()  # locked border
-    assert not deformation.control[..., -1].any()
+    assert not deformation.control[..., 0, :].any()  # locked rows
+    assert not deformation.control[..., -1, :].any()
+    assert deformation.control[..., 1:-1, :].all()  # no column is
     np.testing.assert_allclose(random_deformation(np.arange(50), 2.0).control, 2 * deformation.control)
 
 
@@ -50,12 +51,20 @@ def test_affine_ranges_at_strength_one():
     assert 1.03 < scale.max() <= 1.05
 
 
+def test_hearts_are_shifted_along_rows_alone():
+    deformation = random_deformation(np.arange(300), 1.0)
+    forward = np.linalg.inv(deformation.affine[:, :, :2])
+    rows, columns = -np.einsum("nij,nj->ni", forward, deformation.affine[:, :, 2]).T
+    assert 0.048 < np.abs(rows).max() <= 0.05
+    np.testing.assert_allclose(columns, 0, atol=1e-12)
+
+
 def test_a_control_point_field_is_the_cubic_spline_of_its_control_points():
     """A linear ramp of control points is reproduced exactly by a cubic B-spline."""
     ramp = identity(1)
-    ramp.control[0, 0] = np.arange(CONTROL_POINTS)[:, None] / 100
+    ramp.control[0, 0] = np.arange(CONTROL_POINTS[0])[:, None] / 100
     rows = ramp.displacement(0, (70, 70))[0, :, 0] / 70
-    np.testing.assert_allclose(np.diff(rows), np.full(69, 0.01 * (CONTROL_POINTS - 3) / 70), atol=1e-6)
+    np.testing.assert_allclose(np.diff(rows), np.full(69, 0.01 * (CONTROL_POINTS[0] - 3) / 70.25), atol=1e-6)
 
 
 def test_each_map_depends_on_its_frame_and_seed_alone(make_frames):

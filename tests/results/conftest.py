@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from echobench.data.deform import VERSION
 from echobench.results.comparison import Comparison, Group
 from echobench.results.record import FailedRun, RunRecord, Stage, write_failed, write_record
 
@@ -45,7 +46,9 @@ def settings_of(generator: str, **changes: Any) -> dict[str, Any]:
         "generator_settings": {"training": {"steps": 5000}, "sampling": {"steps": 20}},
         "unet_settings": {"steps": 8000, "channels": [2, 4]},
     }  # fmt: skip
-    return standard | changes
+    settings = standard | changes
+    deformed = settings["strength"] and not generator.startswith(("real", "folder:"))
+    return {"deformation": VERSION if deformed else None} | settings
 
 
 def record_of(generator: str, scores: pd.DataFrame, settings: Mapping[str, Any], **changes: Any) -> RunRecord:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from echobench.data.errors import EchobenchError
-from echobench.results.comparison import Comparison
+from echobench.results.comparison import Comparison, comparable_beside
 from echobench.results.differences import differing, flat, told_apart
+from echobench.results.record import read_record
 
 DICE = {"a": 0.8, "b": 0.7, "c": 0.9}
 
@@ -46,6 +47,49 @@ def test_runs_that_differ_in_data_or_unet_never_share_a_table(add_run, changes, 
     assert len({group.title for group in comparison.groups}) == 2
     (sentence,) = comparison.differences
     assert sentence.endswith(f"are tables of their own: {says}"), "and nothing else differs"
+
+
+def old(add_run, generator, **changes):
+    """A run from before records named their deformation."""
+    folder = add_run(generator, DICE, name=f"old-{generator}", **changes)
+    document = json.loads((folder / "run.json").read_text())
+    del document["settings"]["deformation"]
+    (folder / "run.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_maps_deformed_otherwise_never_share_a_table_and_real_goes_with_both(add_run):
+    folders = [add_run("real", DICE), old(add_run, "sdm"), add_run("warp", DICE), add_run("sdm", DICE)]
+    comparison = Comparison.of(folders)
+    assert [(group.title, labels(group)) for group in comparison.groups] == [
+        ("CAMUS, 4C", ["real", "sdm", "warp"]),
+        ("CAMUS, 4C, deformation of 0.1", ["real", "sdm"]),
+    ]
+    assert comparison.differences[0].endswith("are tables of their own: deformation 0.2 and 0.1")
+    assert len(comparison.across_views()) == 2
+
+
+def test_old_runs_of_undeformed_maps_are_like_new_ones(add_run):
+    undeformed = {"strength": 0.0}
+    folders = [old(add_run, "sdm", settings=undeformed), add_run("warp", DICE, settings=undeformed)]
+    (group,) = Comparison.of([add_run("real", DICE), *folders]).groups
+    assert (group.title, labels(group)) == ("CAMUS, 4C", ["real", "sdm", "warp"])
+
+
+def test_no_answer_to_table_1_mixes_deformations(add_run):
+    """Old 4C and new 2C belong to one split, and still never come together."""
+    folders = [old(add_run, "sdm"), add_run("sdm", DICE, settings={"view": "2C"})]
+    answers = Comparison.of(folders).across_views()
+    assert [[group.title for group in groups] for groups in answers] == [
+        ["CAMUS, 2C"], ["CAMUS, 4C, deformation of 0.1"]
+    ]  # fmt: skip
+
+
+def test_beside_a_run_stand_those_of_its_deformation(add_run):
+    real, new, before = add_run("real", DICE), add_run("sdm", DICE), old(add_run, "warp")
+    assert [r.generator for r, _ in comparable_beside(real, read_record(real)[0])] == ["sdm"]
+    assert [r.generator for r, _ in comparable_beside(new, read_record(new)[0])] == ["real"]
+    assert [r.generator for r, _ in comparable_beside(before, read_record(before)[0])] == ["real"]
 
 
 def test_a_failed_run_is_in_the_group_that_it_was_meant_for(add_run, add_failure):
