@@ -12,8 +12,9 @@ from echobench.results.cross import crossed_runs, gap_table
 from echobench.results.figures import image_figure, training_figure
 from echobench.results.formats import Table, markdown
 from echobench.results.record import RECORD
-from echobench.results.stress import MEASURES, decay
-from echobench.results.stress_figure import decay_figure
+from echobench.results.stress import decay
+from echobench.results.stress_figure import stress_figures
+from echobench.results.stress_finding import short_finding
 from echobench.results.stress_record import read_stress
 from echobench.results.stress_tables import ladder_table
 from echobench.results.sweep import cell_table, sweeps
@@ -62,14 +63,16 @@ def _groups(measured: Path, folders: str) -> tuple[Group, ...]:
 
 
 def _stress(measured: Path, dataset: str) -> str:
-    """Where each generator loses its map."""
+    """How good each generator is on ordinary maps, and where it loses its map."""
     folder = measured / f"{dataset}-stress"
     if not folder.is_dir():
         return ""
     record, scores = read_stress(folder)
     judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames"
     said = f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, {judge}:"
-    return f"{said}\n\n{markdown(ladder_table(decay(scores), record.title))}"
+    found = decay(scores)
+    sentences = "".join(f"- {sentence}\n" for sentence in short_finding(found, scores))
+    return f"{said}\n\n{markdown(ladder_table(found, record.title))}\n{sentences}"
 
 
 def _sweep(measured: Path, dataset: str) -> str:
@@ -111,10 +114,9 @@ def figures(measured: Path) -> dict[Path, Figure]:
         for sweep in sweeps(sorted(folder.glob("*/")))
     }
     stressed = {
-        folder / f"decay-{measure}.png": decay_figure(found, measure)
+        folder / f"{name}.png": figure
         for folder in sorted(measured.glob("*-stress"))
-        for found in [decay(read_stress(folder)[1])]
-        for measure in MEASURES
+        for name, figure in stress_figures(decay(read_stress(folder)[1])).items()
     }
     curves = {
         folder / f"{name}.png": draw(group)

@@ -1,4 +1,4 @@
-"""Tables of a stress, and its finding in words, as pure functions of what `decay` finds."""
+"""Tables of a stress, as pure functions of what `decay` finds."""
 
 from typing import Any
 
@@ -12,31 +12,55 @@ from echobench.results.stress import (
     IDEAL,
     LOST,
     MEASURES,
+    PRESERVED,
     RULE,
     UNDEFORMED,
     Decay,
-    inverted,
 )
+
+_NAMES = [name for name, _ in MEASURES.values()]
 
 
 def decay_table(found: Decay, title: str) -> Table:
-    """A row per generator, deformation and severity: both measures, relative to severity 0, and the verdict."""
+    """A row per generator, deformation and severity: both measures, absolute and relative, and the verdicts."""
     cells = found.cells
     columns = {"generator": cells["generator"], "deformation": cells["deformation"], "severity": cells["severity"]}
     columns |= {"maps": cells["patients"]}
     for measure, (name, _) in MEASURES.items():
-        columns[name] = 100 * cells[measure]
-        for ending in ("kept", "ceiling", "floor"):
-            columns[f"{name} {ending}"] = 100 * cells[f"{measure} {ending}"]
+        for ending in ("", " difference", " difference low", " difference high", " kept", " ceiling", " floor"):
+            columns[f"{name}{ending}"] = 100 * cells[f"{measure}{ending}"]
+    differences = {f"{name} difference{ending}": "+.1f" for name in _NAMES for ending in ("", " 95 %")}
     return Table(
         "stress",
         f"How far images follow extreme label maps. {title}. Dice: between the map and what the reference U-Net sees. "
         "contrast: area under the ROC curve along the walls that moved. Both in %, means over maps and structures. "
+        f"difference: from {IDEAL} on the same maps, in points, with its 95 % bootstrap interval over patients. "
         "kept: in % of the same generator at severity 0 at the same place, contrast from 50 on. ceiling: what would be "
         f"kept if the map were followed, which leaves out what {IDEAL} loses there. floor: what would be kept if the "
-        "deformation were ignored.",
-        pd.DataFrame(columns | {"verdict": cells["verdict"]}),
-        {"severity": "g"} | {name: ".1f" for name, _ in MEASURES.values()},
+        "deformation were ignored. relative: the verdict on the deformed map alone, whatever becomes of ordinary ones.",
+        pd.DataFrame(columns | {"relative": cells["relative verdict"], "verdict": cells["verdict"]}),
+        {"severity": "g"} | dict.fromkeys(_NAMES, ".1f") | differences,
+        (RULE,),
+    )
+
+
+def ordinary_table(found: Decay, title: str) -> Table:
+    """A row per generator and structure of ordinary maps: both measures beside what is needed, and the verdict."""
+    rows = found.ordinary.sort_values("generator", key=lambda names: names.map(_places(found)), kind="stable")
+    columns = {"generator": rows["generator"], "structure": rows["structure"]}
+    for measure, (name, _) in MEASURES.items():
+        for ending in ("", " needed", " over needed", " over needed low", " over needed high"):
+            columns[f"{name}{ending}"] = 100 * rows[f"{measure}{ending}"]
+    inverted = rows["inverted"].map({True: "yes", False: "no"})
+    whole = {f"{name}{ending}": ".1f" for name in _NAMES for ending in ("", " needed")}
+    return Table(
+        "ordinary",
+        f"How well images follow ordinary label maps. {title}. Dice and contrast in %, means over maps. needed: "
+        f"{IDEAL}'s score beside another patient's map, and {100 * PRESERVED:g} % of what {IDEAL} has beyond it beside "
+        "the right one. over needed: by how many points a score exceeds that, with the 95 % bootstrap interval over "
+        "patients. inverted: blood is brighter than tissue. The epicardium has no contrast.",
+        pd.DataFrame(columns | {"inverted": inverted, "verdict": rows["verdict"]}),
+        whole | {f"{name} over needed{ending}": "+.1f" for name in _NAMES for ending in ("", " 95 %")},
         (RULE,),
     )
 
@@ -57,105 +81,65 @@ def structure_table(scores: pd.DataFrame, title: str) -> Table:
 
 
 def ladder_table(found: Decay, title: str) -> Table:
-    """A row per deformation: for each generator the mildest severity at which it has lost the map."""
+    """A row per deformation: for each generator the mildest severity at which it has lost the map, and its Dice."""
     steps = _steps(found.cells).unstack("generator")
     cells = found.cells
     steps = steps.reindex(
         index=list(dict.fromkeys(cells["deformation"])),
-        columns=list(dict.fromkeys(cells["generator"])),
+        columns=list(_places(found)),
     )
     return Table(
         "ladder",
         f"The mildest severity at which the map is lost. {title}. “{FOLLOWS}”: the last severity is followed, and none "
         "is lost; where a milder one was in doubt, it was too mild to tell. A question mark: in doubt from there on. "
-        f"“{UNDEFORMED}”: the verdict on maps as they are. Nothing under {IDEAL}: no displacement makes that map.",
+        "0: lost, or in doubt, as ordinary maps are. "
+        f"“{UNDEFORMED}”: the verdict on ordinary maps, with Dice and contrast there. In brackets: Dice at the last "
+        f"severity. All in %, means over maps and structures. Nothing under {IDEAL}: no displacement makes that map, "
+        "and Dice has no say.",
         steps.reset_index(names="deformation").rename_axis(columns=None),
         notes=(RULE,),
     )
 
 
-def finding(found: Decay, scores: pd.DataFrame) -> list[str]:
-    """For each generator, in a few sentences, the mildest deformation at which it stops following the map."""
-    upside_down = inverted(scores)
-    sentences = []
-    for generator in dict.fromkeys(found.cells["generator"]):
-        cells = found.cells[found.cells["generator"] == generator]
-        sentences.append(_ideal(cells) if generator == IDEAL else _generator(str(generator), cells))
-        sentences += [
-            f"{generator} draws {structure} inverted, blood brighter than tissue (contrast {100 * value:.0f} %)."
-            for name, structure, value in upside_down
-            if name == generator
-        ]
-    return sentences
-
-
-def _steps(cells: pd.DataFrame) -> "pd.Series[str]":
+def last_steps(cells: pd.DataFrame) -> "pd.Series[str]":
     """By deformation and generator: the severity at which the map is lost, or is in doubt, or that it is followed."""
     undeformed = cells[cells["deformation"] == UNDEFORMED]
-    astray = set(undeformed.loc[undeformed["verdict"] == LOST, "generator"])
+    first = dict(zip(undeformed["generator"], undeformed["verdict"], strict=True))
     deformed = cells[cells["deformation"] != UNDEFORMED].groupby(["deformation", "generator"], sort=False)
-    steps: dict[Any, str] = {(UNDEFORMED, one["generator"]): one["verdict"] for one in undeformed.to_dict("records")}
-    for (deformation, generator), rows in deformed:
-        steps[deformation, generator] = "0" if generator in astray else _step(rows)
+    steps = {(name, generator): _step(rows, first[generator]) for (name, generator), rows in deformed}
     return pd.Series(steps, dtype=object).rename_axis(["deformation", "generator"])
 
 
-def _step(rows: pd.DataFrame) -> str:
+def _steps(cells: pd.DataFrame) -> "pd.Series[str]":
+    """What the ladder shows, by deformation and generator: `last_steps` with the scores beside them."""
+    undeformed = cells[cells["deformation"] == UNDEFORMED]
+    shown: dict[Any, str] = {
+        (UNDEFORMED, row["generator"]): f"{row['verdict']}: "
+        + ", ".join(f"{name} {100 * row[key]:.0f}" for key, (name, _) in MEASURES.items() if pd.notna(row[key]))
+        for row in undeformed.to_dict("records")
+    }
+    of_warp = set(cells.loc[cells["generator"] == IDEAL, "deformation"])
+    last: dict[Any, float] = cells.groupby(["deformation", "generator"], sort=False)["dice"].last().to_dict()
+    steps: dict[Any, str] = last_steps(cells).to_dict()
+    for key, step in steps.items():
+        shown[key] = f"{step} ({100 * last[key]:.0f})" if key[0] in of_warp else step
+    return pd.Series(shown, dtype=object).rename_axis(["deformation", "generator"])
+
+
+def _step(rows: pd.DataFrame, ordinary: str) -> str:
+    """Of the cells of a deformation, whose generator has that verdict on ordinary maps."""
     lost = rows.loc[rows["verdict"] == LOST, "severity"]
+    if ordinary == LOST:
+        return "0"
     if len(lost):
         return f"{lost.min():g}"
+    if ordinary == DOUBT:
+        return "0?"
     followed = rows.loc[rows["verdict"] == FOLLOWS, "severity"].max()
     doubtful = rows.loc[~(rows["severity"] <= followed), "severity"]
     return FOLLOWS if doubtful.empty else f"{doubtful.min():g}?"
 
 
-def _ideal(cells: pd.DataFrame) -> str:
-    rows = cells[cells["deformation"] != UNDEFORMED]
-    if rows.empty:
-        return f"{IDEAL} has an image for none of these maps."
-    kept = " and ".join(
-        f"{100 * row[f'{measure} kept']:.0f} % of its {name} ({row['deformation']}, severity {row['severity']:g})"
-        for measure, (name, _) in MEASURES.items()
-        for _, row in rows.dropna(subset=[f"{measure} kept"]).nsmallest(1, f"{measure} kept").iterrows()
-    )
-    return f"{IDEAL}, the ideal, keeps at least {kept}: that much the measures themselves lose."
-
-
-def _generator(generator: str, cells: pd.DataFrame) -> str:
-    undeformed = cells[cells["deformation"] == UNDEFORMED].iloc[0]
-    if undeformed["verdict"] == LOST:
-        return f"{generator} does not follow its map even undeformed: it has {_values(undeformed)}."
-    steps = _steps(cells).droplevel("generator").drop(UNDEFORMED)
-    doubtful = [f"{name} (from {step.rstrip('?')})" for name, step in steps.items() if step.endswith("?")]
-    follows = [str(name) for name, step in steps.items() if step == FOLLOWS]
-    lost = cells[cells["verdict"] == LOST].sort_values(["severity", "dice share"], kind="stable")
-    if lost.empty:
-        said = [f"{generator} is not shown to lose any of these maps."]
-    else:
-        first = lost.iloc[0]
-        said = [
-            f"{generator} stops following its map at {first['deformation']}, severity {first['severity']:g}: it keeps "
-            f"{_kept(first)}."
-        ]
-        later = lost.drop_duplicates("deformation").iloc[1:]
-        if len(later):
-            names = [f"{row['deformation']} (from {row['severity']:g})" for _, row in later.iterrows()]
-            said.append(f"It also loses {', '.join(names)}.")
-    if undeformed["verdict"] == DOUBT:
-        said.insert(0, f"{generator} is in doubt even undeformed: it has {_values(undeformed)}.")
-    said += [f"It follows {', '.join(follows)} to the last severity."] if follows else []
-    said += [f"In doubt: {', '.join(doubtful)}."] if doubtful else []
-    return " ".join(said)
-
-
-def _kept(cell: "pd.Series[float]") -> str:
-    return " and ".join(
-        f"{100 * cell[f'{measure} kept']:z.0f} % of its {name} (followed {100 * cell[f'{measure} ceiling']:z.0f}, "
-        f"ignored {100 * cell[f'{measure} floor']:z.0f})"
-        for measure, (name, _) in MEASURES.items()
-        if pd.notna(cell[f"{measure} kept"]) and pd.notna(cell[f"{measure} ceiling"])
-    )
-
-
-def _values(cell: "pd.Series[float]") -> str:
-    return " and ".join(f"{name} {100 * cell[measure]:.0f} %" for measure, (name, _) in MEASURES.items())
+def _places(found: Decay) -> dict[str, int]:
+    """Where each generator stands."""
+    return {name: place for place, name in enumerate(dict.fromkeys(found.cells["generator"]))}

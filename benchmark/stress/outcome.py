@@ -12,10 +12,11 @@ from echobench.benchmark.stages import PICTURES, StageFolder
 from echobench.benchmark.stress.pictures import Row, picture
 from echobench.benchmark.stress.stress import cell_name, cells_folder
 from echobench.results.formats import Table
-from echobench.results.stress import MEASURES, decay, lost_images
-from echobench.results.stress_figure import decay_figure
+from echobench.results.stress import decay, lost_maps
+from echobench.results.stress_figure import stress_figures
+from echobench.results.stress_finding import finding
 from echobench.results.stress_record import StressRecord, read_stress
-from echobench.results.stress_tables import decay_table, finding, ladder_table, structure_table
+from echobench.results.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
 from echobench.segmentation.segmenter import Segmenter
 
 FINDING = "finding.txt"
@@ -23,7 +24,7 @@ FINDING = "finding.txt"
 
 @dataclass(frozen=True)
 class Outcome:
-    """ladder: where each generator loses its map. finding: the same in sentences."""
+    """ladder: how good each generator is, and where it loses its map. finding: the same in sentences."""
 
     ladder: Table
     finding: list[str]
@@ -34,12 +35,12 @@ def write_outcome(folder: Path) -> Outcome:
     record, scores = read_stress(folder)
     found = decay(scores)
     outcome = Outcome(ladder_table(found, record.title), finding(found, scores))
-    tables = [decay_table(found, record.title), outcome.ladder, structure_table(scores, record.title)]
-    write_tables(tables, folder / TABLES)
+    of_cells = [decay_table(found, record.title), structure_table(scores, record.title)]
+    write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
     (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding))
-    write_figures({f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}, folder / FIGURES)
+    write_figures(stress_figures(found), folder / FIGURES)
     (folder / PICTURES).mkdir(exist_ok=True)
-    lost = lost_images(found)
+    lost = lost_maps(found)
     judge = Segmenter.load(StageFolder(folder, "cpu").work / "judge.pt")
     for severity in record.settings["severities"]:
         rows = list(_rows(folder, record, severity, lost, judge))
@@ -54,7 +55,7 @@ def write_outcome(folder: Path) -> Outcome:
 
 
 def _rows(
-    folder: Path, record: StressRecord, severity: float, lost: set[tuple[str, str, float, str]], judge: Segmenter
+    folder: Path, record: StressRecord, severity: float, lost: set[tuple[str, str, float]], judge: Segmenter
 ) -> Iterator[Row]:
     """Every deformation that applies at a severity, on the first frame that it applies to."""
     cells = cells_folder(folder)
@@ -76,5 +77,5 @@ def _rows(
         if not images:
             continue
         seen = dict(zip(images, judge.predict(np.array(list(images.values()))), strict=True))
-        marked = {label for label in images if (label, name, severity, patient) in lost}
+        marked = {label for label in images if (label, name, severity) in lost}
         yield Row(name, patient, **of_map, images=images, seen=seen, lost=marked)

@@ -15,7 +15,7 @@ from echobench.benchmark.pictures import draw_contours, show_image, show_labels
 
 CELL_INCHES = (1.75, 1.5)
 RED = "#ff2d2d"
-MEANING = "red: by every measure nearer to an image that ignored the deformation; the arrow, where it is most wrong"
+MEANING = "red: the tables call this map lost for this generator; the arrow, where this image is most wrong"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Row:
 
     labels, sector: (H, W). changed: (H, W), where the labels are not those of the undeformed map. images: by generator,
     (H, W); whoever has none has an empty cell. seen: by generator, the map (H, W) that the judge sees there. lost: the
-    generators whose image has lost the map.
+    generators for whom the tables call the map lost.
     """
 
     deformation: str
@@ -39,7 +39,7 @@ class Row:
 
 
 def picture(rows: Sequence[Row], generators: Sequence[str], heading: str, *, contours: bool) -> Figure:
-    """The label map, then the image of each generator; a red arrow and frame where adherence is lost.
+    """The label map, then the image of each generator; a red arrow and frame where the map is lost.
 
     The arrow points at the largest area that the deformation changed and in which the judge sees another label than was
     asked for, or, where it sees none, at the largest that was changed. contours: outline

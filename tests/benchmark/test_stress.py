@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from echobench.benchmark.cli import main
+from echobench.benchmark.stress import outcome
 from echobench.benchmark.stress import settings as stress_settings
 from echobench.benchmark.stress.asked import asked, measured, undeformed
 from echobench.benchmark.stress.judge import divided, judge_frames
@@ -148,7 +150,8 @@ def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
     asked_for = ("--generators", "paint", "--deformations", "small,missing-atrium", "--severities", "0,1")
     done = call(*asked_for)
     assert done.exit_code == 0, done.output
-    assert "paint is not shown to lose any of these maps" in done.output
+    assert "paint is in doubt on ordinary maps, and so is said to follow none: it has Dice" in done.output
+    assert "The maps of one patient are too few to tell." in done.output and "nan" not in done.output
     record, scores = read_stress(small / "out")
     assert list(record.generators) == [IDEAL, "paint"]
     assert record.patients == ["patient0009"]  # a validation patient
@@ -156,8 +159,19 @@ def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
     assert str(small) not in (small / "out" / "stress.json").read_text()
     assert "missing-atrium" in record.not_warped and "small" not in record.not_warped
     written = {path.name for path in (small / "out").rglob("*.*")}
-    expected = {"stress.csv", "stress.md", "stress.tex", "ladder.md", "structures.csv", "decay-dice.png", "finding.txt"}
+    expected = {"stress.csv", "stress.md", "stress.tex", "ladder.md", "structures.csv", "ordinary.csv", "finding.txt"}
+    expected |= {"decay-dice.png", "adherence-dice.png", "adherence-contrast.png"}
     assert expected | {"decay-contrast.png", "ladder.png", "severity-1.png", "severity-1-contours.png"} <= written
+
+    marked = []
+    with monkeypatch.context() as patched:
+        patched.setattr(outcome, "lost_maps", lambda found: {("paint", "small", 1.0), ("paint", "swirl", 1.0)})
+        patched.setattr(
+            outcome, "picture",
+            lambda rows, *a, **n: marked.append({row.deformation: set(row.lost) for row in rows}) or Figure(),
+        )  # fmt: skip
+        outcome.write_outcome(small / "out")
+    assert marked == [{"small": {"paint"}, "missing-atrium": set()}] * 2  # red where the table says so
 
     (cell,) = (small / "out" / "stages").glob("small paint-*.stage.json")
     cell.unlink()  # as if killed there

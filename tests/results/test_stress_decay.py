@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from echobench.results import formats
-from echobench.results.stress import COLUMNS, DOUBT, FOLLOWS, IDEAL, LOST, UNDEFORMED, decay, inverted, lost_images
-from echobench.results.stress_figure import caption, decay_figure
-from echobench.results.stress_tables import decay_table, finding, ladder_table, structure_table
+from echobench.results.stress import COLUMNS, DOUBT, FOLLOWS, IDEAL, LOST, UNDEFORMED, decay, inverted, lost_maps
+from echobench.results.stress_figure import CAPTIONS, stress_figures
+from echobench.results.stress_finding import finding
+from echobench.results.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
 
 PATIENTS = tuple(f"patient{number:04d}" for number in range(8))
 STRUCTURES = {"dice": ("LVendo", "LVepi", "LA"), "contrast": ("LVendo", "LA")}
@@ -100,14 +101,15 @@ def test_where_the_ideal_has_no_image_contrast_alone_has_a_say():
     assert unwarped["verdict"] == FOLLOWS
     scores = together(swirl("sdm", 0.9, 0.5))
     assert cell(scores)["verdict"] == LOST
-    assert "it keeps 0 % of its contrast (followed 100, ignored 0)." in finding(decay(scores), scores)[1]
+    said = finding(decay(scores), scores)[1]
+    assert "it keeps 0 % of its contrast (followed 100, ignored 0). There it has Dice 90 % and contrast 50 %." in said
 
 
 def test_marks_that_hardly_differ_are_not_told_apart():
     scores = together(IDEAL_SWIRL, rows("sdm", "swirl", 1.0, (0.86, 0.87), (0.78, 0.795)))
     found = cell(scores)
     assert (found["dice verdict"], found["contrast verdict"]) == (DOUBT, DOUBT)
-    assert not lost_images(decay(scores))
+    assert not lost_maps(decay(scores))
 
 
 def test_who_ignores_its_map_undeformed_is_told_so():
@@ -119,12 +121,13 @@ def test_who_ignores_its_map_undeformed_is_told_so():
     assert cell(scores, "blind", UNDEFORMED, 0.0)["verdict"] == LOST
     assert cell(scores, "sdm", UNDEFORMED, 0.0)["verdict"] == FOLLOWS
     assert cell(scores, IDEAL)["verdict"] == FOLLOWS
-    sentences = finding(decay(scores), scores)
-    assert any(s.startswith("blind does not follow its map even undeformed") for s in sentences)
-    assert ladder_table(decay(scores), "phantom").frame["blind"].tolist() == [LOST, "0"]
+    said = finding(decay(scores), scores)[2]
+    assert said.startswith("blind does not follow ordinary maps, and so follows none: it has Dice 50 %")
+    assert ladder_table(decay(scores), "phantom").frame["blind"].tolist() == ["lost: Dice 50, contrast 55", "0 (40)"]
 
 
-def test_a_structure_that_is_drawn_inverted_is_followed_as_long_as_it_stays_so():
+def test_a_structure_that_is_drawn_inverted_keeps_its_contrast_as_long_as_it_stays_so():
+    """Held against itself; nobody is said to follow a map for that."""
     bright = {"dice": STRUCTURES["dice"], "contrast": ("LA",)}
     parts = [
         rows("gan", UNDEFORMED, 0.0, (0.9, 0.5), (0.1, 0.45), structures=bright),
@@ -132,8 +135,9 @@ def test_a_structure_that_is_drawn_inverted_is_followed_as_long_as_it_stays_so()
     ]
     scores = together(IDEAL_SWIRL, swirl("sdm", 0.9, 0.8), *parts)
     assert [(name, structure) for name, structure, _ in inverted(scores)] == [("gan", "LA")]
-    assert cell(scores, "gan")["contrast verdict"] == FOLLOWS
-    assert "gan draws LA inverted, blood brighter than tissue (contrast 10 %)." in finding(decay(scores), scores)
+    assert cell(scores, "gan")["contrast verdict"] == cell(scores, "gan")["relative verdict"] == FOLLOWS
+    assert cell(scores, "gan")["verdict"] == LOST
+    assert "LA is inverted, blood brighter than tissue (contrast 10 %)." in finding(decay(scores), scores)[2]
 
 
 def test_patients_to_whom_a_deformation_does_not_apply_count_on_neither_side():
@@ -174,27 +178,35 @@ def test_the_mildest_severity_in_a_table_and_in_words(scores):
     ladder = ladder_table(found, "phantom").frame.set_index("deformation")
     assert list(ladder.index) == [UNDEFORMED, "swirl", "shear", "rim"]
     assert list(ladder.columns) == [IDEAL, "sdm"]
-    assert ladder["sdm"].tolist() == [FOLLOWS, "0.5", FOLLOWS, "0.5?"]
-    assert ladder[IDEAL].tolist()[:3] == [FOLLOWS] * 3 and pd.isna(ladder.loc["rim", IDEAL])
-    ideal, sdm = finding(found, scores)
-    assert ideal.startswith("warp, the ideal, keeps at least 100 % of its Dice")
-    assert sdm.startswith("sdm stops following its map at swirl, severity 0.5: it keeps 44 % of its Dice (followed 100")
+    assert ladder["sdm"].tolist() == ["follows: Dice 90, contrast 80", "0.5 (40)", "follows (90)", "0.5?"]
+    assert ladder[IDEAL].tolist()[1:3] == ["follows (90)"] * 2 and pd.isna(ladder.loc["rim", IDEAL])
+    ideal, sdm, order = finding(found, scores)
+    values = "Dice 90 % and contrast 80 %"
+    assert ideal.startswith(f"warp, the ideal, has {values} on ordinary maps. On deformed ones it keeps at least 100 %")
+    assert sdm.startswith(f"sdm follows ordinary maps: it has {values} (warp: {values}).")
+    assert "Its Dice is below warp's from severity 0.5 on: swirl." in sdm
+    assert "It is most so at swirl, severity 0.5: 40 % (-50.0 points, 95 % interval -50.0 to -50.0)." in sdm
+    assert "it stops following at swirl, severity 0.5: it keeps 44 % of its Dice (followed 100" in sdm
     assert "It follows shear to the last severity. In doubt: rim (from 0.5)." in sdm
+    assert order.endswith("warp 89.9 %; sdm 77.4 %, below warp (-12.5 points, 95 % interval -12.5 to -12.5).")
 
 
 def test_a_doubt_that_a_later_severity_clears_is_none(scores):
     mild = [rows(name, "shear", 0.1, (0.9, 0.899), (0.8, 0.799)) for name in (IDEAL, "sdm")]
     scores = pd.concat([scores, *mild], ignore_index=True)
     assert cell(scores, deformation="shear", severity=0.1)["verdict"] == DOUBT
-    assert ladder_table(decay(scores), "phantom").frame.set_index("deformation").loc["shear", "sdm"] == FOLLOWS
+    assert ladder_table(decay(scores), "phantom").frame.set_index("deformation").loc["shear", "sdm"] == "follows (90)"
 
 
-def test_who_is_in_doubt_undeformed_is_told_so(scores):
+def test_who_is_in_doubt_on_ordinary_maps_follows_none(scores):
     here = (scores["generator"] == "sdm") & (scores["deformation"] == UNDEFORMED) & (scores["measure"] == "contrast")
     scores.loc[here, "value"] = 0.55
     found = decay(scores)
-    assert ladder_table(found, "phantom").frame.set_index("deformation").loc[UNDEFORMED, "sdm"] == DOUBT
-    assert finding(found, scores)[1].startswith("sdm is in doubt even undeformed: it has Dice 90 % and contrast 55 %.")
+    ladder = ladder_table(found, "phantom").frame["sdm"].tolist()
+    assert ladder == ["in doubt: Dice 90, contrast 55", "0.5 (40)", "0? (90)", "0?"]
+    said = finding(found, scores)[1]
+    assert said.startswith("sdm is in doubt on ordinary maps, and so is said to follow none: it has Dice 90 %")
+    assert "It follows" not in said and "it stops following at swirl, severity 0.5" in said
 
 
 def test_contrast_is_held_against_the_same_place_undeformed():
@@ -205,10 +217,15 @@ def test_contrast_is_held_against_the_same_place_undeformed():
     assert cell(together(IDEAL_SWIRL, weak.assign(start=at_place)))["contrast verdict"] == FOLLOWS
 
 
-def test_marked_images_are_lost_by_all_that_has_a_say(scores):
+def test_pictures_mark_what_the_table_calls_lost(scores):
+    """Whatever a single patient's image is like."""
     scores.loc[(scores["deformation"] == "swirl") & (scores["patient"] == PATIENTS[0])
                & (scores["measure"] == "contrast") & (scores["generator"] == "sdm"), "value"] = 0.8  # fmt: skip
-    assert lost_images(decay(scores)) == {("sdm", "swirl", 0.5, patient) for patient in PATIENTS[1:]}
+    found = decay(scores)
+    table = decay_table(found, "phantom").frame
+    lost = table[table["verdict"] == LOST]
+    assert lost_maps(found) == {("sdm", "swirl", 0.5)}
+    assert lost[["generator", "deformation", "severity"]].to_numpy().tolist() == [["sdm", "swirl", 0.5]]
 
 
 def test_tables_have_every_form(scores):
@@ -224,18 +241,27 @@ def test_tables_have_every_form(scores):
         "contrast LVendo",
         "contrast LA",
     ]
-    for one in (table, structures, ladder_table(found, "phantom")):
+    ordinary = ordinary_table(found, "phantom")
+    assert ordinary.frame["structure"].tolist() == [*STRUCTURES["dice"], "mean"] * 2
+    for one in (table, structures, ordinary, ladder_table(found, "phantom")):
         assert len(formats.markdown(one).splitlines()) == len(one.frame) + 2
         assert formats.csv(one) and "tabular" in formats.latex(one)
 
 
-@pytest.mark.parametrize("measure", ["dice", "contrast"])
-def test_the_figure_has_a_panel_per_deformation_and_a_line_per_generator(scores, measure, tmp_path):
-    figure = decay_figure(decay(scores), measure)
+@pytest.mark.parametrize("name", sorted(CAPTIONS))
+def test_a_figure_has_a_panel_per_deformation_and_a_line_per_generator(scores, name, tmp_path):
+    figure = stress_figures(decay(scores))[name]
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == ["swirl", "shear", "rim"]
     lines = [[line for line in axes.get_lines() if len(line.get_xdata()) == 3] for axes in panels]
-    assert [len(one) for one in lines] == [3, 3, 2]  # with what an image keeps that ignored the deformation
-    np.testing.assert_allclose(lines[0][2].get_ydata()[:2], [100, 100], atol=1)
+    assert [len(one) for one in lines] == [3, 3, 2]  # with what an image has that ignored the deformation
+    start = {"adherence-dice": 90, "adherence-contrast": 80}.get(name, 100)
+    np.testing.assert_allclose(lines[0][1].get_ydata()[:2], [start, start], atol=1)
     figure.savefig(tmp_path / "figure.png", dpi=50)
-    assert caption(measure)
+
+
+def test_a_figure_names_who_follows_no_ordinary_map(scores):
+    scores.loc[(scores["generator"] == "sdm") & (scores["structure"] == "LA"), "value"] = 0.2
+    figure = stress_figures(decay(scores))["adherence-dice"]
+    (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    assert [text.get_text() for text in legend.get_texts()] == [IDEAL, "sdm: follows none", "ignored"]
