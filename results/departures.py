@@ -153,6 +153,7 @@ def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split
         "maps.strength": settings["strength"],
         "maps.repeats": settings["repeats"],
         "maps.images": images,
+        "scores": settings.get("scored_on", "testing"),
         "scoring.unet_seeds": len(settings["unet_seeds"]),
         **flat(settings["unet_settings"], "unet."),
         **flat(settings["generator_settings"], f"{generator}."),

@@ -155,6 +155,6 @@ def _of_run(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _kind(line: str) -> str:
-    if line.startswith("scoring."):
+    if line.startswith(("scores:", "scoring.")):
         return "scoring"
     return "network" if line.startswith(_NETWORK_SETTINGS) else "training"

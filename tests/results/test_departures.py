@@ -197,6 +197,11 @@ class TestDepartures:
         sentences = departing(generator, "quick").values()
         assert not any("Settings(" in sentence or len(sentence) > 200 for sentence in sentences)
 
+    def test_scores_of_other_patients_are_said(self):
+        plain = settings("real").published() | {"scored_on": "validation"}
+        found = [departure.sentence for departure in departures(plain, dataset="CAMUS", deforms=False)]
+        assert "scores: of the validation patients, paper of the test patients" in found
+
     def test_weights_of_the_heavier_bound_are_told_from_the_published(self):
         plain = settings("sdm").published()
         del plain["generator_settings"]["training"]["bound_weight"]
