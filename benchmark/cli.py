@@ -96,8 +96,13 @@ def run(
         from echobench.generators.settings import sources
 
         plan = settings.as_dict() | {"device": resolved_device, "out": str(folder)}
-        plan["sources"] = {"generator_settings": sources(settings.generator_settings)}
-        click.echo(json.dumps(plan | {"deviations": settings.deviations()}, indent=1, ensure_ascii=False))
+        departures = settings.departures()
+        plan["sources"] = {
+            "generator_settings": sources(settings.generator_settings),
+            "deviations": {departure.key: departure.source for departure in departures},
+        }
+        plan["deviations"] = [departure.sentence for departure in departures]
+        click.echo(json.dumps(plan, indent=1, ensure_ascii=False))
         return
 
     from echobench.benchmark.processes import is_first

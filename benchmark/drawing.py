@@ -42,7 +42,10 @@ def _draw_missing(
 
 
 def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
-    """The maps of one view and subset; validation maps are one per frame, as its frames only select weights."""
+    """The maps of one view and subset.
+
+    Departs from the paper [maps.validation]: one per frame, as its frames only select weights.
+    """
     settings = trial.settings
     frames = trial.source.subset(subset, view).where(phases=settings.phases)
     repeats = _repeats(trial, view) if subset == "training" else np.ones(len(frames), dtype=np.intp)

@@ -151,7 +151,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         stages=trial.stages.stages(),
-        deviations=settings.deviations(),
+        deviations=settings.deviations(split.origin),
         versions=package_versions(),
         machine=describe_machine(trial.device),
         commit=source_commit(),

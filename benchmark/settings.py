@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -14,15 +15,21 @@ from typing import Any
 import torch
 
 from echobench.benchmark.overrides import overridden
+from echobench.data.camus import find_frames
+from echobench.data.datasets import split_of
 from echobench.data.deform import REPEATS, VERSION
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS
+from echobench.data.phantom.dataset import dataset_name
 from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
+from echobench.results.departures import OFFICIAL, Departure, departures
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 from echobench.segmentation.unet import UNetSettings
 
+# Departs from the paper [data.frames, sdm.frames]: a run may join both phases of one view, which no row of its Table 1
+# does, so that a first look at a generator costs one training.
 VIEW_CHOICES = (*VIEWS, "all")
 PHASE_CHOICES = (*PHASES, "all")
 DATA_VARIABLE = "ECHOBENCH_CAMUS"
@@ -114,28 +121,21 @@ class RunSettings:
         frames = self.view if self.phase == "all" else f"{self.view}-{self.phase}"
         return f"{dataset}-{self.label.replace(':', '-')}-{frames}-{self.preset}-{digest}"
 
-    def deviations(self) -> list[str]:
-        """Where this run differs from "Echo from noise" (arXiv 2305.05424v2), one line each."""
-        lines = _differences("unet", self.unet_settings, UNET_PRESETS["paper"])
-        if folder_of(self.generator):
-            lines.append(f"{self.label}: drawn elsewhere; how is not known here")
-        elif paper := self.backend.presets.get("paper"):
-            lines += _differences(self.generator, self.generator_settings, paper)
-        else:
-            lines.append(f"{self.generator}: there are no settings of the paper's for it")
-        if self.backend.deforms:
-            if self.images is not None:
-                lines.append(f"maps.images: {self.images} in all, paper {REPEATS} of every frame")
-            elif self.repeats != REPEATS:
-                lines.append(f"maps.repeats: {self.repeats}, paper {REPEATS}")
-            if self.strength != 1:
-                lines.append(f"maps.strength: {self.strength}, paper 1")
-            lines.append("maps: a deformed label stays outside the sector where the expert's own map lay outside it")
-        if self.fraction != 1:
-            lines.append(f"data.fraction: {self.fraction:g} of the training patients, paper all")
-        if self.data is None:
-            lines.append("data: the built-in phantom, paper CAMUS")
-        return lines
+    def departures(self, split: str | None = None) -> list[Departure]:
+        """Where this run differs from "Echo from noise" (arXiv 2305.05424v2).
+
+        split: its origin, where the data have been read; None looks which lists of patients the data have.
+        """
+        folder = Path(self.data) if self.data else None
+        dataset = dataset_name(folder) if folder else "phantom"
+        if split is None and folder:
+            with suppress(EchobenchError):  # of data that cannot be read, the run will say so
+                split = split_of(folder, find_frames(folder), self.seed).origin
+        return departures(self.published(), dataset=dataset, deforms=self.backend.deforms, split=split or OFFICIAL)
+
+    def deviations(self, split: str | None = None) -> list[str]:
+        """The departures as a record has them, one sentence each."""
+        return [departure.sentence for departure in self.departures(split)]
 
 
 def resolve(
@@ -219,17 +219,3 @@ def resolve_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise EchobenchError("device cuda was asked for, and torch sees no GPU; use --device cpu")
     return name
-
-
-def _differences(part: str, chosen: Any, paper: Any) -> list[str]:
-    """One line for each field, nested ones included, in which two settings differ."""
-    if type(chosen) is not type(paper):
-        return [f"{part}: {chosen}, paper {paper}"]
-    lines: list[str] = []
-    for field in dataclasses.fields(chosen):
-        ours, theirs = getattr(chosen, field.name), getattr(paper, field.name)
-        if dataclasses.is_dataclass(ours):
-            lines += _differences(f"{part}.{field.name}", ours, theirs)
-        elif ours != theirs:
-            lines.append(f"{part}.{field.name}: {ours}, paper {theirs}")
-    return lines

@@ -124,6 +124,7 @@ def join(parts: Sequence[Deformation]) -> Deformation:
 
 def pull_labels(labels: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Labels (H, W) at the given positions (2, H, W): nearest neighbour, background from beyond the border."""
+    # Departs from the paper [maps.resampling]: affine map and elastic field are one, so that nothing is rounded twice.
     height, width = labels.shape
     row, column = np.rint(positions).astype(np.intp)
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)

@@ -85,6 +85,7 @@ def deformed_maps(
     """
     seeds = item_seeds(frames, source_index, repeat, f"deform/{seed}")
     deformation = random_deformation(seeds, strength)
+    # Departs from the paper [maps.outside], as said above.
     allowed = frames.sector | (frames.labels != Label.BACKGROUND)
     labels = np.empty((len(source_index), *frames.size), dtype=np.uint8)
     for i, j in enumerate(source_index):

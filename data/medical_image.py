@@ -56,7 +56,10 @@ def write_image(path: Path, pixels: NDArray[np.uint8], spacing_mm: tuple[float, 
 
 
 def resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Antialiased bilinear resampling of grey values to (H, W)."""
+    """Antialiased bilinear resampling of grey values to (H, W).
+
+    Departs from the paper [data.resizing]: of the pixels that are skipped, speckle is made anew.
+    """
     if pixels.shape == size:
         return pixels
     resized = resize(pixels, size, order=1, anti_aliasing=True, preserve_range=True)

@@ -13,8 +13,8 @@ _SQUARE = np.ones((3, 3), dtype=bool)  # closes black speckle inside, opens brig
 def sector_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Inside of the ultrasound sector of an image: (H, W) uint8 -> (H, W) bool.
 
-    The convex hull of the largest connected area that is not black. A sector is convex, so black speckle inside
-    it leaves no hole and a black flank no bay, which the plain threshold of the paper's published code does.
+    The convex hull of the largest connected area that is not black. Departs from the paper [data.sector]: a sector is
+    convex, so black speckle inside it leaves no hole and a black flank no bay.
 
     Raises EchobenchError if the image is black.
     """

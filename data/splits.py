@@ -65,6 +65,7 @@ class Split:
 def read_split_files(folder: Path) -> Split | None:
     """The official split in `folder/database_split/subgroup_*.txt`; None if there is none of those files.
 
+    Departs from the paper [data.validation]: the release numbers its patients anew, and says itself who validates.
     Raises EchobenchError where only some of them are there, as another split would test other patients.
     """
     files = {subset: folder / "database_split" / f"subgroup_{subset}.txt" for subset in SUBSETS}

@@ -78,8 +78,11 @@ row of the run's drawn.png): what tells the atrium from the tissue beside it is 
 PAPER = CycleGanSettings(TranslatorSettings(), CycleSettings(augmentation=AugmentationSettings(share=0.0)))
 """Zhu et al.'s: for machines with a GPU.
 
-# Departs from: Zhu et al., who enlarge pictures to 286 pixels and cut 256 out, and mirror: a sector that is cut off
-# is none, and a mirrored heart is another anatomy.
+Departs from the paper [cyclegan.maps, cyclegan.split, cyclegan.segmentation]: its meshes are not at hand, and every
+generator here has the same maps, patients and U-Net.
+
+Zhu et al. enlarge pictures to 286 pixels, cut 256 out, and mirror. Here nothing of it is done: a sector that is cut off
+is none, and a mirrored heart is another anatomy.
 """
 
 

@@ -10,6 +10,8 @@ relative to the folder, as PNG, NIfTI or MetaImage:
 patient is the one whose map was drawn. Further columns are not read, but image_sha256 (of the pixels, row by row) is
 held against the image. Frames of validation patients select U-Net weights; frames of test patients are refused.
 
+Departs from the paper [generator.folder]: nobody can tell from the images how they were drawn.
+
 Maps have the codes of `Label`, or those that the published code of "Echo from noise" (arXiv 2305.05424) writes: 0
 outside the sector, 1 cavity, 2 sector, 3 wall, 4 atrium. A code 4 anywhere tells the second kind.
 """

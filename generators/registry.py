@@ -15,7 +15,9 @@ BACKENDS = {
     "paint": "echobench.generators.paint:Paint",
     "folder": "echobench.generators.folder:Folder",
 }
-"""Name -> module:class, imported on use. The name folder is followed by a colon and a path: folder:DIR."""
+"""Name -> module:class, imported on use. The name folder is followed by a colon and a path: folder:DIR.
+
+Departs from the paper [generator]: its table has no augmentation and no floor to hold a generator against."""
 
 ENTRY_POINTS = "echobench.generators"
 """A package that declares an entry point of this group adds a generator under the entry point's name."""

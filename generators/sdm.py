@@ -26,11 +26,16 @@ from echobench.generators.checkpoint import Checkpoint, read, write_atomically
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.own import OwnMethod
-from echobench.generators.diffusion.paper import PaperMethod, PaperSamplingSettings, PaperTrainingSettings
+from echobench.generators.diffusion.paper import (
+    BOUND_WEIGHT,
+    PaperMethod,
+    PaperSamplingSettings,
+    PaperTrainingSettings,
+)
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings
 from echobench.generators.diffusion.parallel import own_device
 from echobench.generators.diffusion.sampling import SamplingSettings
-from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.schedule import TIMES, ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings, train
 from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.settings import settings_from
@@ -38,12 +43,23 @@ from echobench.generators.settings import settings_from
 
 @dataclass(frozen=True)
 class SdmSettings:
-    """The parts of a semantic diffusion model: all of this project's own kind, or all of the paper's."""
+    """The parts of a semantic diffusion model: all of this project's own kind, or all of the paper's.
+
+    Raises EchobenchError for guidance of a network that never sees an empty map.
+    """
 
     schedule: ScheduleSettings
     network: NetworkSettings | PaperNetworkSettings
     training: TrainingSettings | PaperTrainingSettings
     sampling: SamplingSettings | PaperSamplingSettings
+
+    def __post_init__(self) -> None:
+        match self.training, self.sampling:
+            case PaperTrainingSettings(map_dropout=0), PaperSamplingSettings(guidance=guidance) if guidance:
+                raise EchobenchError(
+                    f"sampling.guidance is {guidance:g}, but the network never sees an empty map to be guided away "
+                    "from: train it with generator.training.map_dropout=0.1 or another share, or set guidance to 0"
+                )
 
 
 QUICK = SdmSettings(
@@ -162,6 +178,7 @@ class SemanticDiffusion(Generator):
             if len(own) == 1 < self.settings.sampling.batch:  # in bf16 one alone is rounded otherwise than several
                 planes, own = planes.repeat(2, 1, 1, 1), own * 2
             grey = self._method.draw(denoiser, planes, own)[: len(labels)]
+            # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
             images[rows] = grey.cpu().numpy() * sector.astype(np.uint8)
             progress(min(rows.stop, len(maps)), len(maps))
         return images
@@ -182,7 +199,7 @@ class SemanticDiffusion(Generator):
         content = read(path)
         if "weights" not in content:
             raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
-        generator = cls(settings_from(SdmSettings, content["settings"], path), device)
+        generator = cls(settings_from(SdmSettings, _upgraded(content["settings"]), path), device)
         if content["generator"] != "sdm" or content["vocabulary"] != _vocabulary():
             raise EchobenchError(
                 f"{path} is a {content['generator']} for the labels {content['vocabulary']}, "
@@ -258,3 +275,11 @@ class SemanticDiffusion(Generator):
 def _vocabulary() -> dict[str, int]:
     """The label codes that weights belong to."""
     return {label.name: int(label) for label in Label}
+
+
+def _upgraded(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a file, with what those of before `bound_weight` leave unsaid: the bound was of all times."""
+    match settings:
+        case {"training": {"map_dropout": _} as training}:
+            return settings | {"training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}
+    return settings

@@ -19,13 +19,15 @@ DATASET, PATIENTS, SPLIT = "CAMUS", 50, "official"
 NETWORK = "MONAI U-Net 8 levels 2..256"
 """The U-Net of the paper as published.csv calls it; ours differs where a record's deviations say so."""
 
-DIFFERENCES = ("network", "split", "training")
+DIFFERENCES = ("network", "split", "training", "scoring")
 """Kinds of difference between a row measured here and the published one."""
 
 _ALL = frozenset(f"{view} {phase}" for view in VIEWS for phase in PHASES)
 _REGIONS = (*TABLE_REGIONS, MEAN)
 _THEIRS = "published"
 _NETWORK_SETTINGS = ("unet.channels", "unet.leaky_slope", "unet.image_size_px")
+_SAID = ("data:", "data.split:", "data.frames:", "sdm.frames:", "cyclegan.segmentation:", "scoring.patients:")
+"""Departures that the table says itself: in its caption, or of a row or run."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,11 @@ def _of_run(record: RunRecord) -> list[tuple[str, str]]:
     if (record.dataset, record.split_origin, len(record.test_patients)) != (DATASET, SPLIT, PATIENTS):
         ours = f"{record.dataset}, split {record.split_origin}, {len(record.test_patients)} test patients"
         found.append(("split", f"{ours}, paper {DATASET}, {SPLIT}, {PATIENTS}"))
-    for line in record.deviations:
-        if not line.startswith("data:"):  # it is said above
-            found.append(("network" if line.startswith(_NETWORK_SETTINGS) else "training", line))
+    found += [(_kind(line), line) for line in record.deviations if not line.startswith(_SAID)]
     return found
+
+
+def _kind(line: str) -> str:
+    if line.startswith(("scores:", "scoring.")):
+        return "scoring"
+    return "network" if line.startswith(_NETWORK_SETTINGS) else "training"

@@ -75,7 +75,10 @@ def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> "pd.Series[float]":
-    """A region's value of every patient that has one; Dice in per cent."""
+    """A region's value of every patient that has one; Dice in per cent.
+
+    Departs from the paper [scoring.patients]: frames of one patient are alike, and count once.
+    """
     means = patient_means(scores, metric) * (100 if metric == "dice" else 1)
     values = means[list(TABLE_REGIONS)].mean(axis=1) if region == MEAN else means[region]
     return values.dropna()

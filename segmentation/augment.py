@@ -47,8 +47,8 @@ def augment(
     """
     n, device = len(images), images.device
     gamma = _uniform(n, settings.gamma_range, generator)
-    # Departs from: the paper's code resamples twice (rotation, then translation and scale), nearest neighbour both
-    # times. Here one map does all of it, so an image is interpolated once, and bilinearly; labels stay nearest.
+    # Departs from the paper [unet.resampling]: one map does all of it, so an image is interpolated once, and
+    # bilinearly; labels stay nearest.
     grid = _sampling_grid(_output_to_input(n, settings, generator).to(device), images.shape[-1])
     grey = apply_gamma(images, gamma.to(device))
     moved = functional.grid_sample(grey[:, None], grid, mode="bilinear", align_corners=False)

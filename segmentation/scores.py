@@ -5,6 +5,7 @@ The rule for structures that one side lacks, so that no failure is ever dropped 
 - in the reference, missed by the prediction: Dice 0, both distances the image's diagonal in mm (n_pred is 0);
 - predicted, absent from the reference: the same (n_ref is 0);
 - absent from both: nothing to score; the row stays, its value NaN (n_ref and n_pred are 0).
+  Departs from the paper [scoring.absent]: a network that rightly finds nothing has missed nothing.
 """
 
 import numpy as np

@@ -23,8 +23,8 @@ class Preprocessing:
     """What is done to an image before the network sees it: nothing but (v / 255 - mean) / std.
 
     size_px: side of the square images. mean, std: of the training images' grey values in [0, 1].
-    Kept with the weights, because a network is meaningless without it (the paper's code normalises in training and
-    forgets it in its stand-alone test).
+    Kept with the weights, because a network is meaningless without it.
+    Departs from the paper [unet.normalisation, unet.statistics]: every image is seen as those were that it learnt from.
     """
 
     size_px: int

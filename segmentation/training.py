@@ -82,8 +82,7 @@ def learning_rate(step: int, total_steps: int, settings: UNetSettings) -> float:
     """The rate of optimiser step `step` (from 0): linear warm-up, then half a cosine down to the last step."""
     if step < settings.warmup_steps:
         return settings.peak_learning_rate * (step + 1) / settings.warmup_steps
-    # Departs from: the paper's code, which counts its cosine in epochs but steps it per batch, so that its rate
-    # swings between the two ends every 300 steps. Here horizon and step are both optimiser steps.
+    # Departs from the paper [unet.learning_rate]: horizon and step are both optimiser steps, so the rate falls once.
     done = (step - settings.warmup_steps) / max(total_steps - 1 - settings.warmup_steps, 1)
     fall = settings.peak_learning_rate - settings.final_learning_rate
     return settings.final_learning_rate + 0.5 * fall * (1 + math.cos(math.pi * done))
@@ -94,8 +93,8 @@ def class_weights(step: int, pixel_fraction: NDArray[np.float64], settings: UNet
 
     pixel_fraction: (L,) share of each label in the training pixels; labels that never occur get weight 1.
     """
-    # Departs from: the paper's plain cross-entropy, where settings.balance_power is not 0. The top of the network has
-    # two channels, and for thousands of steps it is cheapest for it to leave the small atrium to the background.
+    # Departs from the paper [unet.balance_power], where the power is not 0. The top of the network has two channels,
+    # and for thousands of steps it is cheapest for it to leave the small atrium to the background.
     # Weights fraction ** -power make the structures worth drawing from the start; the power falls linearly to 0
     # over balance_steps, so that the training ends on the paper's own loss.
     left = max(0.0, 1 - step / settings.balance_steps) if settings.balance_steps else 0.0
@@ -152,7 +151,10 @@ class Run:
         return order[position * self.settings.batch_size : (position + 1) * self.settings.batch_size]
 
     def validate(self) -> None:
-        """Add a row to the curves; keep the weights if they are the best so far. Validation is never augmented."""
+        """Add a row to the curves; keep the weights if they are the best so far.
+
+        Departs from the paper [unet.validation]: augmented anew each time, images would choose weights by chance.
+        """
         loss = float(self.loss_sum) / self.loss_steps
         if not math.isfinite(loss):
             raise EchobenchError(

@@ -97,6 +97,7 @@ def grey_log_likelihood(x_0: Tensor, mean: Tensor, log_variance: Tensor) -> Tens
     """log probability of the grey value x_0 where N(mean, exp(log_variance)) is rounded to 256 of them, in nats.
 
     The outermost grey values take the tails (Ho et al. 2020, arXiv 2006.11239, eq. 13).
+    Departs from the paper [sdm.training.likelihood]: torch has the distribution itself.
     """
     precision = (-0.5 * log_variance).exp()
     below = torch.special.ndtr((x_0 - GREY_STEP / 2 - mean) * precision)

@@ -8,8 +8,8 @@ from echobench.generators.diffusion.preconditioning import Denoiser
 class DiffusionLoss(nn.Module):
     """Squared error of the velocity inside the sector, mean over pixels, then over images.
 
-    # Departs from: the mean over all pixels. Outside the sector an image is 0 by definition; to learn to carry
-    # noise there from input to output costs capacity and gives nothing.
+    Departs from the paper [sdm.loss]: outside the sector an image is 0 by definition; to learn to carry noise there
+    from input to output costs capacity and gives nothing.
     """
 
     def __init__(self, denoiser: Denoiser) -> None:

@@ -24,7 +24,10 @@ HEAD_CHANNELS = 64  # per attention head, as in Dhariwal & Nichol 2021 (arXiv 21
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Shape of the U-Net. The defaults are this project's own, chosen by measured short trainings."""
+    """Shape of the U-Net. The defaults are this project's own, chosen by measured short trainings.
+
+    Departs from the paper [sdm.network]: the published network needs a GPU.
+    """
 
     planes: int = 5
     """Channels of the condition: one-hot labels and the sector."""
@@ -168,8 +171,8 @@ class MapEncoder(nn.Module):
     One embedding per resolution, each made from the finer one, and ONE 1×1 convolution per resolution that
     yields gamma and beta of all its SPADE layers.
 
-    # Departs from: SPADE (Park et al. 2019, arXiv 1903.07291), where every layer embeds the map anew with 3×3
-    # convolutions: more than half the cost of a training step.
+    In SPADE itself (Park et al. 2019, arXiv 1903.07291) every layer embeds the map anew with 3×3 convolutions: more
+    than half the cost of a training step.
     """
 
     def __init__(self, settings: NetworkSettings, spade_channels: Sequence[Sequence[int]]) -> None:

@@ -38,6 +38,7 @@ class OwnMethod(Method):
         return self.sampling.steps
 
     def frames(self, frames: Frames) -> Frames:
+        # Departs from the paper [sdm.training.frames]: end-systole is drawn too, so it is learnt from as well.
         return frames
 
     def new_denoiser(self, seed: int) -> Denoiser:
@@ -50,18 +51,22 @@ class OwnMethod(Method):
         return DiffusionLoss(cast(Denoiser, denoiser))
 
     def batch(self, pairs: Pairs, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        # Departs from the paper [sdm.training.augmentation, sdm.training.times]: a short training needs more shapes of
+        # heart, and less variance of its loss.
         batch = pairs.batch(rows, generator, self.training.augmentation)
         t = stratified_times(len(rows), generator).to(rows.device)
         epsilon = torch.randn(batch.x_0.shape, generator=generator).to(rows.device)
         return batch.x_0, batch.planes, t, epsilon
 
     def rate(self, optimizer: Optimizer) -> LRScheduler:
+        # Departs from the paper [sdm.training.rate]: so high a rate needs a climb.
         schedule: LRScheduler = get_cosine_schedule_with_warmup(
             optimizer, self.training.warmup_steps, self.training.steps
         )
         return schedule
 
     def decay(self, step: int) -> float:
+        # Departs from the paper [sdm.training.average]: a short training would average over its random beginning.
         return min(self.training.ema_decay, (1 + step) / (10 + step))
 
     def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:

@@ -24,7 +24,7 @@ from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.settings import Precision
 
 BOUND_WEIGHT = 0.001
-"""lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16)."""
+"""lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16; arXiv 2305.05424)."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,13 @@ class PaperTrainingSettings:
     """Of the moving average of the weights, which draws the images (authors' code, config.py)."""
     flip: float = 0.5
     """Share of the frames that are mirrored left to right (--random_flip in the README of the authors' code)."""
-    map_dropout: float = 0.2
-    """Share of the frames whose label map is left out, so that `guidance` has a null map to go by.
-    Departs from: the authors' config.py, which has 0 and no guidance; 0.2 is in the fine-tuning command of the code
-    of Wang et al. 2022 (arXiv 2207.00050)."""
+    map_dropout: float = 0.0
+    """Share of the frames whose label map is left out (authors' code, config.py). `guidance` needs it above 0, for it
+    goes by the null map: 0.2 in the fine-tuning command of the code of Wang et al. 2022 (arXiv 2207.00050)."""
+    bound_weight: float = BOUND_WEIGHT
+    """Of the variational bound in the loss (arXiv 2305.05424; authors' code, gaussian_diffusion.py)."""
     precision: Precision = "bf16-mixed"
-    """As Fabric calls it. Departs from: float16 with a loss scale in the authors' code."""
+    """As Fabric calls it. Departs from the paper [sdm.training.precision]: bfloat16 needs no loss scale."""
     gradient_checkpointing: bool = True
     """Compute activations again for the gradient instead of keeping them (authors' code, config.py)."""
     checkpoint_seconds: float = 600.0
@@ -62,7 +63,7 @@ class PaperTrainingSettings:
     def __post_init__(self) -> None:
         require(
             self, steps=(1, inf), batch=(1, inf), learning_rate=(0, 1), weight_decay=(0, 1), gradient_norm=(0, inf),
-            ema_decay=(0, 1), flip=(0, 1), map_dropout=(0, 1), checkpoint_seconds=(0, inf),
+            ema_decay=(0, 1), flip=(0, 1), map_dropout=(0, 1), bound_weight=(0, inf), checkpoint_seconds=(0, inf),
         )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ class PaperSamplingSettings(SamplingSettings):
     """Images drawn together; changes time and memory, not the images."""
     guidance: float = 0.0
     """s of arXiv 2305.05424, eq. 1: noise = (1 + s) · noise under the map - s · noise under no map. 0 is none, as
-    in the authors' code; any other doubles the evaluations."""
+    in the authors' code; any other doubles the evaluations and needs a training with `map_dropout`."""
     modulation_gib: float = 8.0
     """Memory for what SPADE makes of the label maps, computed once for all steps: 1.9 GiB per image of 256×256 in
     float32, half in bf16. What does not fit is computed anew at every step: slower, the same images."""
@@ -116,14 +117,15 @@ class PaperDenoiser(nn.Module):
 
 
 class HybridLoss(nn.Module):
-    """Mean squared error of the noise, plus 0.001 times the variational bound (arXiv 2102.09672, eq. 16).
+    """Mean squared error of the noise, plus `weight` times the variational bound (arXiv 2102.09672, eq. 16).
 
-    The bound is a sum over all times; TIMES times its term at one random time estimates it.
+    Eq. 16 has the bound's sum over all times. The code of that paper and of arXiv 2305.05424 takes its term at one
+    random time as it is (rescale_learned_sigmas = False), in bits per number, and so does this.
     """
 
-    def __init__(self, denoiser: PaperDenoiser) -> None:
+    def __init__(self, denoiser: PaperDenoiser, weight: float = BOUND_WEIGHT) -> None:
         super().__init__()
-        self.denoiser = denoiser
+        self.denoiser, self.weight = denoiser, weight
         self.steps = all_steps(denoiser.schedule)
 
     def forward(self, x_0: Tensor, planes: Tensor, keep: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
@@ -132,8 +134,7 @@ class HybridLoss(nn.Module):
         modulation = self.denoiser.condition(planes, keep[:, None, None, None], budget_bytes=0)
         predicted, spread = self.denoiser.noise(x_t, t, modulation)
         error = (predicted - epsilon).square().mean((1, 2, 3))
-        bound = TIMES * self.steps.bound(x_0, epsilon, predicted, spread, t)
-        return (error + BOUND_WEIGHT * bound).mean()
+        return (error + self.weight * self.steps.bound(x_0, epsilon, predicted, spread, t)).mean()
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class PaperMethod(Method):
         cast(PaperDenoiser, denoiser).network.checkpointing = self.training.gradient_checkpointing
 
     def loss(self, denoiser: nn.Module) -> nn.Module:
-        return HybridLoss(cast(PaperDenoiser, denoiser))
+        return HybridLoss(cast(PaperDenoiser, denoiser), self.training.bound_weight)
 
     def batch(self, pairs: Pairs, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         n, device = len(rows), rows.device
@@ -186,7 +187,7 @@ class PaperMethod(Method):
         return self.training.ema_decay
 
     def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
-        """Departs from: the authors' code, which stores RGB images; here the three channels are averaged."""
+        # Departs from the paper [sdm.sampling.grey]: the channels are trained to be alike, and none is better.
         model, settings = cast(PaperDenoiser, denoiser), self.sampling
         half = self.training.precision == "bf16-mixed"
         budget = settings.modulation_gib * 2**30

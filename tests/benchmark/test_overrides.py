@@ -98,11 +98,29 @@ def test_generators_without_settings(tmp_path):
         resolve(generator=f"folder:{tmp_path}", view="4C", assignments=["generator.sha256=no"])
 
 
+def test_guidance_without_a_training_for_it_is_refused_before_anything_is_read():
+    arguments = [
+        "run",
+        "--generator",
+        "sdm",
+        "--preset",
+        "paper",
+        "--set",
+        "generator.sampling.guidance=1",
+        "--dry-run",
+    ]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: sampling.guidance is 1, but the network never sees an empty map")
+    trained = CliRunner().invoke(main, [*arguments, "--set", "generator.training.map_dropout=0.1"])
+    assert "sdm.sampling.guidance: 1.0, paper none" in json.loads(trained.output)["deviations"]
+
+
 def test_the_run_has_the_changed_settings_and_another_folder():
     arguments = ["run", "--generator", "sdm", "--set", "generator.sampling.steps=50", "--set", "unet.steps=9000"]
     plan = json.loads(CliRunner().invoke(main, [*arguments, "--dry-run"]).output)
     assert plan["generator_settings"]["sampling"]["steps"] == 50
     assert plan["unet_settings"]["steps"] == 9000
-    assert "unet.steps: 9000, paper None" in plan["deviations"]
+    assert "unet.steps: 9000, paper 300 epochs" in plan["deviations"]
     preset, changed = (resolve(generator="sdm", view="4C", assignments=a) for a in ((), ("unet.steps=9000",)))
     assert preset.slug() != changed.slug()

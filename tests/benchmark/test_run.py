@@ -261,8 +261,16 @@ def test_dry_run_prints_everything_and_writes_nothing(camus_folder, tmp_path):
     plan = json.loads(result.output)
     assert plan["unet_settings"]["adam_betas"] == [0.9, 0.999]
     assert plan["device"] == "cpu"
-    assert plan["deviations"]
+    assert "unet.steps: 12, paper 300 epochs" in plan["deviations"]
+    assert list(plan["sources"]["deviations"]) == [line.partition(":")[0] for line in plan["deviations"]]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_derived_split_is_a_departure_before_the_run_and_in_its_record(camus_folder, tmp_path):
+    shutil.rmtree(camus_folder / "database_split")
+    departure = "data.split: derived, seed 0, paper the official one with its 50 test patients"
+    assert departure in settings_for(camus_folder).deviations()
+    assert departure in run(settings_for(camus_folder), tmp_path / "out")[0].deviations
 
 
 @pytest.mark.parametrize(

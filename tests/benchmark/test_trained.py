@@ -9,7 +9,10 @@ import pytest
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
 from echobench.data.errors import EchobenchError
-from echobench.generators.sdm import SemanticDiffusion
+from echobench.generators.diffusion.paper import PaperSamplingSettings, PaperTrainingSettings
+from echobench.generators.diffusion.paper_network import PaperNetworkSettings
+from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.sdm import SdmSettings, SemanticDiffusion
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -70,6 +73,33 @@ def test_another_training_is_refused(earlier, camus_folder, tmp_path, generator,
     with pytest.raises(EchobenchError, match=sentence) as raised:
         run(settings_for(camus_folder, generator, *assignments, **changes), tmp_path / "out", generator_from=earlier)
     assert str(earlier) in str(raised.value)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Makes the tiny `sdm` one of the published kind."""
+    network = PaperNetworkSettings(
+        channels=8, multipliers=(1, 2), blocks=1, attention=(False, True), head_channels=8, spade_channels=4, groups=4
+    )
+    settings = SdmSettings(
+        ScheduleSettings(shift=1.0),
+        network,
+        PaperTrainingSettings(steps=1, batch=2, precision="32-true"),
+        PaperSamplingSettings(steps=2),
+    )
+    monkeypatch.setattr(SemanticDiffusion, "presets", {**SemanticDiffusion.presets, "tiny": settings})
+
+
+def test_guidance_is_refused_for_weights_that_never_saw_an_empty_map(published, camus_folder, tmp_path):
+    run(settings_for(camus_folder), tmp_path / "earlier")
+    guided = ("generator.sampling.guidance=1", "generator.training.map_dropout=0.5")
+    with pytest.raises(EchobenchError, match="never sees an empty map"):
+        settings_for(camus_folder, "sdm", guided[0])
+    settings = settings_for(camus_folder, "sdm", *guided)
+    with pytest.raises(EchobenchError, match=r"training\.map_dropout is 0\.0, not 0\.5"):
+        run(settings, tmp_path / "taken", generator_from=tmp_path / "earlier")
+    run(settings_for(camus_folder, "sdm", guided[1]), tmp_path / "dropped")
+    assert run(settings, tmp_path / "guided", generator_from=tmp_path / "dropped")[0].evaluations == 4
 
 
 def test_a_run_without_a_trained_generator_is_refused(camus_folder, tmp_path):

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor, nn
 
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
@@ -71,6 +73,12 @@ def trained_like(seed: int = 0) -> PaperDenoiser:
 
 def planes_of(frames: Frames) -> Tensor:
     return to_planes(torch.tensor(frames.labels), torch.tensor(frames.sector))
+
+
+def with_guidance(settings: SdmSettings) -> SdmSettings:
+    """The same with guidance, and the training that it needs."""
+    training = replace(settings.training, map_dropout=0.1)  # type: ignore[call-arg]
+    return replace(settings, training=training, sampling=replace(settings.sampling, guidance=1.5))  # type: ignore[call-arg]
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -198,7 +206,69 @@ class TestVariance:
         assert gradient[1].isfinite().all() and gradient[1][1:].any()
 
 
+class Says(nn.Module):
+    """In place of a network: whatever it is shown, it predicts this noise and this spread, (B, C, H, W) each."""
+
+    def __init__(self, predicted: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.schedule, self._said = Schedule(PLAIN), (predicted, spread)
+
+    def condition(self, planes: Tensor, keep: Tensor, budget_bytes: float) -> None:
+        return None
+
+    def noise(self, x_t: Tensor, t: Tensor, modulation: None) -> tuple[Tensor, Tensor]:
+        return self._said
+
+
+def published_terms(
+    x_0: NDArray[np.float64], epsilon: NDArray[np.float64], predicted: NDArray[np.float64],
+    spread: NDArray[np.float64], t: int,
+) -> tuple[float, float]:  # fmt: skip
+    """Squared error, and the bound at time t in bits per number, of one image: from the papers' equations alone.
+
+    Cosine schedule and learnt variance: Nichol & Dhariwal 2021, eq. 17 and 15; posterior: Ho et al. 2020, eq. 7 and 13.
+    """
+    cosine = np.cos((np.arange(TIMES + 1) / TIMES + 0.008) / 1.008 * np.pi / 2) ** 2
+    betas = np.minimum(1 - cosine[1:] / cosine[:-1], 0.999)
+    after = np.cumprod(1 - betas)
+    before = np.concatenate([[1.0], after[:-1]])
+    tilde = betas * (1 - before) / (1 - after)
+    tilde[0] = tilde[1]
+
+    def step(image: NDArray[np.float64], x_t: NDArray[np.float64]) -> NDArray[np.float64]:
+        share = betas[t] * np.sqrt(before[t]) / (1 - after[t])
+        return share * image + np.sqrt(1 - betas[t]) * (1 - before[t]) / (1 - after[t]) * x_t
+
+    x_t = np.sqrt(after[t]) * x_0 + np.sqrt(1 - after[t]) * epsilon
+    mean = step((x_t - np.sqrt(1 - after[t]) * predicted) / np.sqrt(after[t]), x_t)
+    v = (spread + 1) / 2
+    variance = np.exp(v * np.log(betas[t]) + (1 - v) * np.log(tilde[t]))
+    if t == 0:
+        deviation = np.sqrt(variance)
+        above = np.where(x_0 > 0.999, 1, stats.norm.cdf(x_0 + 1 / 255, mean, deviation))
+        below = np.where(x_0 < -0.999, 0, stats.norm.cdf(x_0 - 1 / 255, mean, deviation))
+        nats = -np.log(above - below)
+    else:
+        apart = (step(x_0, x_t) - mean) ** 2
+        nats = 0.5 * (np.log(variance / tilde[t]) + (tilde[t] + apart) / variance - 1)
+    return float(np.mean((epsilon - predicted) ** 2)), float(np.mean(nats) / np.log(2))
+
+
 class TestTraining:
+    @pytest.mark.parametrize("t", [0, 1, 40, 600, 999])
+    def test_loss_is_the_published_one(self, t: int) -> None:
+        greys = np.random.default_rng(0).integers(0, 256, (2, 3, SIZE, SIZE))
+        greys[:, :, 0, :2] = 0, 255
+        x_0 = torch.tensor(greys / 127.5 - 1).float()
+        epsilon, spread = noise(*x_0.shape), noise(*x_0.shape, seed=1)
+        predicted = epsilon + 0.1 * noise(*x_0.shape, seed=2)
+        numbers = [part.double().numpy() for part in (x_0, epsilon, predicted, spread)]
+        squared, bits = np.mean([published_terms(*(n[i] for n in numbers), t) for i in range(2)], axis=0)
+        loss = HybridLoss(Says(predicted, spread))  # type: ignore[arg-type]
+        found = float(loss(x_0, torch.zeros(2, 5, 1, 1), torch.ones(2), torch.tensor([t, t]), epsilon))
+        assert found == pytest.approx(squared + 0.001 * bits, rel=1e-4)
+        assert found - squared == pytest.approx(0.001 * bits, rel=1e-2, abs=1e-7)
+
     def test_loss_of_a_silent_network_is_that_of_the_noise_and_of_the_bound(self, frames: Frames) -> None:
         denoiser = PaperMethod(PLAIN, NETWORK, TINY.training, TINY.sampling).new_denoiser(0)  # type: ignore[arg-type]
         x_0, epsilon = torch.zeros(6, 3, SIZE, SIZE), noise(6, 3, SIZE, SIZE)
@@ -206,7 +276,7 @@ class TestTraining:
         loss = HybridLoss(denoiser)(x_0, planes_of(frames), torch.ones(6), t, epsilon)
         zero = torch.zeros_like(epsilon)
         bound = all_steps(Schedule(PLAIN)).bound(x_0, epsilon, zero, zero, t).mean()
-        torch.testing.assert_close(loss, epsilon.square().mean() + bound)
+        torch.testing.assert_close(loss, epsilon.square().mean() + 0.001 * bound)
 
     def test_batches_are_mirrored_and_maps_dropped_as_often_as_stated(self, frames: Frames) -> None:
         training = replace(TINY.training, flip=0.25, map_dropout=0.5)
@@ -302,7 +372,7 @@ class TestSample:
         alpha, sigma = denoiser.schedule.alpha_sigma(t)
         epsilon = alpha * guided[:, :3] + sigma * x
         torch.testing.assert_close(epsilon, with_map + 1.5 * (with_map - without), rtol=1e-3, atol=1e-3)
-        settings = replace(TINY, sampling=replace(TINY.sampling, guidance=1.5))
+        settings = with_guidance(TINY)
         assert (SemanticDiffusion(TINY).evaluations, SemanticDiffusion(settings).evaluations) == (3, 6)
 
     def test_file_gives_back_settings_of_this_kind(self, frames: Frames, maps: LabelMaps, tmp_path: Path) -> None:
@@ -312,6 +382,33 @@ class TestSample:
         assert loaded.settings == TINY and loaded.size == (SIZE, SIZE)
         seeds = np.arange(len(maps))
         np.testing.assert_array_equal(loaded.sample(maps, seeds), generator.sample(maps, seeds))
+
+    def test_guidance_needs_a_network_that_has_seen_empty_maps(self, frames: Frames, tmp_path: Path) -> None:
+        sentence = "sampling.guidance is 1.5, but the network never sees an empty map.*map_dropout=0.1"
+        with pytest.raises(EchobenchError, match=sentence):
+            replace(TINY, sampling=replace(TINY.sampling, guidance=1.5))
+        trained = SemanticDiffusion(TINY).fit(frames, 1)
+        with pytest.raises(EchobenchError, match=r"training\.map_dropout is 0\.0, not 0\.1"):
+            trained.redraw(with_guidance(TINY))
+        trained.save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt")
+        content["settings"]["sampling"]["guidance"] = 1.5
+        torch.save(content, tmp_path / "sdm.pt")
+        with pytest.raises(EchobenchError, match=sentence):
+            SemanticDiffusion.load(tmp_path / "sdm.pt")
+        willing = SemanticDiffusion(replace(TINY, training=with_guidance(TINY).training)).fit(frames, 1)
+        assert willing.redraw(with_guidance(TINY)).evaluations == 6
+
+    def test_weights_of_before_still_load_and_say_how_they_were_trained(self, frames: Frames, tmp_path: Path) -> None:
+        old = replace(TINY, training=replace(TINY.training, map_dropout=0.2))
+        SemanticDiffusion(old).fit(frames, 1).save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt")
+        del content["settings"]["training"]["bound_weight"]
+        torch.save(content, tmp_path / "sdm.pt")
+        loaded = SemanticDiffusion.load(tmp_path / "sdm.pt")
+        assert loaded.settings.training == replace(old.training, bound_weight=1.0)
+        with pytest.raises(EchobenchError, match=r"training\.bound_weight is 1\.0, not 0\.001"):
+            loaded.redraw(old)
 
     def test_parts_of_two_kinds_are_refused(self) -> None:
         with pytest.raises(EchobenchError, match="mix the published model"):

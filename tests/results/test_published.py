@@ -64,6 +64,8 @@ def test_the_nearest_run_stands_for_a_row(add_run, make_scores):
     ("changes", "mark"),
     [
         ({"deviations": ["unet.channels: (2, 4), paper (2, 4, 8)"]}, "network"),
+        ({"deviations": ["scoring.absent: no Dice, paper a Dice of 0"]}, "scoring"),
+        ({"deviations": ["data.frames: 4C ED, paper 4C ED and 4C ES", "scoring.patients: a, paper b"]}, ""),
         ({"split_origin": "derived, seed 0"}, "split"),
         ({"dataset": "phantom", "deviations": ["data: the built-in phantom, paper CAMUS"]}, "split"),
         ({"deviations": ["unet.steps: 8000, paper None", "unet.channels: 2, paper 4"]}, "network, training"),
