@@ -37,7 +37,7 @@ class _Group(click.Group):
 def main(context: click.Context) -> None:
     """Which generator of synthetic echocardiograms can I trust, and what does it cost?"""
     if "LOCAL_RANK" in os.environ and context.invoked_subcommand != "run":
-        from echobench.generators.diffusion.parallel import processes
+        from echobench.generators.training.parallel import processes
 
         if processes() > 1:
             raise EchobenchError(

@@ -25,8 +25,8 @@ from echobench.data.medical_image import resize_labels
 from echobench.data.progress import Progress, silent
 from echobench.data.splits import SUBSETS
 from echobench.data.store import FrameWriter
-from echobench.generators.checkpoint import differences
 from echobench.generators.sdm import SemanticDiffusion
+from echobench.generators.training.checkpoint import differences
 from echobench.results.record import file_sha256
 
 CHUNK = 64

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from echobench.benchmark.energy import EnergyCounter
-from echobench.generators.diffusion.parallel import processes
+from echobench.generators.training.parallel import processes
 
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")
 _MEGABYTE = 1e6

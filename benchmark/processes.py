@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from echobench.generators.diffusion.parallel import fabric_of, own_device, processes
+from echobench.generators.training.parallel import fabric_of, own_device, processes
 
 
 def is_first() -> bool:

@@ -14,8 +14,8 @@ from echobench.benchmark.trial import Trial, load_dataset
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
-from echobench.generators.checkpoint import differences
 from echobench.generators.registry import generator_class
+from echobench.generators.training.checkpoint import differences
 from echobench.results.record import read_record
 
 

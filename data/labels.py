@@ -17,6 +17,11 @@ class Label(IntEnum):
     LA = 3  # cavity of the left atrium
 
 
+def vocabulary() -> dict[str, int]:
+    """Name and code of every label, to be written beside weights."""
+    return {label.name: int(label) for label in Label}
+
+
 REGIONS: Mapping[str, frozenset[Label]] = MappingProxyType(
     {
         "LVendo": frozenset({Label.LV_ENDO}),

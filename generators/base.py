@@ -15,7 +15,7 @@ from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
-from echobench.generators.checkpoint import differences
+from echobench.generators.training.checkpoint import differences
 
 
 class Generator(ABC):

@@ -23,8 +23,8 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
 from echobench.data.progress import Progress, silent
 from echobench.generators.base import Weightless
-from echobench.generators.checkpoint import read, write_atomically
 from echobench.generators.settings import settings_from
+from echobench.generators.training.checkpoint import read, write_atomically
 
 _TISSUES = tuple(label for label in Label if label != Label.BACKGROUND)
 _NODES = np.linspace(-3.5, 3.5, 113)
@@ -107,7 +107,7 @@ class Paint(Weightless):
         content = read(path)
         if content.get("generator") != "paint":
             raise EchobenchError(f"{path} is a {content.get('generator')}, not a paint")
-        painter = cls(settings_from(PaintSettings, content["settings"], path), device)
+        painter = cls(settings_from(PaintSettings, content["settings"], path, {}), device)
         painter._tables = content["tables"].numpy()
         return painter
 

@@ -5,24 +5,15 @@ After "Echo from noise" (Stojanovski et al. 2023, arXiv 2305.05424v2), which tra
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
-from echobench.data.labels import Label
-from echobench.data.maps import LabelMaps
-from echobench.data.progress import Progress, silent
-from echobench.generators.base import Generator
-from echobench.generators.checkpoint import Checkpoint, read, write_atomically
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.own import OwnMethod
@@ -33,12 +24,11 @@ from echobench.generators.diffusion.paper import (
     PaperTrainingSettings,
 )
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings
-from echobench.generators.diffusion.parallel import own_device
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import TIMES, ScheduleSettings
-from echobench.generators.diffusion.training import TrainingSettings, train
-from echobench.generators.pairs import Pairs, to_planes
-from echobench.generators.settings import settings_from
+from echobench.generators.diffusion.training import DiffusionTraining, TrainingSettings
+from echobench.generators.trained import Trained
+from echobench.generators.training.pairs import Pairs
 
 
 @dataclass(frozen=True)
@@ -111,12 +101,14 @@ PAPER = SdmSettings(
 processor cores 16 s, and an image 1000 of them."""
 
 
-class SemanticDiffusion(Generator):
+class SemanticDiffusion(Trained):
     """Semantic diffusion: noise becomes an image in a few steps, each of which sees the label map."""
 
+    name: ClassVar[str] = "sdm"
+    kind: ClassVar[type] = SdmSettings
+    together: ClassVar[bool] = True
     summary: ClassVar[str] = "semantic diffusion: a denoising U-Net modulated by the label map"
     paper: ClassVar[str] = "Stojanovski et al. 2023, arXiv 2305.05424"
-    trained: ClassVar[bool] = True
     needs_source_images: ClassVar[bool] = False
     deforms: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, SdmSettings]] = MappingProxyType(
@@ -125,128 +117,48 @@ class SemanticDiffusion(Generator):
 
     settings: SdmSettings
 
-    def __init__(self, settings: SdmSettings, device: str = "cpu") -> None:
-        super().__init__(settings, device)
-        self._curve: list[dict[str, float]] = []
-        self._denoiser: nn.Module | None = None
-        self._size = (0, 0)
-        self._views: tuple[str, ...] = ()
+    @property
+    def divisor(self) -> int:
+        return self.method.divisor
 
-    def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
-        """Train on the frames; see `Generator.fit`.
+    @property
+    def batch(self) -> int:
+        return self.settings.sampling.batch
 
-        The checkpoint in `folder` must be of the same settings, seed, frames, label vocabulary and image size,
-        else EchobenchError names what differs. Two runs on a CPU give the same weights, killed or not. Started by
-        torchrun, all processes train together and each ends with the same weights.
-        """
-        self._check_size(frames.size)
-        frames = self._method.frames(frames)
-        if len(frames) == 0:
-            raise EchobenchError("sdm needs training frames, and there are none")
-        identity = {
-            **self._identity(frames.size),
-            "settings": asdict(self.settings),
-            "seed": seed,
-            "frames": frames.fingerprint(),
-        }
-        device = own_device(self.device)
-        self._denoiser, self._curve = train(
-            self._method,
-            Pairs.of(frames, device),
-            self._method.new_denoiser(seed),
-            seed,
-            device,
-            Checkpoint(folder, identity) if folder is not None else None,
-            progress,
-        )
-        self._size, self._views = frames.size, tuple(sorted(set(frames.view.tolist())))
-        return self
+    def learnt_from(self, frames: Frames) -> Frames:
+        return self.method.frames(frames)
 
-    def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
-        """Draw one image per map; see `Generator.sample`."""
-        denoiser, device = self._trained(), own_device(self.device)
-        if maps.size != self._size:
-            raise EchobenchError(f"sdm was trained at {self._size} pixels and cannot draw {maps.size}")
-        if len(seeds) != len(maps):
-            raise ValueError(f"{len(maps)} maps need as many seeds, got {len(seeds)}")
-        images = np.zeros(maps.labels.shape, dtype=np.uint8)
-        for start in range(0, len(maps), self.settings.sampling.batch):
-            rows = slice(start, start + self.settings.sampling.batch)
-            labels, sector = maps.labels[rows], maps.sector[rows]
-            planes = to_planes(torch.tensor(labels, device=device), torch.tensor(sector, device=device))
-            own = [int(seed) for seed in seeds[rows]]
-            if len(own) == 1 < self.settings.sampling.batch:  # in bf16 one alone is rounded otherwise than several
-                planes, own = planes.repeat(2, 1, 1, 1), own * 2
-            grey = self._method.draw(denoiser, planes, own)[: len(labels)]
-            # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
-            images[rows] = grey.cpu().numpy() * sector.astype(np.uint8)
-            progress(min(rows.stop, len(maps)), len(maps))
-        return images
+    def new_network(self, seed: int) -> nn.Module:
+        return self.method.new_denoiser(seed)
 
-    def save(self, path: Path) -> None:
-        """Write settings and averaged weights to one file, by rename."""
-        content = {
-            **self._identity(self._size),
-            "views": list(self._views),
-            "settings": asdict(self.settings),
-            "weights": self._trained().state_dict(),
-        }
-        write_atomically(path, content)
+    def new_training(self, frames: Frames, seed: int, device: torch.device) -> DiffusionTraining:
+        return DiffusionTraining(self.method, Pairs.of(frames, device), seed, device)
+
+    def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+        if len(seeds) == 1 < self.batch:  # in bf16 one alone is rounded otherwise than several
+            planes, seeds = planes.repeat(2, 1, 1, 1), seeds * 2
+            return self.method.draw(network, planes, seeds)[:1]
+        return self.method.draw(network, planes, seeds)
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> Self:
-        """Read what `save` wrote. Raises EchobenchError for a damaged file or another label vocabulary."""
-        content = read(path)
-        if "weights" not in content:
-            raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
-        generator = cls(settings_from(SdmSettings, _upgraded(content["settings"]), path), device)
-        if content["generator"] != "sdm" or content["vocabulary"] != _vocabulary():
-            raise EchobenchError(
-                f"{path} is a {content['generator']} for the labels {content['vocabulary']}, "
-                f"not an sdm for {_vocabulary()}"
-            )
-        height, width = content["size"]
-        generator._size, generator._views = (height, width), tuple(content.get("views", ()))
-        denoiser = generator._method.new_denoiser(seed=0)
-        denoiser.load_state_dict(content["weights"])
-        generator._denoiser = denoiser.to(own_device(device)).eval()
-        return generator
+    def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What files of before `bound_weight` leave unsaid: their bound was of all times."""
+        match settings:
+            case {"training": {"map_dropout": _} as training}:
+                return {**settings, "training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}
+        return settings
 
     def redraw(self, settings: SdmSettings) -> Self:
         """The same weights with another sampler; see `Generator.redraw`."""
         return self._redrawn(settings, "sampling")
 
     @property
-    def parameters(self) -> int:
-        """Number of weights, trained or not."""
-        if self._denoiser is not None:
-            return sum(p.numel() for p in self._denoiser.parameters())
-        with torch.device("meta"):  # shapes without numbers
-            return sum(p.numel() for p in self._method.new_denoiser(seed=0).parameters())
-
-    @property
     def evaluations(self) -> int:
         """Network evaluations per image."""
-        return self._method.evaluations
+        return self.method.evaluations
 
     @property
-    def curve(self) -> pd.DataFrame:
-        """Mean loss every so many steps; see `Generator.curve`."""
-        return pd.DataFrame(self._curve)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels of the images that it was trained on, and draws."""
-        self._trained()
-        return self._size
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Of the frames that it was trained on; none where its file is from before that was kept."""
-        return self._views
-
-    @property
-    def _method(self) -> Method:
+    def method(self) -> Method:
         """The kind of diffusion that the settings are of. Raises EchobenchError where they are of two kinds."""
         match self.settings:
             case SdmSettings(
@@ -257,29 +169,3 @@ class SemanticDiffusion(Generator):
             case SdmSettings(schedule, NetworkSettings() as network, TrainingSettings() as training, sampling):
                 return OwnMethod(schedule, network, training, sampling)
         raise EchobenchError("sdm settings mix the published model with this project's own")
-
-    def _identity(self, size: tuple[int, int]) -> dict[str, Any]:
-        return {"generator": "sdm", "vocabulary": _vocabulary(), "size": list(size)}
-
-    def _check_size(self, size: tuple[int, int]) -> None:
-        divisor = self._method.divisor
-        if any(side % divisor for side in size):
-            raise EchobenchError(f"sdm needs sides divisible by {divisor}, the frames have {size}; resize them")
-
-    def _trained(self) -> nn.Module:
-        if self._denoiser is None:
-            raise EchobenchError("this sdm has no weights yet: call fit or load first")
-        return self._denoiser
-
-
-def _vocabulary() -> dict[str, int]:
-    """The label codes that weights belong to."""
-    return {label.name: int(label) for label in Label}
-
-
-def _upgraded(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a file, with what those of before `bound_weight` leave unsaid: the bound was of all times."""
-    match settings:
-        case {"training": {"map_dropout": _} as training}:
-            return settings | {"training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}
-    return settings

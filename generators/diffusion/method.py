@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from echobench.data.frames import Frames
-from echobench.generators.pairs import Pairs
 from echobench.generators.settings import Precision
+from echobench.generators.training.pairs import Pairs
 
 
 class LoopSettings(Protocol):

@@ -17,7 +17,7 @@ from echobench.generators.diffusion.preconditioning import Denoiser
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
 from echobench.generators.diffusion.schedule import ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
-from echobench.generators.pairs import LIMIT, Pairs, to_grey
+from echobench.generators.training.pairs import LIMIT, Pairs, to_grey
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.paper_network import PaperModulation, PaperNetworkSettings, PaperUNet
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
-from echobench.generators.draws import seeded
-from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.settings import Precision
+from echobench.generators.training.draws import seeded
+from echobench.generators.training.pairs import Pairs, to_planes
 
 BOUND_WEIGHT = 0.001
 """lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16; arXiv 2305.05424)."""

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from echobench.generators.diffusion.network import Modulation, NetworkSettings, SpadeUNet
 from echobench.generators.diffusion.schedule import Schedule, ScheduleSettings
-from echobench.generators.pairs import to_data
+from echobench.generators.training.pairs import to_data
 
 IMAGES_AT_ONCE = 64
 SMALLEST_VARIANCE = 1e-4  # of a component: below the rounding of grey values to 8 bits

@@ -1,31 +1,25 @@
 """The training of a CycleGAN: four networks, two optimisers, frames and label maps that nobody has paired."""
 
-import copy
 import math
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from monai.losses.adversarial_loss import PatchAdversarialLoss
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from echobench.data.errors import require
-from echobench.data.progress import Progress
-from echobench.generators.checkpoint import Checkpoint
-from echobench.generators.draws import rows_of_step, seeded, step_generator
-from echobench.generators.pairs import SIGMA_DATA, AugmentationSettings, Pairs
 from echobench.generators.settings import Precision
+from echobench.generators.training.draws import rows_of_step, seeded
+from echobench.generators.training.loop import Training
+from echobench.generators.training.pairs import SIGMA_DATA, AugmentationSettings, Pairs
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
 from echobench.generators.translation.rendering import CHANNELS, picture_of_images, picture_of_maps
-
-CURVE_STEPS = 10  # one point of the curve is the mean over so many steps
 
 
 @dataclass(frozen=True)
@@ -95,53 +89,41 @@ class Unpaired(NamedTuple):
     images: Pairs
 
 
-class CycleTraining:
-    """A training at some step."""
+class CycleTraining(Training):
+    """Two translators and two discriminators that learn from each other."""
+
+    shown: ClassVar[str] = "loss_cycle"
 
     def __init__(
         self, settings: CycleSettings, network: TranslatorSettings, data: Unpaired, seed: int, device: torch.device
     ) -> None:
-        self.settings, self.data, self.seed, self.device = settings, data, seed, device
-        self.total = settings.total_steps(len(data.maps))
-        self.step, self.seconds = 0, 0.0
-        self.curve: list[dict[str, float]] = []
-        self.networks: Networks = seeded(Networks, seed, network).to(device)  # type: ignore[assignment]
-        self.average = copy.deepcopy(self.networks.translators()).requires_grad_(False)
+        self.settings, self.data, self.device = settings, data, device
+        steps = settings.total_steps(len(data.maps))
+        self.nets: Networks = seeded(Networks, seed, network).to(device)  # type: ignore[assignment]
         self.history = {"images": History(settings.history), "maps": History(settings.history)}
-        self._sums: dict[str, float] = {}  # since the last point of the curve
         self._real_or_not = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
-        self.optimizers = [
+        optimizers = [
             torch.optim.Adam(part.parameters(), settings.learning_rate, (settings.beta_1, 0.999))
-            for part in (self.networks.translators(), self.networks.judges())
+            for part in (self.nets.translators(), self.nets.judges())
         ]
-        self.rates = [LambdaLR(optimizer, self._rate) for optimizer in self.optimizers]
+        # Of the highest learning rate: 1 in the first half, then along a line to 0.
+        rates = [LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / steps))) for optimizer in optimizers]
+        super().__init__(
+            self.nets, self.nets.translators(), optimizers, rates,
+            steps=steps, seed=seed, checkpoint_seconds=settings.checkpoint_seconds,
+        )  # fmt: skip
 
-    def _rate(self, step: int) -> float:
-        """Of the highest learning rate: 1 in the first half, then along a line to 0."""
-        return min(1.0, 2 * (1 - step / self.total))
-
-    def advance(self) -> None:
+    def learn(self, generator: torch.Generator) -> Mapping[str, Tensor]:
         """One step of the translators and one of the discriminators."""
-        began = time.perf_counter()
-        generator = step_generator(self.seed, self.step)
         maps, images = self._batch(generator)
         fake_maps, fake_images, figures = self._train_translators(maps, images)
-        figures |= self._train_judges(
+        return figures | self._train_judges(
             maps, images, self.history["maps"].exchange(fake_maps, generator),
             self.history["images"].exchange(fake_images, generator),
         )  # fmt: skip
-        for rate in self.rates:
-            rate.step()
-        self.step += 1
-        self._update_average()
-        self.seconds += time.perf_counter() - began
-        for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        if self.step % CURVE_STEPS == 0 or self.step == self.total:
-            steps = (self.step - 1) % CURVE_STEPS + 1
-            means = {name: total / steps for name, total in self._sums.items()}
-            self.curve.append({"step": self.step, "seconds": self.seconds} | means)
-            self._sums.clear()
+
+    def decay(self) -> float:
+        return min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
 
     def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Pictures of label maps and of images, (B, CHANNELS, H, W) each, from two independent orders."""
@@ -156,7 +138,7 @@ class CycleTraining:
         return picture_of_maps(planes), picture_of_images(grey)
 
     def _train_translators(self, maps: Tensor, images: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        nets, weight = self.networks, self.settings.cycle_weight
+        nets, weight = self.nets, self.settings.cycle_weight
         _require_gradients(nets.judges().parameters(), required=False)
         with self._precision():
             fake_images, fake_maps = nets.draw(maps), nets.read(images)
@@ -174,7 +156,7 @@ class CycleTraining:
         return fake_maps.detach(), fake_images.detach(), figures
 
     def _train_judges(self, maps: Tensor, images: Tensor, old_maps: Tensor, old_images: Tensor) -> dict[str, Tensor]:
-        nets = self.networks
+        nets = self.nets
         _require_gradients(nets.judges().parameters(), required=True)
         figures: dict[str, Tensor] = {}
         loss = torch.zeros((), device=self.device)
@@ -201,55 +183,15 @@ class CycleTraining:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    def _update_average(self) -> None:
-        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            average(list(self.average.parameters()), list(self.networks.translators().parameters()), self.step)
-
     def state(self) -> dict[str, Any]:
-        """Everything that a resumed training needs, in types that `torch.load(weights_only=True)` reads."""
-        return {
-            "step": self.step,
-            "seconds": self.seconds,
-            "sums": dict(self._sums),
-            "curve": list(self.curve),
-            "networks": self.networks.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "rates": [rate.state_dict() for rate in self.rates],
-            "history": {name: list(history.pictures) for name, history in self.history.items()},
-        }
+        """See `Training.state`; the drawn pictures of earlier steps belong to it."""
+        return super().state() | {"history": {name: list(history.pictures) for name, history in self.history.items()}}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self.step, self.seconds, self._sums = state["step"], state["seconds"], dict(state["sums"])
-        self.curve = list(state["curve"])
-        self.networks.load_state_dict(state["networks"])
-        self.average.load_state_dict(state["average"])
-        for optimizer, rate, at, of in zip(
-            self.optimizers, self.rates, state["optimizers"], state["rates"], strict=True
-        ):
-            optimizer.load_state_dict(at)
-            rate.load_state_dict(dict(of))  # PyTorch empties what it is given
+        super().load_state(state)
         for name, pictures in state["history"].items():
             self.history[name].pictures = [picture.to(self.device) for picture in pictures]
-
-
-def train(training: CycleTraining, checkpoint: Checkpoint | None, progress: Progress) -> None:
-    """Bring a new training to its end, or go on from the checkpoint."""
-    if checkpoint is not None and (state := checkpoint.read()) is not None:
-        training.load_state(state)
-    saved = time.monotonic()
-    while training.step < training.total:
-        training.advance()
-        last = training.step == training.total
-        due = time.monotonic() - saved >= training.settings.checkpoint_seconds
-        if checkpoint is not None and (last or due):
-            checkpoint.write(training.state())
-            saved = time.monotonic()
-        shown = {"cycle": training.curve[-1]["loss_cycle"]} if training.curve else None
-        progress(training.step, training.total, shown)
 
 
 def _require_gradients(parameters: Iterable[nn.Parameter], required: bool) -> None:

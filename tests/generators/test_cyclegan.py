@@ -10,9 +10,9 @@ from echobench.data.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.data.maps import undeformed_maps
 from echobench.generators.cyclegan import CycleGan, CycleGanSettings
-from echobench.generators.draws import step_generator
-from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.testing import examples
+from echobench.generators.training.draws import step_generator
+from echobench.generators.training.pairs import Pairs, to_planes
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
 from echobench.generators.translation.rendering import labels_of_picture, picture_of_maps
@@ -30,7 +30,7 @@ def frames():
 
 
 def weights(generator):
-    return [parameter.detach().clone() for parameter in generator._translators.parameters()]
+    return [parameter.detach().clone() for parameter in generator.network.parameters()]
 
 
 class TestRendering:

@@ -20,8 +20,8 @@ from echobench.generators.diffusion.preconditioning import Denoiser, PatchStatis
 from echobench.generators.diffusion.sampling import SAMPLERS, SamplingSettings, Velocity, draw, solver_for
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import new_denoiser
-from echobench.generators.draws import rows_of_step, step_generator
-from echobench.generators.pairs import LIMIT, PLANES, AugmentationSettings, Pairs, to_data, to_grey, to_planes
+from echobench.generators.training.draws import rows_of_step, step_generator
+from echobench.generators.training.pairs import LIMIT, PLANES, AugmentationSettings, Pairs, to_data, to_grey, to_planes
 
 TINY = NetworkSettings(patch=4, channels=(16, 32), map_channels=16)
 SIZE = 32

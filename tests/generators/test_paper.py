@@ -36,8 +36,8 @@ from echobench.generators.diffusion.paper import (
 )
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings, PaperUNet
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
-from echobench.generators.pairs import Pairs, to_planes
 from echobench.generators.sdm import PAPER, QUICK, SdmSettings, SemanticDiffusion
+from echobench.generators.training.pairs import Pairs, to_planes
 
 PLAIN = ScheduleSettings(shift=1.0)
 NETWORK = PaperNetworkSettings(
@@ -293,14 +293,14 @@ class TestTraining:
         assert t.min() < 100 and t.max() > 900
 
     def test_learns_from_end_diastole_alone(self, frames: Frames) -> None:
-        method = SemanticDiffusion(TINY)._method
+        method = SemanticDiffusion(TINY).method
         assert set(method.frames(frames).phase) == {"ED"}
         with pytest.raises(EchobenchError, match="no ED frames to learn from"):
             method.frames(frames.where(phases=["ES"]))
 
     def test_rate_falls_to_zero_along_a_line(self) -> None:
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
-        rate = SemanticDiffusion(TINY)._method.rate(optimizer)
+        rate = SemanticDiffusion(TINY).method.rate(optimizer)
         seen = []
         for _ in range(5):
             seen.append(optimizer.param_groups[0]["lr"])
@@ -329,7 +329,7 @@ class TestTraining:
         gathered = SimpleNamespace(all_gather=lambda step: torch.stack([step, torch.zeros_like(step)]))
         run = SimpleNamespace(step=2, device=torch.device("cpu"), fabric=gathered)
         with pytest.raises(EchobenchError, match="from the steps 2, 0: the run's folder must be one that all machines"):
-            training._check_together(run)  # type: ignore[arg-type]
+            training.DiffusionTraining.together(run)  # type: ignore[arg-type]
 
     def test_two_processes_end_at_the_weights_of_one(self, frames: Frames, tmp_path: Path) -> None:
         script = Path(__file__).with_name("test_paper_worker.py")
@@ -338,7 +338,7 @@ class TestTraining:
         subprocess.run([*launch, script, tmp_path], env=environment, check=True, timeout=300, capture_output=True)
         ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1)]
         assert [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)] == [2, 2]
-        alone = SemanticDiffusion(TINY).fit(frames, 1)._trained().state_dict()
+        alone = SemanticDiffusion(TINY).fit(frames, 1).network.state_dict()
         assert (tmp_path / "checkpoint" / "training.pt").is_file()
         for key, value in alone.items():
             assert torch.equal(ranks[0][key], ranks[1][key])
@@ -348,7 +348,7 @@ class TestTraining:
 class TestSample:
     def test_image_depends_on_its_map_and_seed_alone(self, frames: Frames, maps: LabelMaps) -> None:
         generator = SemanticDiffusion(TINY).fit(frames, 1)
-        generator._denoiser = trained_like()
+        generator._network = trained_like()
         seeds = np.arange(len(maps))
         images = generator.sample(maps, seeds)
         assert images.dtype == np.uint8 and not images[~maps.sector].any() and images[maps.sector].any()
@@ -357,7 +357,7 @@ class TestSample:
 
     def test_memory_budget_does_not_change_the_images(self, frames: Frames, maps: LabelMaps) -> None:
         generator = SemanticDiffusion(TINY).fit(frames, 1)
-        generator._denoiser = trained_like()
+        generator._network = trained_like()
         whole = generator.sample(maps, np.arange(len(maps)))
         generator.settings = replace(TINY, sampling=replace(TINY.sampling, modulation_gib=1e-6))
         np.testing.assert_allclose(generator.sample(maps, np.arange(len(maps))).astype(int), whole, atol=1)

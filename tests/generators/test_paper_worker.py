@@ -17,7 +17,7 @@ def main(folder: Path) -> None:
     frames = worlds["toys"].toy_frames(patients=3, size=worlds["paper"].SIZE)
     generator.fit(frames, 1, folder=folder / "checkpoint")
     rank = torch.distributed.get_rank()
-    torch.save(generator._trained().state_dict(), folder / f"rank{rank}.pt")
+    torch.save(generator.network.state_dict(), folder / f"rank{rank}.pt")
     (folder / f"rank{rank}.json").write_text(json.dumps(torch.distributed.get_world_size()))
     torch.distributed.destroy_process_group()
 

@@ -269,7 +269,7 @@ class TestFile:
         ("key", "value", "message"),
         [
             ("format", 99, "has format 99, this version of echobench reads format 1"),
-            ("vocabulary", {"BACKGROUND": 0}, r"for the labels \{'BACKGROUND': 0\}, not an sdm"),
+            ("vocabulary", {"BACKGROUND": 0}, r"for the labels \{'BACKGROUND': 0\}, not of sdm"),
             ("settings", {"network": {}}, "holds other settings than SdmSettings"),
         ],
     )
@@ -296,3 +296,52 @@ def test_presets_fit_the_datasets(preset: str) -> None:
     settings = SemanticDiffusion.presets[preset]
     assert 256 % settings.network.divisor == 0
     assert SemanticDiffusion(settings).evaluations == settings.sampling.steps
+
+
+def test_a_checkpoint_of_0_1_goes_on(make_frames, tmp_path):
+    """0.1 kept the same things under other names."""
+    frames, whole = make_frames(2), SemanticDiffusion(TINY).fit(make_frames(2), 4)
+
+    class Killed(Exception):
+        pass
+
+    def kill(done, total, figures=None):
+        if done == 3:
+            raise Killed
+
+    settings = replace(TINY, training=replace(TINY.training, checkpoint_seconds=0))
+    with pytest.raises(Killed):
+        SemanticDiffusion(settings).fit(frames, 4, folder=tmp_path, progress=kill)
+    content = torch.load(tmp_path / "training.pt", weights_only=True)
+    state = content["state"]
+    old = {name: state[name] for name in ("step", "seconds", "curve", "average")}
+    old |= {"losses": [state["sums"]["loss"] / 3] * 3, "denoiser": state["networks"]}
+    old |= {"optimizer": state["optimizers"][0], "rate": state["rates"][0]}
+    torch.save(content | {"state": old}, tmp_path / "training.pt")
+    resumed = SemanticDiffusion(settings).fit(frames, 4, folder=tmp_path)
+    for one, other in zip(resumed.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+class TestKindsOfSettings:
+    def test_a_file_names_the_kind_of_its_settings(self, make_frames, tmp_path):
+        SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt", weights_only=True)
+        assert content["kinds"] == {
+            "network": "NetworkSettings", "training": "TrainingSettings", "sampling": "SamplingSettings"
+        }  # fmt: skip
+
+    def test_the_same_fields_under_another_kind_are_refused(self, make_frames, tmp_path):
+        SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt", weights_only=True)
+        content["kinds"]["sampling"] = "FlowSamplingSettings"
+        torch.save(content, tmp_path / "sdm.pt")
+        with pytest.raises(EchobenchError, match=r"settings sampling of the kind FlowSamplingSettings; known: "):
+            SemanticDiffusion.load(tmp_path / "sdm.pt")
+
+    def test_a_file_from_before_kinds_were_named_loads(self, make_frames, tmp_path):
+        SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt", weights_only=True)
+        del content["kinds"]
+        torch.save(content, tmp_path / "sdm.pt")
+        assert SemanticDiffusion.load(tmp_path / "sdm.pt").settings == TINY

@@ -32,8 +32,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
-from echobench.generators.pairs import LIMIT, to_planes
 from echobench.generators.sdm import SemanticDiffusion
+from echobench.generators.training.pairs import LIMIT, to_planes
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers 0.42 hands a tensor to numpy 2 without saying whether to copy
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -79,7 +79,7 @@ class Cost:
 
 @pytest.fixture(scope="module")
 def denoiser() -> nn.Module:
-    return SemanticDiffusion(SemanticDiffusion.presets[PRESET])._method.new_denoiser(0).to(DEVICE).eval()
+    return SemanticDiffusion(SemanticDiffusion.presets[PRESET]).method.new_denoiser(0).to(DEVICE).eval()
 
 
 @pytest.fixture(scope="module")

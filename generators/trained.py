@@ -1,0 +1,194 @@
+"""Base of whoever learns weights: identity, files, size and views, the curve."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.data.labels import vocabulary
+from echobench.data.maps import LabelMaps
+from echobench.data.progress import Progress, silent
+from echobench.generators.base import Generator
+from echobench.generators.settings import kinds_of, settings_from
+from echobench.generators.training.checkpoint import Checkpoint, read, write_atomically
+from echobench.generators.training.loop import Training, train
+from echobench.generators.training.pairs import to_planes
+from echobench.generators.training.parallel import own_device, processes
+
+
+class Trained(Generator):
+    """A generator whose networks learn from pairs of image and label map.
+
+    A subclass says what its networks are, what one training of them is, and how they draw; see the abstract methods.
+    """
+
+    trained: ClassVar[bool] = True
+    name: ClassVar[str]
+    """Of the generator, in its files and sentences."""
+    kind: ClassVar[type]
+    """The dataclass of its settings."""
+    together: ClassVar[bool] = False
+    """Whether several processes can train it together."""
+
+    def __init__(self, settings: Any, device: str = "cpu") -> None:
+        super().__init__(settings, device)
+        self._network: nn.Module | None = None
+        self._curve: list[dict[str, float]] = []
+        self._size = (0, 0)
+        self._views: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def divisor(self) -> int:
+        """What the sides of an image must be divisible by."""
+
+    @property
+    @abstractmethod
+    def batch(self) -> int:
+        """Images drawn together; changes time and memory, not the images."""
+
+    @abstractmethod
+    def new_network(self, seed: int) -> nn.Module:
+        """What draws, with seeded random weights: the part that `save` keeps."""
+
+    @abstractmethod
+    def new_training(self, frames: Frames, seed: int, device: torch.device) -> Training:
+        """A training on these frames before its first step; its `average` is a `new_network`."""
+
+    @abstractmethod
+    def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+        """Images of label maps: planes (B, PLANES, H, W) -> (B, H, W) uint8."""
+
+    def learnt_from(self, frames: Frames) -> Frames:
+        """Those of the training frames that are learnt from."""
+        return frames
+
+    @classmethod
+    def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a file of an earlier version holds, in the settings of today."""
+        return settings
+
+    def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
+        """Train on the frames; see `Generator.fit`.
+
+        The checkpoint in `folder` must be of the same settings, seed, frames, label vocabulary and image size, else
+        EchobenchError names what differs. Where several processes may train together, each ends with the same weights.
+        """
+        if any(side % self.divisor for side in frames.size):
+            raise EchobenchError(
+                f"{self.name} needs sides divisible by {self.divisor}, the frames have {frames.size}; resize them"
+            )
+        if len(frames) == 0:
+            raise EchobenchError(f"{self.name} needs training frames, and there are none")
+        if processes() > 1 and not self.together:
+            raise EchobenchError(
+                f"{self.name} trains on one device, and {processes()} processes were started; start one"
+            )
+        frames = self.learnt_from(frames)
+        training = self.new_training(frames, seed, own_device(self.device))
+        identity = self._identity(frames.size) | {
+            "settings": asdict(self.settings),
+            "seed": seed,
+            "frames": frames.fingerprint(),
+        }
+        train(training, Checkpoint(folder, identity) if folder is not None else None, progress)
+        self._network, self._curve = training.average.eval(), training.curve
+        self._size, self._views = frames.size, tuple(sorted(set(frames.view.tolist())))
+        return self
+
+    def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
+        """Draw one image per map; see `Generator.sample`."""
+        network, device = self.network, own_device(self.device)
+        if maps.size != self._size:
+            raise EchobenchError(f"{self.name} was trained at {self._size} pixels and cannot draw {maps.size}")
+        if len(seeds) != len(maps):
+            raise ValueError(f"{len(maps)} maps need as many seeds, got {len(seeds)}")
+        images = np.zeros(maps.labels.shape, dtype=np.uint8)
+        for rows in self.batches(len(maps)):
+            sector = torch.tensor(maps.sector[rows], device=device)
+            planes = to_planes(torch.tensor(maps.labels[rows], device=device), sector)
+            # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
+            images[rows] = (self.draw(network, planes, [int(seed) for seed in seeds[rows]]) * sector).cpu().numpy()
+            progress(min(rows.stop, len(maps)), len(maps))
+        return images
+
+    def batches(self, n: int) -> Iterator[slice]:
+        """n images in parts of `batch`."""
+        return (slice(start, start + self.batch) for start in range(0, n, self.batch))
+
+    def save(self, path: Path) -> None:
+        """Write settings and averaged weights to one file, by rename."""
+        content = {
+            "views": list(self._views),
+            "settings": asdict(self.settings),
+            "kinds": kinds_of(self.settings),
+            "weights": self.network.state_dict(),
+        }
+        write_atomically(path, self._identity(self._size) | content)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Self:
+        """Read what `save` wrote. Raises EchobenchError for a damaged file, another generator's, or other labels."""
+        content = read(path)
+        if "weights" not in content:
+            raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
+        if content["generator"] != cls.name or content["vocabulary"] != vocabulary():
+            raise EchobenchError(
+                f"{path} is of {content['generator']} for the labels {content['vocabulary']}, "
+                f"not of {cls.name} for {vocabulary()}"
+            )
+        generator = cls(settings_from(cls.kind, cls.upgraded(content["settings"]), path, content.get("kinds")), device)
+        height, width = content["size"]
+        generator._size, generator._views = (height, width), tuple(content.get("views", ()))
+        network = generator.new_network(seed=0)
+        network.load_state_dict(content["weights"])
+        generator._network = network.to(own_device(device)).eval()
+        return generator
+
+    @property
+    def network(self) -> nn.Module:
+        """What draws. Raises EchobenchError before `fit` or `load`."""
+        if self._network is None:
+            raise EchobenchError(f"this {self.name} has no weights yet: call fit or load first")
+        return self._network
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels of the images that it was trained on, and draws."""
+        _ = self.network
+        return self._size
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Of the frames that it was trained on; none where its file is from before that was kept."""
+        return self._views
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights of what draws, trained or not."""
+        if self._network is not None:
+            return _count(self._network)
+        with torch.device("meta"):  # shapes without numbers
+            return _count(self.new_network(seed=0))
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """Means over steps of what the training watches; see `Generator.curve`."""
+        return pd.DataFrame(self._curve)
+
+    def _identity(self, size: tuple[int, int]) -> dict[str, Any]:
+        """What weights belong to."""
+        return {"generator": self.name, "vocabulary": vocabulary(), "size": list(size)}
+
+
+def _count(network: nn.Module) -> int:
+    return sum(weights.numel() for weights in network.parameters())

@@ -1,0 +1,128 @@
+"""The one training loop: any number of optimisers, a moving average, and a checkpoint to go on from after a kill."""
+
+import copy
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from echobench.data.progress import Progress
+from echobench.generators.training.checkpoint import Checkpoint
+from echobench.generators.training.draws import step_generator
+
+CURVE_STEPS = 10
+"""One point of the curve is the mean over so many steps."""
+
+
+class Training(ABC):
+    """A training at some step: networks, optimisers, the moving average that draws, and the curve.
+
+    A subclass says what one step is (`learn`) and how long the average's memory is (`decay`). Everything random in a
+    step comes from the seed and the step's number, so that a training that goes on is one that was never stopped.
+    """
+
+    shown: ClassVar[str] = "loss"
+    """The figure of the curve that stands beside the progress bar."""
+    is_first: bool = True
+    """Whether this process, of several, writes and reports."""
+
+    def __init__(
+        self,
+        networks: nn.Module,
+        drawing: nn.Module,
+        optimizers: Sequence[Optimizer],
+        rates: Sequence[LRScheduler],
+        *,
+        steps: int,
+        seed: int,
+        checkpoint_seconds: float,
+    ) -> None:
+        """networks: all that learn. drawing: the part of them whose average draws. rates: of the optimisers, each of
+        which takes one step per step. steps: in all."""
+        self.networks, self.drawing = networks, drawing
+        self.optimizers, self.rates = list(optimizers), list(rates)
+        self.steps, self.seed, self.checkpoint_seconds = steps, seed, checkpoint_seconds
+        self.average = copy.deepcopy(drawing).requires_grad_(False)
+        self.step, self.seconds = 0, 0.0
+        self.curve: list[dict[str, float]] = []
+        """Step, seconds of training in all, and the means of what `learn` returns since the last point."""
+        self._sums: dict[str, float] = {}
+
+    @abstractmethod
+    def learn(self, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """One step of every optimiser; the figures of the curve, () each. generator: of this step, on the CPU."""
+
+    @abstractmethod
+    def decay(self) -> float:
+        """Share of the moving average that stays, after `self.step` steps."""
+
+    def together(self) -> None:  # noqa: B027  # most trainings are of one process
+        """Called before the first step and after the last: where several processes wait for one another."""
+
+    def advance(self) -> None:
+        """One step."""
+        began = time.perf_counter()
+        figures = self.learn(step_generator(self.seed, self.step))
+        for rate in self.rates:
+            rate.step()
+        self.step += 1
+        with torch.no_grad():
+            average = get_ema_multi_avg_fn(self.decay())  # type: ignore[no-untyped-call]
+            average(list(self.average.parameters()), list(self.drawing.parameters()), self.step)
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        self.seconds += time.perf_counter() - began
+        if self.step % CURVE_STEPS == 0 or self.step == self.steps:
+            n = (self.step - 1) % CURVE_STEPS + 1
+            means = {name: total / n for name, total in self._sums.items()}
+            self.curve.append({"step": self.step, "seconds": self.seconds} | means)
+            self._sums.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed training needs, in types that `torch.load(weights_only=True)` reads."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "sums": dict(self._sums),
+            "curve": list(self.curve),
+            "networks": self.networks.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "rates": [rate.state_dict() for rate in self.rates],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.step, self.seconds, self._sums = state["step"], state["seconds"], dict(state["sums"])
+        self.curve = list(state["curve"])
+        self.networks.load_state_dict(state["networks"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, of in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(of)
+        for rate, of in zip(self.rates, state["rates"], strict=True):
+            rate.load_state_dict(dict(of))  # PyTorch empties what it is given
+
+
+def train(training: Training, checkpoint: Checkpoint | None, progress: Progress) -> None:
+    """Bring a new training to its end, or go on from the checkpoint."""
+    if checkpoint is not None and (state := checkpoint.read()) is not None:
+        training.load_state(state)
+    training.together()
+    saved = time.monotonic()
+    while training.step < training.steps:
+        training.advance()
+        due = training.step == training.steps or time.monotonic() - saved >= training.checkpoint_seconds
+        if checkpoint is not None and due:
+            if training.is_first:
+                checkpoint.write(training.state())
+            saved = time.monotonic()
+        if training.is_first:
+            shown = {training.shown: training.curve[-1][training.shown]} if training.curve else None
+            progress(training.step, training.steps, shown)
+    training.together()
