@@ -63,6 +63,7 @@ def main(context: click.Context) -> None:
 @click.option(
     "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
 )
+@click.option("--on", "scored_on", metavar="testing|validation", default="testing", help="Patients who are scored.")
 # Where
 @click.option("--generator-from", metavar="RUN", type=Path, help="A run's folder: take its generator, train none.")
 @click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
@@ -71,12 +72,13 @@ def main(context: click.Context) -> None:
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
 def run(
     generator: str, view: str, phase: str, data: str | None, preset: str | None, strength: float, seed: int,
-    images: int | None, fraction: float, unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None,
-    device: str, out: Path | None, force: bool, dry_run: bool,
+    images: int | None, fraction: float, unet_seeds: int, assignments: tuple[str, ...], scored_on: str,
+    generator_from: Path | None, device: str, out: Path | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
-    A run that was killed goes on where it was when the same command is given again.
+    With --on validation it is scored on the validation patients instead: as long as there is something to choose,
+    test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
 
     \b
     Examples:
@@ -88,7 +90,8 @@ def run(
 
     settings = resolve(
         generator=generator, view=view, phase=phase, data=data, preset=preset,
-        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, fraction=fraction, assignments=assignments,
+        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, fraction=fraction, scored_on=scored_on,
+        assignments=assignments,
     )  # fmt: skip
     resolved_device = resolve_device(device)
     folder = out or RUNS / settings.slug()
@@ -199,6 +202,13 @@ def compare(
 @click.option(
     "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
 )
+@click.option(
+    "--on",
+    "scored_on",
+    metavar="testing|validation",
+    default="validation",
+    help="Patients who are scored. Test patients who were looked at to choose cannot judge the choice any more.",
+)
 # Where
 @click.option(
     "--generator-from", metavar="RUN", multiple=True, type=Path, help="A run whose generator is taken. Repeatable."
@@ -208,13 +218,16 @@ def compare(
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
     fractions: str | None, view: str, data: str | None, preset: str | None, seed: int, images: int | None,
-    unet_seeds: int, assignments: tuple[str, ...], generator_from: tuple[Path, ...], device: str, out: Path,
+    unet_seeds: int, assignments: tuple[str, ...], scored_on: str, generator_from: tuple[Path, ...], device: str,
+    out: Path,
 ) -> None:  # fmt: skip
     """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
     patients there are to learn from.
 
-    A generator is trained once for all strengths. With fewer patients it draws as many images as with all of them; real
-    has its frames. Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason.
+    Validation patients are scored, as there is something to choose; `echobench run` opens the test patients once the
+    choice stands. A generator is trained once for all strengths. With fewer patients it draws as many images as with
+    all of them; real has its frames. Finished runs are taken as they are, killed ones go on, a failed one is a row with
+    its reason.
 
     \b
     Examples:
@@ -234,7 +247,7 @@ def sweep(
         cells = plan(
             out, generators=_listed(generators), strengths=_numbers(strengths) if strengths else None,
             fractions=_numbers(fractions) if fractions else None, view=view, data=data, preset=preset, seed=seed,
-            unet_seeds=unet_seeds, images=images, assignments=assignments,
+            unet_seeds=unet_seeds, images=images, scored_on=scored_on, assignments=assignments,
         )  # fmt: skip
         resolved_device = resolve_device(device)
         with progress_bars() as report:

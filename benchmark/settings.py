@@ -20,6 +20,7 @@ from echobench.data.frames import PHASES, VIEWS
 from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
+from echobench.results.record import SCORED_ON
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 from echobench.segmentation.unet import UNetSettings
 
@@ -49,7 +50,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 class RunSettings:
     """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
-    from. generator_settings: the frozen dataclass of the backend. The device is not part of a run's identity."""
+    from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. The device is not part
+    of a run's identity."""
 
     generator: str
     view: str
@@ -65,6 +67,7 @@ class RunSettings:
     images: int | None = None
     phase: str = "all"
     fraction: float = 1.0
+    scored_on: str = "testing"
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -75,6 +78,11 @@ class RunSettings:
     def phases(self) -> tuple[str, ...]:
         """The phases whose frames the U-Net trains on and is scored on; a generator learns from both."""
         return PHASES if self.phase == "all" else (self.phase,)
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Whose frames the run needs: those of test patients only where they are scored."""
+        return tuple(dict.fromkeys(("training", "validation", self.scored_on)))
 
     @property
     def label(self) -> str:
@@ -98,7 +106,7 @@ class RunSettings:
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
         # Runs of before there were these settings have none: they stay what they are.
-        unsaid = {"images": None, "phase": "all", "fraction": 1.0}
+        unsaid = {"images": None, "phase": "all", "fraction": 1.0, "scored_on": "testing"}
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -131,6 +139,8 @@ class RunSettings:
             lines.append("maps: a deformed label stays outside the sector where the expert's own map lay outside it")
         if self.fraction != 1:
             lines.append(f"data.fraction: {self.fraction:g} of the training patients, paper all")
+        if self.scored_on != "testing":
+            lines.append(f"scores: of the {SCORED_ON[self.scored_on]}, paper of the test patients")
         if self.data is None:
             lines.append("data: the built-in phantom, paper CAMUS")
         return lines
@@ -148,6 +158,7 @@ def resolve(
     images: int | None = None,
     phase: str = "all",
     fraction: float = 1.0,
+    scored_on: str = "testing",
     assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
@@ -156,8 +167,8 @@ def resolve(
     data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, … images: training images in all; None is
     as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
     scored on. fraction: of the training patients that generator and maps come from; the validation and the test
-    patients stay, and so does the number of images that a generator draws. assignments: changes to the preset's
-    settings, see `overridden`.
+    patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
+    `SCORED_ON`. assignments: changes to the preset's settings, see `overridden`.
     """
     backend, drawn = generator_class(generator), folder_of(generator)
     if generator == "folder":
@@ -168,6 +179,7 @@ def resolve(
         ("view", view, VIEW_CHOICES),
         ("phase", phase, PHASE_CHOICES),
         ("preset", preset, tuple(PRESETS)),
+        ("patients to score on", scored_on, tuple(SCORED_ON)),
     ):
         if value not in choices:
             raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
@@ -203,6 +215,7 @@ def resolve(
         images=images,
         phase=phase,
         fraction=float(fraction),
+        scored_on=scored_on,
     )
 
 

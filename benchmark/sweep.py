@@ -34,13 +34,15 @@ def plan(
     seed: int = 0,
     unet_seeds: int = 3,
     images: int | None = None,
+    scored_on: str = "validation",
     assignments: Sequence[str] = (),
 ) -> list[Cell]:
     """The cells of a sweep, each in the folder under `runs` that `echobench run` gives it.
 
     strengths, fractions: one of them has several values; None is `STRENGTHS`, or strength 1 beside fractions, and
     fraction 1. Who cannot draw deformed maps has one cell for all strengths, with every frame once, whatever `images`
-    is. Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
+    is. scored_on: validation patients, since test patients that were looked at to choose cannot judge the choice.
+    Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     strengths = list(dict.fromkeys(strengths or (STRENGTHS if fractions is None else (1.0,))))
     fractions = list(dict.fromkeys(fractions or (1.0,)))
@@ -48,7 +50,7 @@ def plan(
         resolve(
             generator=generator, view=view, data=data, preset=preset, strength=strength, seed=seed,
             unet_seeds=unet_seeds, images=images if generator_class(generator).deforms else None, fraction=fraction,
-            assignments=assignments,
+            scored_on=scored_on, assignments=assignments,
         )
         for generator in generators or GENERATORS
         for fraction in fractions
