@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from echobench.benchmark.options import Verb, names_in, numbers_in
 from echobench.data.errors import EchobenchError
 
 RUNS = Path("runs")
@@ -16,6 +17,8 @@ click.UsageError.exit_code = 1  # as for any other input that cannot be
 
 class _Group(click.Group):
     """Catches the one exception that a user can cause: its sentence on stderr, exit code 1."""
+
+    command_class, group_class = Verb, type
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -99,6 +102,11 @@ def run(
         from echobench.generators.settings import sources
 
         plan = settings.as_dict() | {"device": resolved_device, "out": str(folder)}
+        if generator_from is not None:
+            from echobench.benchmark.trained import training_of
+
+            training_of(generator_from)  # there has to be one
+            plan["generator_from"] = str(generator_from)
         plan["sources"] = {"generator_settings": sources(settings.generator_settings)}
         click.echo(json.dumps(plan | {"deviations": settings.deviations()}, indent=1, ensure_ascii=False))
         return
@@ -168,8 +176,8 @@ def compare(
         compared = found_runs(places)
     else:
         cells = plan(
-            out, generators=_listed(generators), views=_listed(views), phases=_listed(phases), data=data, preset=preset,
-            strength=strength, seed=seed, unet_seeds=unet_seeds,
+            out, generators=names_in(generators), views=names_in(views), phases=names_in(phases), data=data,
+            preset=preset, strength=strength, seed=seed, unet_seeds=unet_seeds,
         )  # fmt: skip
         resolved_device = resolve_device(device)
         with progress_bars() as report:
@@ -245,8 +253,8 @@ def sweep(
         swept = found_runs(places)
     else:
         cells = plan(
-            out, generators=_listed(generators), strengths=_numbers(strengths) if strengths else None,
-            fractions=_numbers(fractions) if fractions else None, view=view, data=data, preset=preset, seed=seed,
+            out, generators=names_in(generators), strengths=numbers_in(strengths) if strengths else None,
+            fractions=numbers_in(fractions) if fractions else None, view=view, data=data, preset=preset, seed=seed,
             unet_seeds=unet_seeds, images=images, scored_on=scored_on, assignments=assignments,
         )  # fmt: skip
         resolved_device = resolve_device(device)
@@ -299,10 +307,10 @@ def stress(
     from echobench.benchmark.stress.stress import stress as put_to_test
 
     settings = resolve_stress(
-        view=view, data=data, preset=preset, deformations=_listed(deformations), severities=_numbers(severities),
+        view=view, data=data, preset=preset, deformations=names_in(deformations), severities=numbers_in(severities),
         patients=patients, seed=seed,
     )  # fmt: skip
-    missing = cells(RUNS, settings, _listed(generators) or ([] if runs else GENERATORS))
+    missing = cells(RUNS, settings, names_in(generators) or ([] if runs else GENERATORS))
     folder, resolved_device = out or RUNS / settings.slug(), resolve_device(device)
     with progress_bars() as report:
         put_to_test(settings, folder, missing=missing, runs=runs, device=resolved_device, force=force, report=report)
@@ -357,7 +365,7 @@ def cross(
         if runs:
             folders = found_runs(runs)
         else:
-            cells = plan(out, generators=_listed(generators), data=data, preset=preset, unet_seeds=unet_seeds)
+            cells = plan(out, generators=names_in(generators), data=data, preset=preset, unet_seeds=unet_seeds)
             for cell in cells if on == "echonet" else ():  # before hours of training
                 refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
             carry_out(cells, resolved_device, report)
@@ -471,8 +479,11 @@ def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:
 @click.option("--preset", metavar="quick|standard|paper", default="standard", help="Whose parameters are counted.")
 def generators(preset: str) -> None:
     """List every generator there is, those of installed packages included."""
-    from echobench.generators.registry import listed, names
+    from echobench.generators.registry import generator_class, listed, names
 
+    known = dict.fromkeys(known for name in names() for known in generator_class(name).presets)
+    if preset not in known:
+        raise EchobenchError(f"unknown preset {preset!r}; known: {', '.join(known)}")
     for name in names():
         entry = listed(name, preset)
         size = "not trained"
@@ -483,16 +494,3 @@ def generators(preset: str) -> None:
             size = f"trained, {counted}"
         click.echo(f"{entry.name:<12}{entry.summary}")
         click.echo(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
-
-
-def _listed(names: str | None) -> list[str] | None:
-    """ "A,B" as a list; None stays None."""
-    return None if names is None else [name.strip() for name in names.split(",")]
-
-
-def _numbers(numbers: str) -> list[float]:
-    """ "0,0.5" as a list."""
-    try:
-        return [float(number) for number in numbers.replace(",", " ").split()]
-    except ValueError as error:
-        raise EchobenchError(f"{numbers!r} is no list of numbers like 0,0.5,1") from error

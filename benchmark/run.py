@@ -14,7 +14,7 @@ from echobench.benchmark.machine import describe_machine, package_versions, sour
 from echobench.benchmark.processes import agreed
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import Reporter, StageFolder
-from echobench.benchmark.trained import generator_curves, trained_generators
+from echobench.benchmark.trained import generator_curves, offered_generators, trained_generators
 from echobench.benchmark.trial import Trial, begin, load_dataset, reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
@@ -62,10 +62,13 @@ def run(
     stages.open(settings.identity())
     if is_finished(folder):
         finished = read_record(folder)
-        if _fingerprints(reopen(settings, stages, device)) != finished[0].fingerprints:
+        trial = reopen(settings, stages, device)
+        if _fingerprints(trial) != finished[0].fingerprints:
             raise EchobenchError(
                 f"{folder} is of other data than there is now; choose another --out, or --force to start over"
             )
+        if generator_from is not None:
+            offered_generators(trial, generator_from)  # what it cannot give, it is not asked for in silence
         if set(settings.unet_seeds) <= set(finished[0].settings["unet_seeds"]):
             agreed((), device)  # nothing to train
             return finished

@@ -77,8 +77,16 @@ def carry_out(
     fraction. Raises EchobenchError for one that no cell takes, and whatever stops a cell before it has a folder of its
     own to say so in.
     """
-    given = {training_of(earlier): earlier for earlier in generator_from}
-    for training, earlier in given.items():
+    given: dict[tuple[str, float], Path] = {}
+    for earlier in generator_from:
+        training = training_of(earlier)
+        if training in given:
+            raise EchobenchError(
+                f"{given[training]} and {earlier} have the same generator and fraction: name one of them"
+            )
+        given[training] = earlier
+        if not generator_class(training[0]).trained:
+            raise EchobenchError(f"{earlier} has the generator {training[0]}, which learns no weights to take")
         if training not in map(_training, cells):
             raise EchobenchError(
                 f"{earlier} has the generator {training[0]}, fraction {training[1]:g}, of which this sweep has no cell"
@@ -124,8 +132,8 @@ def _teacher(cell: Cell, cells: Sequence[Cell], given: Mapping[tuple[str, float]
     kin = [other.folder for other in cells if _training(other) == _training(cell)]
     trained = [folder for folder in kin if has_generators(folder, cell.settings.views)]
     earlier = given.get(_training(cell))
-    teacher = next(iter(trained), earlier or kin[0])
-    return None if teacher == cell.folder else teacher
+    teacher = earlier or next(iter(trained), kin[0])
+    return None if teacher.resolve() == cell.folder.resolve() else teacher
 
 
 def _labelled(report: Reporter, settings: RunSettings) -> Reporter:

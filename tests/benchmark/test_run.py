@@ -331,7 +331,7 @@ def test_dry_run_prints_everything_and_writes_nothing(camus_folder, tmp_path):
         (("--view", "5C"), "unknown view '5C'; known: 2C, 4C, all"),
         (("--preset", "huge"), "unknown preset 'huge'; known: quick, standard, paper"),
         (("--device", "tpu"), "unknown device 'tpu'; known: auto, cpu, cuda"),
-        (("--strength", "-1"), "strength is -1.0"),
+        (("--generator", "warp", "--strength", "-1"), "strength is -1.0"),
         (("--unet-seeds", "0"), "at least one U-Net"),
         (("--view", "2C"), "there are no 2C frames"),
         (("--data", "nowhere"), "there is no folder"),

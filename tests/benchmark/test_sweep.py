@@ -143,6 +143,21 @@ def test_a_generator_can_be_taken_from_an_earlier_run(cells_in, fits, camus_fold
         carry_out(cells_in("warp", strengths=[0, 1], out=tmp_path / "new"), "cpu", generator_from=[earlier])
     with pytest.raises(EchobenchError, match="nowhere holds no run"):
         carry_out(cells_in("sdm", strengths=[0, 1]), "cpu", generator_from=[tmp_path / "nowhere"])
+    with pytest.raises(EchobenchError, match="have the same generator and fraction: name one of them"):
+        carry_out(cells_in("sdm", strengths=[0, 1]), "cpu", generator_from=[earlier, cells_in("sdm")[0].folder])
+
+
+def test_a_generator_that_cannot_be_taken_is_refused_by_a_finished_sweep_too(cells_in, fits, camus_folder, tmp_path):
+    cells = cells_in("sdm", "warp", strengths=[0, 1])
+    carry_out(cells, "cpu")
+    carry_out(cells, "cpu", generator_from=[cells[0].folder])
+    untrained, other = cells[2].folder, tmp_path / "other"
+    with pytest.raises(EchobenchError, match="has the generator warp, which learns no weights to take"):
+        carry_out(cells, "cpu", generator_from=[untrained])
+    run(resolve(generator="sdm", view="4C", data=str(camus_folder), preset="tiny", seed=1), other)
+    with pytest.raises(EchobenchError, match=r"other has trained another generator: seed is 1, not 0"):
+        carry_out(cells, "cpu", generator_from=[other])
+    assert len(fits) == 2
 
 
 def test_fewer_patients_train_and_as_many_images_are_drawn(cells_in, fits, tmp_path):
