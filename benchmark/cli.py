@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from echobench.benchmark.options import Verb, names_in, numbers_in
 from echobench.data.errors import EchobenchError
 
 RUNS = Path("runs")
@@ -16,6 +17,8 @@ click.UsageError.exit_code = 1  # as for any other input that cannot be
 
 class _Group(click.Group):
     """Catches the one exception that a user can cause: its sentence on stderr, exit code 1."""
+
+    command_class, group_class = Verb, type
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -63,6 +66,7 @@ def main(context: click.Context) -> None:
 @click.option(
     "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
 )
+@click.option("--on", "scored_on", metavar="testing|validation", default="testing", help="Patients who are scored.")
 # Where
 @click.option("--generator-from", metavar="RUN", type=Path, help="A run's folder: take its generator, train none.")
 @click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
@@ -71,12 +75,13 @@ def main(context: click.Context) -> None:
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
 def run(
     generator: str, view: str, phase: str, data: str | None, preset: str | None, strength: float, seed: int,
-    images: int | None, fraction: float, unet_seeds: int, assignments: tuple[str, ...], generator_from: Path | None,
-    device: str, out: Path | None, force: bool, dry_run: bool,
+    images: int | None, fraction: float, unet_seeds: int, assignments: tuple[str, ...], scored_on: str,
+    generator_from: Path | None, device: str, out: Path | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
-    A run that was killed goes on where it was when the same command is given again.
+    With --on validation it is scored on the validation patients instead: as long as there is something to choose,
+    test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
 
     \b
     Examples:
@@ -88,7 +93,8 @@ def run(
 
     settings = resolve(
         generator=generator, view=view, phase=phase, data=data, preset=preset,
-        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, fraction=fraction, assignments=assignments,
+        strength=strength, seed=seed, unet_seeds=unet_seeds, images=images, fraction=fraction, scored_on=scored_on,
+        assignments=assignments,
     )  # fmt: skip
     resolved_device = resolve_device(device)
     folder = out or RUNS / settings.slug()
@@ -96,6 +102,11 @@ def run(
         from echobench.generators.settings import sources
 
         plan = settings.as_dict() | {"device": resolved_device, "out": str(folder)}
+        if generator_from is not None:
+            from echobench.benchmark.trained import training_of
+
+            training_of(generator_from)  # there has to be one
+            plan["generator_from"] = str(generator_from)
         departures = settings.departures()
         plan["sources"] = {
             "generator_settings": sources(settings.generator_settings),
@@ -170,8 +181,8 @@ def compare(
         compared = found_runs(places)
     else:
         cells = plan(
-            out, generators=_listed(generators), views=_listed(views), phases=_listed(phases), data=data, preset=preset,
-            strength=strength, seed=seed, unet_seeds=unet_seeds,
+            out, generators=names_in(generators), views=names_in(views), phases=names_in(phases), data=data,
+            preset=preset, strength=strength, seed=seed, unet_seeds=unet_seeds,
         )  # fmt: skip
         resolved_device = resolve_device(device)
         with progress_bars() as report:
@@ -204,6 +215,13 @@ def compare(
 @click.option(
     "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
 )
+@click.option(
+    "--on",
+    "scored_on",
+    metavar="testing|validation",
+    default="validation",
+    help="Patients who are scored. Test patients who were looked at to choose cannot judge the choice any more.",
+)
 # Where
 @click.option(
     "--generator-from", metavar="RUN", multiple=True, type=Path, help="A run whose generator is taken. Repeatable."
@@ -213,13 +231,16 @@ def compare(
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
     fractions: str | None, view: str, data: str | None, preset: str | None, seed: int, images: int | None,
-    unet_seeds: int, assignments: tuple[str, ...], generator_from: tuple[Path, ...], device: str, out: Path,
+    unet_seeds: int, assignments: tuple[str, ...], scored_on: str, generator_from: tuple[Path, ...], device: str,
+    out: Path,
 ) -> None:  # fmt: skip
     """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
     patients there are to learn from.
 
-    A generator is trained once for all strengths. With fewer patients it draws as many images as with all of them; real
-    has its frames. Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason.
+    Validation patients are scored, as there is something to choose; `echobench run` opens the test patients once the
+    choice stands. A generator is trained once for all strengths. With fewer patients it draws as many images as with
+    all of them; real has its frames. Finished runs are taken as they are, killed ones go on, a failed one is a row with
+    its reason.
 
     \b
     Examples:
@@ -237,9 +258,9 @@ def sweep(
         swept = found_runs(places)
     else:
         cells = plan(
-            out, generators=_listed(generators), strengths=_numbers(strengths) if strengths else None,
-            fractions=_numbers(fractions) if fractions else None, view=view, data=data, preset=preset, seed=seed,
-            unet_seeds=unet_seeds, images=images, assignments=assignments,
+            out, generators=names_in(generators), strengths=numbers_in(strengths) if strengths else None,
+            fractions=numbers_in(fractions) if fractions else None, view=view, data=data, preset=preset, seed=seed,
+            unet_seeds=unet_seeds, images=images, scored_on=scored_on, assignments=assignments,
         )  # fmt: skip
         resolved_device = resolve_device(device)
         with progress_bars() as report:
@@ -291,10 +312,10 @@ def stress(
     from echobench.benchmark.stress.stress import stress as put_to_test
 
     settings = resolve_stress(
-        view=view, data=data, preset=preset, deformations=_listed(deformations), severities=_numbers(severities),
+        view=view, data=data, preset=preset, deformations=names_in(deformations), severities=numbers_in(severities),
         patients=patients, seed=seed,
     )  # fmt: skip
-    missing = cells(RUNS, settings, _listed(generators) or ([] if runs else GENERATORS))
+    missing = cells(RUNS, settings, names_in(generators) or ([] if runs else GENERATORS))
     folder, resolved_device = out or RUNS / settings.slug(), resolve_device(device)
     with progress_bars() as report:
         put_to_test(settings, folder, missing=missing, runs=runs, device=resolved_device, force=force, report=report)
@@ -349,7 +370,7 @@ def cross(
         if runs:
             folders = found_runs(runs)
         else:
-            cells = plan(out, generators=_listed(generators), data=data, preset=preset, unet_seeds=unet_seeds)
+            cells = plan(out, generators=names_in(generators), data=data, preset=preset, unet_seeds=unet_seeds)
             for cell in cells if on == "echonet" else ():  # before hours of training
                 refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
             carry_out(cells, resolved_device, report)
@@ -463,8 +484,11 @@ def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:
 @click.option("--preset", metavar="quick|standard|paper", default="standard", help="Whose parameters are counted.")
 def generators(preset: str) -> None:
     """List every generator there is, those of installed packages included."""
-    from echobench.generators.registry import listed, names
+    from echobench.generators.registry import generator_class, listed, names
 
+    known = dict.fromkeys(known for name in names() for known in generator_class(name).presets)
+    if preset not in known:
+        raise EchobenchError(f"unknown preset {preset!r}; known: {', '.join(known)}")
     for name in names():
         entry = listed(name, preset)
         size = "not trained"
@@ -475,16 +499,3 @@ def generators(preset: str) -> None:
             size = f"trained, {counted}"
         click.echo(f"{entry.name:<12}{entry.summary}")
         click.echo(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
-
-
-def _listed(names: str | None) -> list[str] | None:
-    """ "A,B" as a list; None stays None."""
-    return None if names is None else [name.strip() for name in names.split(",")]
-
-
-def _numbers(numbers: str) -> list[float]:
-    """ "0,0.5" as a list."""
-    try:
-        return [float(number) for number in numbers.replace(",", " ").split()]
-    except ValueError as error:
-        raise EchobenchError(f"{numbers!r} is no list of numbers like 0,0.5,1") from error

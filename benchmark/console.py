@@ -103,13 +103,12 @@ def _console() -> Console:
 
 
 def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:
-    """Dice per region in per cent, mean ± std over test patients, and what each run cost."""
+    """Dice per region in per cent, mean ± std over patients, and what each run cost."""
     console = Console()
     record = runs[0][0]
-    patients = len(record.test_patients)
     table = Table(
         title=f"{record.dataset}, view {record.view}, preset {record.preset}: "
-        f"Dice in %, mean±std over {patients} locked test patients",
+        f"Dice in %, mean±std over {len(record.scored_patients)} {record.whom}",
         caption="the U-Net is the same in every row; only what it was trained on differs",
     )
     table.add_column("trained on", no_wrap=True)

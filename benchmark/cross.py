@@ -68,15 +68,15 @@ def echonet_target(folder: Path | None, *, skip_broken: bool = False, progress: 
 
 
 def view_target(run: Path) -> Target:
-    """The test patients of a run's own dataset in the other view. Raises EchobenchError where they have none."""
+    """The patients that a run is scored on, in the other view. Raises EchobenchError where they have none."""
     record, _ = read_record(run)
     if record.view not in VIEWS:
         raise EchobenchError(f"{run} was trained on both views: there is no other one to test it on")
     (view,) = (view for view in VIEWS if view != record.view)
     dataset = _own_dataset(run, view)
-    frames = dataset.frames.where(patients=record.test_patients)  # a split derived from the other view tests others
+    frames = dataset.frames.where(patients=record.scored_patients)  # a split derived from the other view has others
     if not len(frames):
-        raise EchobenchError(f"{dataset.name} has no {view} frames of the test patients of {run}")
+        raise EchobenchError(f"{dataset.name} has no {view} frames of the {record.whom} of {run}")
     return Target(view, dataset.name, frames, tuple(REGIONS))
 
 

@@ -1,4 +1,4 @@
-"""Ejection fractions that the U-Nets of finished runs measure on the test patients, beside their records."""
+"""Ejection fractions that the U-Nets of finished runs measure on the patients who are scored, beside their records."""
 
 from pathlib import Path
 
@@ -18,20 +18,20 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
     """Write ejection.csv into a finished run's folder, unless it is there and of the same scores.
 
     It has the experts' masks and those of every U-Net in the record. Nothing is written where a phase is missing, of
-    the run or of every test patient, and where the test frames are no longer those that the run was scored on.
+    the run or of every scored patient, and where the frames are no longer those that the run was scored on.
     """
     record, _ = read_record(folder)
     if is_current(folder, record) or set(settings.phases) < set(PHASES):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
-    testing = trial.frames("testing")
-    if testing.fingerprint() != record.fingerprints["testing"]:
+    scored = trial.scored
+    if scored.fingerprint() != record.fingerprints[record.scored_on]:
         return
-    tables = [ejection(testing, testing.labels).assign(masks=EXPERT)]
+    tables = [ejection(scored, scored.labels).assign(masks=EXPERT)]
     for seed in record.settings["unet_seeds"]:
         segmenter = Segmenter.load(trial.stages.work / f"unet-{seed}.pt", device=device)
-        predicted = segmenter.predict(testing.images)
-        tables.append(ejection(testing, predicted).assign(masks=PREDICTED, unet_seed=seed))
+        predicted = segmenter.predict(scored.images)
+        tables.append(ejection(scored, predicted).assign(masks=PREDICTED, unet_seed=seed))
     if tables[0].empty:
         return
     table = pd.concat(tables, ignore_index=True)

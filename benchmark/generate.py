@@ -23,7 +23,7 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
 from echobench.data.medical_image import resize_labels
 from echobench.data.progress import Progress, silent
-from echobench.data.splits import SUBSETS
+from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.training.checkpoint import differences
@@ -59,8 +59,8 @@ def generate(
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
         `OUTSIDE`, stored as if a pixel were 1 mm.
-    subsets: of the maps' patients, by the folder's split or, if it has none, by the one that a run of this seed
-        derives; none for all patients. What a U-Net is to train on must leave out the testing patients.
+    subsets: of the maps' patients, by the folder's split or, if a CAMUS-layout folder has none, by the one that a run
+        of this seed derives; none for all patients. What a U-Net is to train on must leave out the testing patients.
     out: gets the images; a call that was interrupted goes on at the first missing one.
 
     Raises EchobenchError for whatever a user can cause, other weights or arguments than those of `out` included.
@@ -101,6 +101,10 @@ def _of_views(sources: list[FrameFiles], views: Sequence[str], maps: Path) -> li
 def _of_subsets(sources: list[FrameFiles], maps: Path, subsets: Sequence[str], seed: int) -> list[FrameFiles]:
     if unknown := sorted(set(subsets) - set(SUBSETS)):
         raise EchobenchError(f"unknown subset {unknown[0]!r}; known: {', '.join(SUBSETS)}")
+    if read_split_files(maps) is None and any(maps.glob("*.png")):
+        raise EchobenchError(
+            f"{maps} has PNGs and no database_split to say whose: --subset needs it, or a CAMUS folder"
+        )
     split = split_of(maps, sources, seed)
     kept = {patient for subset in subsets for patient in split.patients(subset)}
     return [files for files in sources if files.patient in kept]

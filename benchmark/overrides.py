@@ -29,6 +29,8 @@ def overridden(parts: Mapping[str, Any], assignments: Sequence[str]) -> dict[str
             raise EchobenchError(f"--set {assignment} must be KEY=VALUE, such as unet.steps=4000")
         if name not in parts:
             raise EchobenchError(f"--set {key}: a setting starts with {' or '.join(f'{part}.' for part in parts)}")
+        if tuple(path) in changes[name]:
+            raise EchobenchError(f"--set {key} is there twice: which of the two is meant?")
         changes[name][tuple(path)] = text
     return {name: _changed(settings, changes[name], name) for name, settings in parts.items()}
 

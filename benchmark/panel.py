@@ -1,4 +1,4 @@
-"""The same label maps drawn by every generator, and the test frames that each U-Net does worst on.
+"""The same label maps drawn by every generator, and the scored frames that each U-Net does worst on.
 
 As Figures 3 and 5 of "Echo from noise". Both show frames of real patients: they are for the disk of whoever has the
 data, not for a record that is passed on.
@@ -26,6 +26,7 @@ from echobench.benchmark.trial import reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.labels import TABLE_REGIONS
+from echobench.results.record import SCORED_ON
 from echobench.results.report.pictures import CONTOURS
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
@@ -80,17 +81,17 @@ def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, dev
 
     runs: by label, settings and folder, of one dataset, view, phase, seed and strength. The panel is of those that
     draw for deformed maps; without any, there is none and nothing is returned. Validation patients are in the panel,
-    test patients among the worst cases: the pictures are made when everything is settled.
+    the patients who are scored among the worst cases: the pictures are made when everything is settled.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trials = {label: reopen(settings, StageFolder(run, device), device) for label, (settings, run) in runs.items()}
     one = next(iter(trials.values()))
-    testing, real = one.frames("testing"), one.frames("validation")
+    scored, real = one.scored, one.frames("validation")
     predicted = {
-        label: Segmenter.load(first_unet(t.stages.run), device=device).predict(testing.images)
+        label: Segmenter.load(first_unet(t.stages.run), device=device).predict(scored.images)
         for label, t in trials.items()
     }
-    _save(worst_cases(testing, predicted), folder / "worst-cases.png")
+    _save(worst_cases(scored, predicted, whom=SCORED_ON[one.settings.scored_on]), folder / "worst-cases.png")
     drawn = {
         label: concatenate(
             [drawn_frames(trial, g, view, "validation") for view, g in trained_generators(trial).items()]
@@ -105,23 +106,26 @@ def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, dev
     return save_panel(drawn, real, folder / "panel")
 
 
-def worst_cases(testing: Frames, predicted: Mapping[str, NDArray[np.uint8]], count: int = 6) -> Figure:
-    """The test frames of the lowest Dice of each run, the lowest first: the expert's contours above the U-Net's.
+def worst_cases(
+    scored: Frames, predicted: Mapping[str, NDArray[np.uint8]], count: int = 6, *, whom: str = SCORED_ON["testing"]
+) -> Figure:
+    """The frames of the lowest Dice of each run, the lowest first: the expert's contours above the U-Net's.
 
-    predicted: by run, label maps (N, H, W) of its U-Net for `testing`, which no run stores: `Segmenter.load` a U-Net of
-    its stages and `predict`. Dice is the mean of the regions of the paper's Table 1. The figure is pyplot's: close it.
+    scored: frames of patients who are called `whom`. predicted: by run, label maps (N, H, W) of its U-Net for them,
+    which no run stores: `Segmenter.load` a U-Net of its stages and `predict`. Dice is the mean of the regions of the
+    paper's Table 1. The figure is pyplot's: close it.
     """
     names = [f"{run}: {who}" for run in predicted for who in ("expert", "U-Net")]
-    figure, axes = pictures._panel("lowest Dice on test patients", names, min(count, len(testing)))
+    figure, axes = pictures._panel(f"lowest Dice on {whom}", names, min(count, len(scored)))
     for number, labels in enumerate(predicted.values()):
-        dice = pd.DataFrame(region_dice(testing.labels, labels))[list(TABLE_REGIONS)].mean(axis=1)
+        dice = pd.DataFrame(region_dice(scored.labels, labels))[list(TABLE_REGIONS)].mean(axis=1)
         for column, i in enumerate(dice.argsort(kind="stable")[:count]):
             for row, shown in zip(
-                axes[2 * number : 2 * number + 2, column], (testing.labels[i], labels[i]), strict=True
+                axes[2 * number : 2 * number + 2, column], (scored.labels[i], labels[i]), strict=True
             ):
-                pictures.show_image(row, testing.images[i])
+                pictures.show_image(row, scored.images[i])
                 pictures.draw_contours(row, shown)
-            axes[2 * number, column].set_title(f"{_name(testing, i)}, {100 * dice[i]:.0f} %", fontsize=9)
+            axes[2 * number, column].set_title(f"{_name(scored, i)}, {100 * dice[i]:.0f} %", fontsize=9)
     return figure
 
 

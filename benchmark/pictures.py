@@ -1,4 +1,4 @@
-"""The pictures that a run leaves: what was drawn for which map, and what the U-Net saw in test frames."""
+"""The pictures that a run leaves: what was drawn for which map, and what the U-Net saw in the scored frames."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from echobench.benchmark.stages import PICTURES
 from echobench.data.frames import Frames
 from echobench.data.labels import Label, region_mask
+from echobench.results.record import SCORED_ON
 
 COLUMNS = 8
 CELL_INCHES = 2.2
@@ -24,17 +25,21 @@ def save(
     folder: Path,
     drawn: Frames,
     read_back: NDArray[np.uint8] | None,
-    testing: Frames,
+    scored: Frames,
     predicted: NDArray[np.uint8],
     real: Frames,
+    *,
+    whom: str = SCORED_ON["testing"],
 ) -> None:
     """Write pictures/drawn.png and pictures/predicted.png.
 
     drawn: what a generator drew for validation patients, on none of whom it was trained; real: the frames of these.
     read_back: the label maps (N, H, W) that the generator sees in what it drew, None for whoever has not learnt to.
+    scored: the frames that the U-Nets are scored on, whose patients are called `whom`.
     """
     (folder / PICTURES).mkdir(exist_ok=True)
-    for name, figure in (("drawn", _drawn(drawn, read_back, real)), ("predicted", _predicted(testing, predicted))):
+    left = {"drawn": _drawn(drawn, read_back, real), "predicted": _predicted(scored, predicted, whom)}
+    for name, figure in left.items():
         figure.savefig(folder / PICTURES / f"{name}.png", dpi=100)
         plt.close(figure)
 
@@ -72,16 +77,16 @@ def _same(real: Frames, chosen: Frames, i: int) -> NDArray[np.uint8]:
     return real.images[np.flatnonzero(same)[0]] if same.any() else np.zeros_like(chosen.images[i])
 
 
-def _predicted(testing: Frames, predicted: NDArray[np.uint8]) -> Figure:
-    """Rows: test frame, the expert's contours, the U-Net's contours."""
-    index = _spread(len(testing))
-    figure, axes = _panel("test patients", ["test frame", "expert", "U-Net"], len(index))
+def _predicted(scored: Frames, predicted: NDArray[np.uint8], whom: str) -> Figure:
+    """Rows: frame, the expert's contours, the U-Net's contours."""
+    index = _spread(len(scored))
+    figure, axes = _panel(whom, ["frame", "expert", "U-Net"], len(index))
     for column, i in enumerate(index):
-        for row, labels in enumerate((None, testing.labels[i], predicted[i])):
-            show_image(axes[row, column], testing.images[i])
+        for row, labels in enumerate((None, scored.labels[i], predicted[i])):
+            show_image(axes[row, column], scored.images[i])
             if labels is not None:
                 draw_contours(axes[row, column], labels)
-        axes[0, column].set_title(f"{testing.patient[i]} {testing.view[i]} {testing.phase[i]}", fontsize=9)
+        axes[0, column].set_title(f"{scored.patient[i]} {scored.view[i]} {scored.phase[i]}", fontsize=9)
     return figure
 
 

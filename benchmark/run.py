@@ -14,13 +14,22 @@ from echobench.benchmark.machine import describe_machine, package_versions, sour
 from echobench.benchmark.processes import agreed
 from echobench.benchmark.settings import RunSettings
 from echobench.benchmark.stages import Reporter, StageFolder
-from echobench.benchmark.trained import generator_curves, trained_generators
+from echobench.benchmark.trained import generator_curves, offered_generators, trained_generators
 from echobench.benchmark.trial import Trial, begin, load_dataset, reopen
 from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.progress import silent
 from echobench.generators.base import Generator
-from echobench.results.record import FailedRun, RunRecord, is_finished, read_record, write_failed, write_record
+from echobench.generators.folder import folder_of
+from echobench.results.record import (
+    SCORED_ON,
+    FailedRun,
+    RunRecord,
+    is_finished,
+    read_record,
+    write_failed,
+    write_record,
+)
 from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
@@ -53,10 +62,13 @@ def run(
     stages.open(settings.identity())
     if is_finished(folder):
         finished = read_record(folder)
-        if _fingerprints(reopen(settings, stages, device)) != finished[0].fingerprints:
+        trial = reopen(settings, stages, device)
+        if _fingerprints(trial) != finished[0].fingerprints:
             raise EchobenchError(
                 f"{folder} is of other data than there is now; choose another --out, or --force to start over"
             )
+        if generator_from is not None:
+            offered_generators(trial, generator_from)  # what it cannot give, it is not asked for in silence
         if set(settings.unet_seeds) <= set(finished[0].settings["unet_seeds"]):
             agreed((), device)  # nothing to train
             return finished
@@ -79,10 +91,9 @@ def _carry_out(
         for subset in ("training", "validation")
     )
     trained = [_segmenter(trial, training, validation, seed) for seed in settings.unet_seeds]
-    testing = trial.frames("testing")
-    scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], testing)
-    read_back = _read_back(generators, validation)
-    pictures.save(stages.run, validation, read_back, testing, predicted, real=trial.frames("validation"))
+    scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], trial.scored)
+    read_back, real = _read_back(generators, validation), trial.frames("validation")
+    pictures.save(stages.run, validation, read_back, trial.scored, predicted, real, whom=SCORED_ON[settings.scored_on])
     record = _record(trial, next(iter(generators.values())), training, started)
     curves = pd.concat(
         [curve.assign(unet_seed=seed) for seed, (_, curve) in zip(settings.unet_seeds, trained, strict=True)]
@@ -123,15 +134,15 @@ def _segmenter(trial: Trial, training: Frames, validation: Frames, seed: int) ->
     return segmenter, pd.read_csv(curves_file)
 
 
-def _scores(trial: Trial, segmenters: list[Segmenter], testing: Frames) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
-    """Raw scores of every U-Net on the locked test frames, and the first one's predictions."""
+def _scores(trial: Trial, segmenters: list[Segmenter], frames: Frames) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+    """Raw scores of every U-Net on frames that none of them was trained on, and the first one's predictions."""
     with trial.stages.measured("score") as noted:
-        predictions = [segmenter.predict(testing.images) for segmenter in segmenters]
+        predictions = [segmenter.predict(frames.images) for segmenter in segmenters]
         parts = [
-            score(testing, predicted).assign(unet_seed=seed)
+            score(frames, predicted).assign(unet_seed=seed)
             for seed, predicted in zip(trial.settings.unet_seeds, predictions, strict=True)
         ]
-        noted["items"] = len(testing) * len(segmenters)
+        noted["items"] = len(frames) * len(segmenters)
     return pd.concat(parts, ignore_index=True), predictions[0]
 
 
@@ -148,6 +159,8 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         test_patients=sorted(split.testing),
         training_images=len(training),
         training_patients=len(trial.source.split.training),
+        validation_patients=sorted(split.validation),
+        notes=_notes(settings),
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         stages=trial.stages.stages(),
@@ -160,9 +173,24 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
     )
 
 
+def _notes(settings: RunSettings) -> list[str]:
+    """What a score on validation patients owes to the U-Net's selection, which they serve too."""
+    if settings.scored_on == "testing":
+        return []
+    if folder_of(settings.generator):
+        seen = "images of the folder, which may have been drawn for the label maps of the patients who are scored"
+    elif not settings.backend.deforms:
+        seen = "the very frames that are scored, so that its Dice flatters"
+    elif settings.backend.needs_source_images:
+        seen = "copies of the frames that are scored, deformed like its training images, so that its Dice flatters"
+    else:
+        seen = "images drawn for the label maps of the patients who are scored; it saw none of their own images"
+    return [f"the U-Net's weights were selected on {seen}"]
+
+
 def _fingerprints(trial: Trial) -> dict[str, str]:
     """Of what a run is about."""
-    frames = {subset: trial.frames(subset).fingerprint() for subset in ("training", "testing")}
+    frames = {subset: trial.frames(subset).fingerprint() for subset in ("training", trial.settings.scored_on)}
     return frames | {"split": trial.dataset.split.fingerprint()}
 
 

@@ -25,6 +25,7 @@ from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
 from echobench.results.departures import OFFICIAL, Departure, departures
+from echobench.results.record import SCORED_ON
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 from echobench.segmentation.unet import UNetSettings
 
@@ -56,8 +57,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 class RunSettings:
     """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
-    from. generator_settings: the frozen dataclass of the backend. deformation: version of the random deformation, None
-    where nothing is deformed. The device is not part of a run's identity."""
+    from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. deformation: version
+    of the random deformation, None where nothing is deformed. The device is not part of a run's identity."""
 
     generator: str
     view: str
@@ -74,6 +75,7 @@ class RunSettings:
     phase: str = "all"
     fraction: float = 1.0
     deformation: str | None = None
+    scored_on: str = "testing"
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -84,6 +86,11 @@ class RunSettings:
     def phases(self) -> tuple[str, ...]:
         """The phases whose frames the U-Net trains on and is scored on; a generator learns from both."""
         return PHASES if self.phase == "all" else (self.phase,)
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Whose frames the run needs: those of test patients only where they are scored."""
+        return tuple(dict.fromkeys(("training", "validation", self.scored_on)))
 
     @property
     def label(self) -> str:
@@ -107,7 +114,7 @@ class RunSettings:
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
         # Runs of before there were these settings have none: they stay what they are.
-        unsaid = {"images": None, "phase": "all", "fraction": 1.0, "deformation": None}
+        unsaid = {"images": None, "phase": "all", "fraction": 1.0, "deformation": None, "scored_on": "testing"}
         return {
             key: value
             for key, value in self.as_dict().items()
@@ -150,6 +157,7 @@ def resolve(
     images: int | None = None,
     phase: str = "all",
     fraction: float = 1.0,
+    scored_on: str = "testing",
     assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
@@ -158,8 +166,8 @@ def resolve(
     data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, … images: training images in all; None is
     as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
     scored on. fraction: of the training patients that generator and maps come from; the validation and the test
-    patients stay, and so does the number of images that a generator draws. assignments: changes to the preset's
-    settings, see `overridden`.
+    patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
+    `SCORED_ON`. assignments: changes to the preset's settings, see `overridden`.
     """
     backend, drawn = generator_class(generator), folder_of(generator)
     if generator == "folder":
@@ -170,6 +178,7 @@ def resolve(
         ("view", view, VIEW_CHOICES),
         ("phase", phase, PHASE_CHOICES),
         ("preset", preset, tuple(PRESETS)),
+        ("patients to score on", scored_on, tuple(SCORED_ON)),
     ):
         if value not in choices:
             raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
@@ -206,6 +215,7 @@ def resolve(
         phase=phase,
         fraction=float(fraction),
         deformation=VERSION if backend.deforms and strength else None,
+        scored_on=scored_on,
     )
 
 

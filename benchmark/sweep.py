@@ -34,13 +34,15 @@ def plan(
     seed: int = 0,
     unet_seeds: int = 3,
     images: int | None = None,
+    scored_on: str = "validation",
     assignments: Sequence[str] = (),
 ) -> list[Cell]:
     """The cells of a sweep, each in the folder under `runs` that `echobench run` gives it.
 
     strengths, fractions: one of them has several values; None is `STRENGTHS`, or strength 1 beside fractions, and
     fraction 1. Who cannot draw deformed maps has one cell for all strengths, with every frame once, whatever `images`
-    is. Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
+    is. scored_on: validation patients, since test patients that were looked at to choose cannot judge the choice.
+    Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     strengths = list(dict.fromkeys(strengths or (STRENGTHS if fractions is None else (1.0,))))
     fractions = list(dict.fromkeys(fractions or (1.0,)))
@@ -48,7 +50,7 @@ def plan(
         resolve(
             generator=generator, view=view, data=data, preset=preset, strength=strength, seed=seed,
             unet_seeds=unet_seeds, images=images if generator_class(generator).deforms else None, fraction=fraction,
-            assignments=assignments,
+            scored_on=scored_on, assignments=assignments,
         )
         for generator in generators or GENERATORS
         for fraction in fractions
@@ -75,8 +77,16 @@ def carry_out(
     fraction. Raises EchobenchError for one that no cell takes, and whatever stops a cell before it has a folder of its
     own to say so in.
     """
-    given = {training_of(earlier): earlier for earlier in generator_from}
-    for training, earlier in given.items():
+    given: dict[tuple[str, float], Path] = {}
+    for earlier in generator_from:
+        training = training_of(earlier)
+        if training in given:
+            raise EchobenchError(
+                f"{given[training]} and {earlier} have the same generator and fraction: name one of them"
+            )
+        given[training] = earlier
+        if not generator_class(training[0]).trained:
+            raise EchobenchError(f"{earlier} has the generator {training[0]}, which learns no weights to take")
         if training not in map(_training, cells):
             raise EchobenchError(
                 f"{earlier} has the generator {training[0]}, fraction {training[1]:g}, of which this sweep has no cell"
@@ -122,8 +132,8 @@ def _teacher(cell: Cell, cells: Sequence[Cell], given: Mapping[tuple[str, float]
     kin = [other.folder for other in cells if _training(other) == _training(cell)]
     trained = [folder for folder in kin if has_generators(folder, cell.settings.views)]
     earlier = given.get(_training(cell))
-    teacher = next(iter(trained), earlier or kin[0])
-    return None if teacher == cell.folder else teacher
+    teacher = earlier or next(iter(trained), kin[0])
+    return None if teacher.resolve() == cell.folder.resolve() else teacher
 
 
 def _labelled(report: Reporter, settings: RunSettings) -> Reporter:

@@ -22,13 +22,14 @@ from echobench.results.record import read_record
 def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, Generator]:
     """The generator of each view, trained on the training patients alone.
 
-    earlier: a run whose generators are taken, drawn with this run's settings, in place of a training. Raises
-    EchobenchError, naming what differs, unless they are what a training here would give.
+    earlier: a run whose generators are taken, drawn with this run's settings, in place of a training, unless they are
+    here already. Raises EchobenchError, naming what differs, unless they are what a training here would give.
     """
     views = [view for view in trial.settings.views if not trial.stages.finished(_stage(view))]
     if earlier is not None:
+        offered = offered_generators(trial, earlier)
         for view in views:
-            _take(trial, view, StageFolder(earlier, trial.device))
+            _take(trial, view, offered[view], StageFolder(earlier, trial.device))
         views = []
     for view in agreed(views, trial.device):
         _train(trial, view)
@@ -36,6 +37,11 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
     return {
         view: trial.settings.backend.load(_weights(trial.stages, view), trial.device) for view in trial.settings.views
     }
+
+
+def offered_generators(trial: Trial, earlier: Path) -> dict[str, Generator]:
+    """The generator of each view that an earlier run can give. Raises EchobenchError, see `trained_generators`."""
+    return {view: _offered(trial, view, StageFolder(earlier, trial.device)) for view in trial.settings.views}
 
 
 def kept_generator(run: Path, view: str, training: Frames, device: str) -> tuple[str, Generator]:
@@ -113,7 +119,7 @@ def _train(trial: Trial, view: str) -> None:
         _keep(trial, view, generator, generator.curve)
 
 
-def _take(trial: Trial, view: str, earlier: StageFolder) -> None:
+def _offered(trial: Trial, view: str, earlier: StageFolder) -> Generator:
     name = _stage(view)
     if not earlier.finished(name):
         raise EchobenchError(f"{earlier.run} has not finished its stage {name}: there is no generator to take from it")
@@ -121,13 +127,17 @@ def _take(trial: Trial, view: str, earlier: StageFolder) -> None:
         raise EchobenchError(
             f"{earlier.run} has trained another generator: {'; '.join(differing)}. Name another run, or train anew"
         )
-    weights, curve = _weights(earlier, view), _curve(earlier, view)
     try:
-        generator = trial.settings.backend.load(weights, trial.device).redraw(trial.settings.generator_settings)
+        weights = trial.settings.backend.load(_weights(earlier, view), trial.device)
+        return weights.redraw(trial.settings.generator_settings)
     except EchobenchError as error:
         raise EchobenchError(f"the generator of {earlier.run} cannot be taken: {error}") from error
+
+
+def _take(trial: Trial, view: str, generator: Generator, earlier: StageFolder) -> None:
+    curve = _curve(earlier, view)
     _keep(trial, view, generator, pd.read_csv(curve) if curve.is_file() else pd.DataFrame())
-    trial.stages.take(name, earlier)
+    trial.stages.take(_stage(view), earlier)
 
 
 def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) -> None:

@@ -10,7 +10,6 @@ from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, dataset_name, write_phantom
 from echobench.data.progress import Progress, silent
-from echobench.data.splits import SUBSETS
 from echobench.generators.folder import folder_of, read_folder
 
 PHANTOM_SEED = 0
@@ -34,12 +33,17 @@ class Trial:
         parts = [self.dataset.subset(subset, view) for view in self.settings.views]
         return concatenate(parts).where(phases=self.settings.phases)
 
+    @property
+    def scored(self) -> Frames:
+        """The frames that the U-Nets are scored on."""
+        return self.frames(self.settings.scored_on)
+
 
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
     with stages.measured("read") as noted:
         trial = reopen(settings, stages, device, report)
-        stages.claim({subset: trial.frames(subset).fingerprint() for subset in SUBSETS})
+        stages.claim({subset: trial.frames(subset).fingerprint() for subset in settings.subsets})
         noted["items"] = len(trial.dataset.frames)
         return trial
 
@@ -66,7 +70,7 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
         phantom = phantom_folder(settings.phantom_patients)
         dataset = read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
     for name in settings.views:
-        for subset in SUBSETS:
+        for subset in settings.subsets:
             if not len(dataset.subset(subset, name).where(phases=settings.phases)):
                 phases = " or ".join(settings.phases)
                 raise EchobenchError(

@@ -16,6 +16,7 @@ from echobench.results.differences import Facts, differing, flat, key, shown, te
 from echobench.results.record import (
     FIRST_DEFORMATION,
     RECORD,
+    SCORED_ON,
     FailedRun,
     RunRecord,
     deformation_of,
@@ -74,6 +75,11 @@ class Group:
         return facts_of(self.runs)
 
     @property
+    def whom(self) -> str:
+        """What the patients are called on whom the runs are scored."""
+        return self.runs[0].record.whom
+
+    @property
     def scores(self) -> dict[str, pd.DataFrame]:
         """Raw scores by label."""
         return {run.label: run.scores for run in self.runs}
@@ -112,7 +118,7 @@ class Comparison:
         return cls(groups, tuple(homeless), tuple(_differences(groups)))
 
     def across_views(self) -> list[tuple[Group, ...]]:
-        """Groups of the same dataset, split, test patients and U-Net, one for each view and phase that was run.
+        """Groups of the same dataset, split, scored patients and U-Net, one for each view and phase that was run.
 
         They are what the paper's Table 1 takes. Where one has several groups, there is an answer for each; no answer
         mixes random deformations.
@@ -132,10 +138,10 @@ class Comparison:
         return answers
 
 
-_OF_THE_VIEW = ("view", "phase", "training frames", "test frames", "deformation")
+_OF_THE_VIEW = ("view", "phase", "training frames", "scored frames", "deformation")
 _OF_THE_MAPS = ("strength", "seed", "images")
 """Settings that say for which label maps a generator draws."""
-_BEFORE = {"images": None, "phase": "all", "fraction": 1.0}
+_BEFORE = {"images": None, "phase": "all", "fraction": 1.0, "scored_on": "testing"}
 """What runs had before there were these settings, of which their records say nothing."""
 
 
@@ -154,9 +160,10 @@ def shared_facts(record: RunRecord) -> Facts:
         "phase": settings["phase"],
         "fraction": settings["fraction"],
         "training frames": fingerprints["training"],
-        "test frames": fingerprints["testing"],
+        "scored on": record.whom,
+        "scored frames": fingerprints[record.scored_on],
         "split": fingerprints["split"],
-        "test patients": sorted(record.test_patients),
+        "scored patients": sorted(record.scored_patients),
     } | flat(record.settings["unet_settings"], "unet.")
 
 
@@ -181,7 +188,7 @@ def _versions(parts: Iterable[Sequence[Run]]) -> Sequence[str | None]:
 
 def own_settings(settings: Facts) -> Facts:
     """A run's settings but for those that its group shares; the preset first, as it often says it all."""
-    shared = ("preset", "data", "unet_settings", "generator", "fraction", "deformation")
+    shared = ("preset", "data", "unet_settings", "generator", "fraction", "deformation", "scored_on")
     own = {name: value for name, value in {**settings, **_BEFORE, **settings}.items() if name not in shared}
     return {"preset": settings["preset"]} | {
         name.removeprefix("generator_settings."): value for name, value in flat(own).items()
@@ -228,7 +235,7 @@ def _beside(record: RunRecord) -> tuple[Facts, str, list[int]]:
 
 def failures_beside(runs: Sequence[Run], failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
     """The failures whose settings put them beside these runs, whatever they have for the setting that is swept."""
-    shared = {"view", "phase", "fraction", "data", "phantom_patients", "unet_settings"} - {swept}
+    shared = {"view", "phase", "fraction", "scored_on", "data", "phantom_patients", "unet_settings"} - {swept}
     ours, deformations = _BEFORE | runs[0].record.settings, {None, _deformation(runs)}
     return [
         f
@@ -249,6 +256,7 @@ def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Grou
     if len(named) == 1:
         notes.append(f"only {named[0].label} was run: there is nothing to compare it with")
     notes += _other_maps(named)
+    notes += [f"{run.label}: {note}" for run in named for note in run.record.notes]
     machines = dict.fromkeys(machine(run.record) for run in named)
     if len(machines) > 1:
         notes.append(f"seconds and memory are of different machines: {'; '.join(machines)}")
@@ -316,6 +324,7 @@ def titles_of(groups: Sequence[Facts]) -> list[str]:
         + (f" {facts['phase']}" if facts["phase"] != "all" else "")
         + (f", fraction {facts['fraction']:g}" if facts.get("fraction", 1) != 1 else "")
         + (f", deformation of {FIRST_DEFORMATION}" if facts["deformation"] == FIRST_DEFORMATION else "")
+        + (f", {facts['scored on']}" if facts["scored on"] != SCORED_ON["testing"] else "")
         for facts in groups
     ]
     for title in dict.fromkeys(titles):
@@ -345,6 +354,6 @@ def _keeping_apart(first: Facts, second: Facts) -> list[str]:
 
 def _difference(name: str, first: Facts, second: Facts) -> str:
     one, other = first.get(name), second.get(name)
-    if isinstance(one, list) and isinstance(other, list) and name == "test patients":
+    if isinstance(one, list) and isinstance(other, list) and name == "scored patients":
         return f"{name} {len(one)} and {len(other)}, {len(set(one) & set(other))} of them in both"
     return f"{name} {shown(one)} and {shown(other)}"

@@ -78,7 +78,7 @@ class CrossRecord:
 class Crossed:
     """A run of a group on other data.
 
-    own, there: raw scores of its own test patients and of the others, of those views and phases that both have.
+    own, there: raw scores of its own scored patients and of the others, of those views and phases that both have.
     """
 
     run: Run
@@ -96,7 +96,7 @@ class Crossed:
 
     @property
     def same_patients(self) -> bool:
-        """Whether the others are the run's own test patients, in the other view."""
+        """Whether the others are the run's own scored patients, in the other view."""
         return self.record.target in VIEWS
 
 
@@ -139,7 +139,7 @@ def crossed_runs(group: Group) -> list[list[Crossed]]:
 
 
 def cross_tables(group: Group) -> list[Table]:
-    """For each target the Dice there beside that on the run's own test patients, and what speaks for differences."""
+    """For each target the Dice there beside that on the run's own scored patients, and what speaks for differences."""
     tables: list[Table] = []
     for crossed in crossed_runs(group):
         tables.append(gap_table(group, crossed))
@@ -149,7 +149,7 @@ def cross_tables(group: Group) -> list[Table]:
 
 
 def cross_figures(group: Group) -> dict[str, Figure]:
-    """A figure for each target: Dice on the own test patients and there, with 95 % intervals."""
+    """A figure for each target: Dice on the own scored patients and there, with 95 % intervals."""
     crossed = crossed_runs(group)
     names = numbered([f"{PREFIX}{one[0].record.target}" for one in crossed])
     return {name: _figure(group, one) for name, one in zip(names, crossed, strict=True)}
@@ -201,13 +201,13 @@ def gap(
 
 
 def gap_table(group: Group, crossed: Sequence[Crossed]) -> Table:
-    """A row per run of those scored on the same frames: Dice on its own test patients and there."""
+    """A row per run of those scored on the same frames: Dice on its own scored patients and there."""
     record = crossed[0].record
     region = record.region
     pooled_region = region if region != MEAN else TABLE_REGIONS[0]
     return Table(
         name=f"{PREFIX}{record.target}",
-        caption=f"Dice ({_words(region)}) in % on {_target(record)}, beside that on the runs' own test patients. "
+        caption=f"Dice ({_words(region)}) in % on {_target(record)}, beside that on the runs' own {group.whom}. "
         f"{group.title}. Mean ± standard deviation over patients, whose images are averaged first; where the two have "
         f"views or phases in common, of these. pooled: all pixels of {pooled_region} together, as EchoNet-Dynamic "
         f"reports, with its 5th and 95th percentile. {record.resize}.",
@@ -286,7 +286,7 @@ def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
         axes.set_yticks(range(len(pairs)), [label for label, _, _ in pairs])
         axes.set_ylim(len(pairs) - 0.5, -0.5)
         axes.set_xlabel(f"{'mean' if region == MEAN else region} Dice (%)")
-        for name, face in (("own test patients", "white"), (crossed[0].record.target, "black")):
+        for name, face in ((f"own {group.whom}", "white"), (crossed[0].record.target, "black")):
             axes.plot([], [], "o", markersize=5, color="black", markerfacecolor=face, label=name)
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure

@@ -40,7 +40,7 @@ def ejection_tables(group: Group) -> list[Table]:
     rows += [{WHO: failure.label, UNMEASURED: failure.reason} for failure in group.failures]
     planes = sorted({planes for one in measured for planes in one.planes})
     caption = (
-        f"Ejection fraction (EF) from masks of the test patients, by 20 disks in {' or '.join(planes)}: errors in "
+        f"Ejection fraction (EF) from masks of the {group.whom}, by 20 disks in {' or '.join(planes)}: errors in "
         f"points of %, of volumes in mL. {group.title}. MAE: mean absolute error, with its bootstrap interval over "
         "patients. limits: of agreement, between which 95 % of a U-Net's errors lie. r: Pearson's, with Fisher's "
         "interval. failures: of patients × U-Net seeds, those without EF, as a cavity is missing or in fragments."

@@ -1,4 +1,4 @@
-"""ejection.csv, the volumes that a run's masks of the test patients hold, and how two ejection fractions agree.
+"""ejection.csv, the volumes that a run's masks of the scored patients hold, and how two ejection fractions agree.
 
 A row per patient × U-Net seed, and one per patient of the experts' masks. `echobench.benchmark.ejection_of_runs`
 writes it; scores_sha256 is that of the record whose U-Nets it is of, so that a file of others is noticed.

@@ -1,4 +1,5 @@
-"""Figures as pure functions of records, drawn for the column of a paper; their captions are in `CAPTIONS`.
+"""Figures as pure functions of records, drawn for the column of a paper; their captions are in `CAPTIONS`, where
+{whom} stands for what the scored patients are called.
 
 A colour and a marker belong to a run throughout a group's figures; `real`, the reference, is grey.
 """
@@ -22,6 +23,7 @@ from echobench.data.labels import REGIONS
 from echobench.results.comparison import Group, Run, own_settings
 from echobench.results.cost import ELSEWHERE, cost, machine
 from echobench.results.differences import differing, key
+from echobench.results.record import SCORED_ON
 from echobench.results.statistics import MEAN, Estimate, estimate, patient_values, seed_means
 
 COLUMN_INCHES = 3.5
@@ -30,27 +32,27 @@ DICE, MEAN_DICE = "Dice (%)", "mean Dice (%)"
 
 CAPTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "dice": "Dice of U-Nets trained on what each generator drew, scored on the same real test patients. A dot is a "
+        "dice": "Dice of U-Nets trained on what each generator drew, scored on the same real {whom}. A dot is a "
         "patient: the mean of LVendo, LVepi and LA, both phases, all views and all U-Net seeds. The diamond is the "
         "mean over patients with its 95 % bootstrap interval, the short strokes below are those of single U-Net seeds. "
         "The dashed line is the mean of a U-Net trained on the real frames.",
-        "regions": "Dice per region. A dot is a patient, the diamond the mean over patients with its 95 % bootstrap "
+        "regions": "Dice per region. A dot is a patient, the diamond the mean over {whom} with its 95 % bootstrap "
         "interval, the dashed line the mean of a U-Net trained on the real frames. The regions have scales of their "
         "own.",
         "cost": "Dice against the seconds that a generator needs for one image; the bars are 95 % bootstrap intervals "
-        "over patients. Above the grey stairs there is nothing at the price: their corners are the generators that no "
+        "over {whom}. Above the grey stairs there is nothing at the price: their corners are the generators that no "
         "other beats in both. What drew nothing, or was drawn "
         "elsewhere, is a level without a place on the axis of seconds.",
         "training": "Dice against the time for which the generator was trained; the bars are 95 % bootstrap intervals "
-        "over patients. A line joins runs that differ in the length of the training alone. What is not trained is a "
+        "over {whom}. A line joins runs that differ in the length of the training alone. What is not trained is a "
         "level without a place on the axis of minutes.",
         "images": "Dice against the number of images that the U-Net was trained on; the bars are 95 % bootstrap "
-        "intervals over patients. A line joins runs that differ in that number alone.",
+        "intervals over {whom}. A line joins runs that differ in that number alone.",
         "ejection": "Ejection fraction from the U-Nets' masks minus that from the experts', against the mean of both "
         "(Bland and Altman 1986). A dot is a patient and a U-Net seed, the line the bias, the dashed lines the limits "
         "between which 95 % of the errors lie; above stand their numbers. The last panel has what the method itself "
         "is worth: the experts' masks against the ejection fraction that the dataset states.",
-        "cross": "Dice on the runs' own test patients (open) and on other data (filled), means over patients with "
+        "cross": "Dice on the runs' own {whom} (open) and on other data (filled), means over patients with "
         "their 95 % bootstrap intervals.",
     }
 )
@@ -86,8 +88,13 @@ def dice_figure(group: Group) -> Figure:
             seeds = seed_means(run.scores)
             if len(seeds) > 1:
                 axes.vlines(seeds, y + 0.22, y + 0.38, color="black", linewidth=0.9, zorder=4)
-        axes.set_xlabel(MEAN_DICE)
+        axes.set_xlabel(labelled(MEAN_DICE, group.whom))
     return figure
+
+
+def labelled(measure: str, whom: str) -> str:
+    """An axis of scores: it names the patients where they are not those who judge in the end."""
+    return measure if whom == SCORED_ON["testing"] else f"{measure}, {whom}"
 
 
 def region_figure(group: Group) -> Figure:
@@ -97,7 +104,7 @@ def region_figure(group: Group) -> Figure:
         for axes, region in zip(figure.subplots(2, 2, sharey=True).flat, REGIONS, strict=True):
             _patients(axes, runs, looks_of(group), region, ticks=4)
             axes.set_title(region)
-        figure.supxlabel(DICE, fontsize=8)
+        figure.supxlabel(labelled(DICE, group.whom), fontsize=8)
     return figure
 
 
@@ -106,7 +113,7 @@ def cost_figure(group: Group) -> Figure | None:
     points = [_Point(run, cost(run.record).seconds_per_image, estimate(run.scores)) for run in group.runs]
     placed = [point for point in points if not isnan(point.x)]
     front = [placed[i] for i in pareto([p.x for p in placed], [p.dice.mean for p in placed])]
-    return _against(looks_of(group), points, "seconds per image", "nothing drawn", [front], steps=True)
+    return _against(group, points, "seconds per image", "nothing drawn", [front], steps=True)
 
 
 def training_figure(group: Group) -> Figure | None:
@@ -117,7 +124,7 @@ def training_figure(group: Group) -> Figure | None:
     minutes = [cost(run.record).training_seconds / 60 if run.record.parameters else nan for run in group.runs]
     points = [_Point(run, x, estimate(run.scores)) for run, x in zip(group.runs, minutes, strict=True)]
     lines = [[p for p in points if p.run in family] for family in families(group.runs, is_training_length)]
-    return _against(looks_of(group), points, "minutes of training", "not trained", lines)
+    return _against(group, points, "minutes of training", "not trained", lines)
 
 
 def image_figure(group: Group) -> Figure | None:
@@ -130,7 +137,7 @@ def image_figure(group: Group) -> Figure | None:
     joined = [run for family in found for run in family]
     levels = [_Point(run, nan, estimate(run.scores)) for run in group.runs if run.is_reference and run not in joined]
     points = [*levels, *(point for line in lines for point in line)]
-    return _against(looks_of(group), points, "training images", "all frames", lines)
+    return _against(group, points, "training images", "all frames", lines)
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
@@ -171,7 +178,7 @@ def is_image_number(name: str) -> bool:
 
 
 def _against(
-    looks: Mapping[str, tuple[str, str]],
+    group: Group,
     points: Sequence[_Point],
     axis: str,
     absent: str,
@@ -187,6 +194,7 @@ def _against(
     xs = [point.x for point in points if not isnan(point.x)]
     if not xs:
         return None
+    looks = looks_of(group)
     columns = 1 if max(len(point.run.label) for point in points) > 16 else 2
     with column_figure(2.3 + 0.14 * len(points) / columns) as figure:
         axes = figure.subplots()
@@ -201,7 +209,7 @@ def _against(
             x, y = zip(*ordered, strict=True)
             axes.plot(x, y, color=colour, drawstyle="steps-post" if steps else "default", zorder=1)
         axes.set_xlabel(axis)
-        axes.set_ylabel(MEAN_DICE)
+        axes.set_ylabel(labelled(MEAN_DICE, group.whom))
         figure.legend(loc="outside upper center", ncols=columns, frameon=False, handlelength=1.8)
     return figure
 

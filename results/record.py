@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,8 @@ FIRST_DEFORMATION = "0.1"
 """Version of the random deformation in records that name none: it was not yet the published one."""
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
 FAILED = "failed.json"
+SCORED_ON: Mapping[str, str] = MappingProxyType({"testing": "test patients", "validation": "validation patients"})
+"""The subsets that a run can be scored on, the default first, and what their patients are called."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,12 @@ class Stage:
 class RunRecord:
     """What was run, on what, with what, and what it cost.
 
-    settings: every resolved setting, nested by part. fingerprints: SHA-256 of the training frames, the test
-    frames and the split. training_patients: whose frames were trained on and whose maps were drawn; None in records
-    from before it was kept. deviations: where the run differs from "Echo from noise" (arXiv 2305.05424v2).
-    scores_sha256: of scores.csv, so that a damaged one is noticed.
+    settings: every resolved setting, nested by part. fingerprints: SHA-256 of the training frames, the scored frames
+    (under the name of their subset) and the split. test_patients, validation_patients: of the split, whichever of them
+    are scored, see `scored_on`. training_patients: whose frames were trained on and whose maps were drawn. Both are
+    None in records from before they were kept. deviations: where the run differs from "Echo from noise" (arXiv
+    2305.05424v2). notes: what a reader of the scores must know. scores_sha256: of scores.csv, so that a damaged one is
+    noticed.
     """
 
     generator: str
@@ -74,12 +79,29 @@ class RunRecord:
     finished: str
     scores_sha256: str = ""
     training_patients: int | None = None
+    validation_patients: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
     schema: int = SCHEMA
 
     @property
     def deformation(self) -> str | None:
         """See `deformation_of`."""
         return deformation_of(self.settings)
+
+    @property
+    def scored_on(self) -> str:
+        """One of `SCORED_ON`; test patients in records from before there was a choice."""
+        return str(self.settings.get("scored_on", "testing"))
+
+    @property
+    def whom(self) -> str:
+        """What the patients are called on whom the run is scored."""
+        return SCORED_ON[self.scored_on]
+
+    @property
+    def scored_patients(self) -> list[str]:
+        """Who they are."""
+        return self.test_patients if self.scored_on == "testing" else self.validation_patients or []
 
 
 def deformation_of(settings: Mapping[str, Any]) -> str | None:
@@ -177,10 +199,14 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise EchobenchError(f"{path} is half-written or damaged; run it again with --force") from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise EchobenchError(f"{path} has schema {schema}, newer than {SCHEMA}, which this echobench reads: upgrade")
-    missing = {f.name for f in fields(RunRecord)} - {"training_patients"} - set(document)
+    missing = {f.name for f in fields(RunRecord)} - _KEPT_LATER - set(document)
     if missing:
         raise EchobenchError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}; run it again with --force")
     return document
+
+
+_KEPT_LATER = {"training_patients", "validation_patients", "notes"}
+"""What records of before have not."""
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -25,7 +25,7 @@ from echobench.results.comparison import (
 )
 from echobench.results.differences import Facts, key, told_apart
 from echobench.results.formats import Table
-from echobench.results.record import FailedRun, RunRecord
+from echobench.results.record import SCORED_ON, FailedRun, RunRecord
 from echobench.results.statistics import BETTER, EQUAL, UNDECIDED, WORSE, compared_pairs, estimate, patient_values
 from echobench.results.tables import WHO, WHY, pair_table
 
@@ -51,14 +51,15 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Runs that differ in the generator and in one setting: same test frames, split, view, patients and U-Net.
+    """Runs that differ in the generator and in one setting: same scored frames, split, view, patients and U-Net.
 
-    axis: one of `AXES`. lines: generators by label. levels: of strength, what has undeformed maps alone and so no place
-    on the axis, `real` above all. notes: what a reader must know.
+    axis: one of `AXES`. whom: what the scored patients are called. lines: generators by label. levels: of strength,
+    what has undeformed maps alone and so no place on the axis, `real` above all. notes: what a reader must know.
     """
 
     axis: str
     title: str
+    whom: str
     lines: tuple[Line, ...]
     levels: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
@@ -85,10 +86,10 @@ def cell_table(sweep: Sweep) -> Table:
         for value in sorted({*line.runs, *line.failures}):
             place = {WHO: line.label, sweep.axis: nan if line in sweep.levels else value}
             run = line.runs.get(value)
-            rows.append(place | (_numbers(run) if run else {WHY: line.failures[value].reason}))
+            rows.append(place | (_numbers(run, sweep.whom) if run else {WHY: line.failures[value].reason}))
     return Table(
         name="dice",
-        caption=f"Dice in % against the {AXES[sweep.axis]}, mean ± standard deviation over test patients, with the "
+        caption=f"Dice in % against the {AXES[sweep.axis]}, mean ± standard deviation over {sweep.whom}, with the "
         f"bootstrap interval of the mean. {sweep.title}. Dice: the mean of {', '.join(TABLE_REGIONS)}. seed std: of "
         "the mean over U-Net seeds.",
         frame=pd.DataFrame(rows),
@@ -112,11 +113,23 @@ def best_table(sweep: Sweep) -> Table:
         frame=pd.DataFrame(rows),
         formats={f"best {sweep.axis}": "g", **_DICE_FORMATS},
         notes=(
-            "The best is chosen on the test patients, so that its Dice flatters. It is compared with the others by the "
-            "rule of the evidence; p is corrected for all pairs of the generator's, as any might have been the best.",
+            _CHOSEN[sweep.whom],
+            "The best is compared with the others by the rule of the evidence; p is corrected for all pairs of the "
+            "generator's, as any might have been the best.",
             *sweep.notes,
         ),
     )
+
+
+_CHOSEN: Mapping[str, str] = MappingProxyType(
+    {
+        SCORED_ON["testing"]: "The best is chosen on the test patients, who cannot judge the choice any more: its Dice "
+        "flatters.",
+        SCORED_ON["validation"]: "The best is chosen on the validation patients. Its Dice flatters, as the highest of "
+        "several; what it is worth, the test patients say, on whom `echobench run` scores it.",
+    }
+)
+"""What the choice costs, by who was looked at."""
 
 
 def evidence_table(sweep: Sweep) -> Table:
@@ -147,10 +160,10 @@ def _dice(run: Run) -> dict[str, float]:
     }
 
 
-def _numbers(run: Run) -> dict[str, float | None]:
+def _numbers(run: Run, whom: str) -> dict[str, float | None]:
     return _dice(run) | {
         "U-Net seeds": run.scores["unet_seed"].nunique(),
-        "test patients": run.scores["patient"].nunique(),
+        whom: run.scores["patient"].nunique(),
         "training patients": run.record.training_patients,
         "training images": run.record.training_images,
     }
@@ -202,7 +215,11 @@ def _sweep(axis: str, title: str, cells: Sequence[Run | Failure]) -> Sweep:
         for value, failure in line.failures.items()
         if value in line.runs
     ]
-    return Sweep(axis, title, tuple(lines[: len(swept)]), tuple(levels), tuple(notes))
+    notes += dict.fromkeys(
+        f"{line.label}: {note}" for line in lines for run in line.runs.values() for note in run.record.notes
+    )
+    whom = next(cell.record.whom for cell in cells if isinstance(cell, Run))
+    return Sweep(axis, title, whom, tuple(lines[: len(swept)]), tuple(levels), tuple(notes))
 
 
 def _line(label: str, cells: Sequence[Run | Failure], axis: str) -> Line:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from echobench.results.figures import MEAN_DICE, REFERENCE, column_figure, look
+from echobench.results.figures import MEAN_DICE, REFERENCE, column_figure, labelled, look
 from echobench.results.statistics import estimate, seed_means
 from echobench.results.sweep import AXES, Line, Sweep
 
@@ -32,7 +32,7 @@ def sweep_figure(sweep: Sweep) -> Figure:
             _draw_line(axes, line, _shifted(sweep, line, shift), REFERENCE if line.is_reference else colour, marker)
         _ticks(axes, sweep)
         axes.set_xlabel(AXES[sweep.axis] + (" (and their number)" if sweep.axis == "fraction" else ""))
-        axes.set_ylabel(MEAN_DICE)
+        axes.set_ylabel(labelled(MEAN_DICE, sweep.whom))
         shown = [*sweep.levels, *lines]
         figure.legend(
             loc="outside upper center", frameon=False, handlelength=1.8, title_fontsize=7,

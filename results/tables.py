@@ -30,7 +30,7 @@ _MISSED = (
 
 
 def region_table(group: Group, metric: str = "dice") -> Table:
-    """A metric per region, over all test frames and per view and phase: mean ± std over patients, as in the paper.
+    """A metric per region, over all scored frames and per view and phase: mean ± std over patients, as in the paper.
 
     A row per run and group of frames, and one per failure, with its reason.
     """
@@ -42,7 +42,7 @@ def region_table(group: Group, metric: str = "dice") -> Table:
     ]
     return Table(
         name=metric.removesuffix("_mm"),
-        caption=f"{name} in {unit}, mean ± standard deviation over test patients. {group.title}. {_MEAN_OF}",
+        caption=f"{name} in {unit}, mean ± standard deviation over {group.whom}. {group.title}. {_MEAN_OF}",
         frame=_frame(rows, group, {"frames": "all"}),
         formats=dict.fromkeys(ROW_REGIONS, spec),
         notes=(_MISSED, *group.notes),
@@ -71,7 +71,7 @@ def summary_table(group: Group) -> Table:
         )
     return Table(
         name="summary",
-        caption=f"Mean Dice in %, with its bootstrap interval over test patients. {group.title}. Dice: the mean of "
+        caption=f"Mean Dice in %, with its bootstrap interval over {group.whom}. {group.title}. Dice: the mean of "
         f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds."
         f"{_EF if ejections else ''}",
         frame=_frame(rows, group, {}),
@@ -99,7 +99,7 @@ def missed_table(group: Group) -> Table:
     return Table(
         name="missed",
         caption=f"Structures missed, and structures found where the expert drew none. {group.title}. "
-        "predicted maps: test frames × U-Net seeds.",
+        f"predicted maps: frames of {group.whom} × U-Net seeds.",
         frame=_frame(rows, group, {}),
         notes=group.notes,
     )
@@ -193,7 +193,7 @@ def dice_markdown(group: Group) -> str:
         rows.append(
             {WHO: f"`{run.label}`"}
             | kept
-            | {name: row[name] for name in ("missed", "patients")}
+            | {"missed": row["missed"], group.whom: row["patients"]}
             | {"U-Net seeds": scores["unet_seed"].nunique(), "training images": record.training_images}
             | {"training s": spent.training_seconds, "s per image": spent.seconds_per_image}
         )

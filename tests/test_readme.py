@@ -7,6 +7,7 @@ import click
 import pytest
 
 from echobench.benchmark.cli import main
+from echobench.benchmark.options import refuse_idle
 from echobench.results.readme import with_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,12 +29,12 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_every_command_of_the_readme_parses(words):
+def test_every_command_of_the_readme_parses_and_has_no_option_in_vain(words):
     command: click.Command = main
     while isinstance(command, click.Group):
         command = command.commands[words[0]]
         words = words[1:]
-    command.make_context("echobench", words)
+    refuse_idle(command.make_context("echobench", words))
 
 
 def test_every_option_of_run_is_in_the_readme_and_the_other_way_round():

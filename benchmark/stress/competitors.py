@@ -13,6 +13,7 @@ from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.results.record import file_sha256
+from echobench.results.stress import IDEAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,8 @@ def train_missing(cells: Sequence[Cell], device: str, report: Reporter) -> None:
 def competitors(runs: Sequence[Path], view: str, training: Frames, device: str) -> list[Competitor]:
     """The generators of these runs, each trained on `training`; labels that two share get the names of the folders.
 
-    Raises EchobenchError for a folder without one, for one that has learnt from other frames, and for one that draws
-    no deformed maps.
+    Raises EchobenchError for a folder without one, for one that has learnt from other frames, for one that draws no
+    deformed maps, and for the ideal, which needs no run.
     """
     found = [_competitor(run, view, training, device) for run in dict.fromkeys(run.resolve() for run in runs)]
     shared = Counter(one.label for one in found)
@@ -48,6 +49,8 @@ def competitors(runs: Sequence[Path], view: str, training: Frames, device: str) 
 
 def _competitor(run: Path, view: str, training: Frames, device: str) -> Competitor:
     name, generator = kept_generator(run, view, training, device)
+    if name == IDEAL:
+        raise EchobenchError(f"{run} has {IDEAL}, which stands beside all others whoever is named: leave it out")
     if not generator.deforms:
         raise EchobenchError(f"{name} of {run} draws no deformed maps: there is nothing to put it to the test with")
     return Competitor(name, name, generator, run, file_sha256(kept_weights(run, view)))

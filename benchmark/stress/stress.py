@@ -81,20 +81,19 @@ def stress(
     """
     started, dataset = _now(), load_dataset(settings.ideal, report("read"))
     frames = _frames(settings, dataset)
-    stages = StageFolder(folder, device)
+    stages, training = StageFolder(folder, device), dataset.subset("training", settings.ideal.view)
+    competitors(runs, settings.ideal.view, training, device)  # before anything is removed or trained
     if force:
-        competitors(runs, settings.ideal.view, dataset.subset("training", settings.ideal.view), device)
         stages.clear()
         for name in (STRESS, STRESS_SCORES):
             (folder / name).unlink(missing_ok=True)
     stages.open(settings.identity())
-    training = dataset.subset("training", settings.ideal.view)
     stages.claim({"training": training.fingerprint(), "validation": frames.fingerprint()})
     test = _Test(settings, stages, device, report, dataset, frames)
     train_missing(missing, device, report)
     places = [cell.folder for cell in missing]
     others = competitors([*places, *runs], settings.ideal.view, training, device)
-    entrants = [_ideal(), *(one for one in others if one.name != IDEAL)]
+    entrants = [_ideal(), *others]
     scores = pd.concat(_scores(test, entrants, _judge(test)), ignore_index=True)
     record = _record(test, entrants, started)
     if set(scores["deformation"]) == {UNDEFORMED}:

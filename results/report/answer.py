@@ -12,6 +12,7 @@ import pandas as pd
 from echobench.results.comparison import Group, Run
 from echobench.results.cost import ELSEWHERE, FIT, cost, machine
 from echobench.results.realism import copying
+from echobench.results.record import SCORED_ON
 from echobench.results.statistics import BETTER, EQUAL, UNDECIDED, WORSE
 from echobench.results.tables import WHO
 
@@ -54,6 +55,8 @@ def caveats(group: Group, evidence: pd.DataFrame) -> list[str]:
             f"{_listed(one_seed)}: one U-Net seed. How far other seeds would move the mean is not known, so that no "
             "difference is called one."
         )
+    if group.whom != SCORED_ON["testing"]:
+        found.append(f"Scored on {group.whom}, for choices to be made: the test patients have not been asked.")
     if EQUAL in set(evidence["verdict"]):
         found.append(
             "“Not distinguishable” says that the evidence does not tell two apart, not that they are equal: more "

@@ -42,7 +42,13 @@ def group_figures(group: Group) -> Mapping[str, Figure]:
 
 
 def paper_tables(comparison: Comparison) -> list[tuple[Table, tuple[Group, ...]]]:
-    """Table 1 of the paper with the groups that it is of, for each dataset but the phantom, split and U-Net."""
-    families = comparison.across_views()
-    families = [groups for groups in families if groups[0].runs[0].record.dataset != "phantom"]
+    """Table 1 of the paper with the groups that it is of, for each dataset but the phantom, split and U-Net.
+
+    It is of test patients: runs that are scored on others have no part in it.
+    """
+    families = [
+        groups
+        for groups in comparison.across_views()
+        if groups[0].runs[0].record.dataset != "phantom" and groups[0].runs[0].record.scored_on == "testing"
+    ]
     return list(zip(named_apart([paper_table(groups) for groups in families]), families, strict=True))

@@ -142,7 +142,9 @@ def _group(group: Group, anchor: str, links: Mapping[Path, str], *, with_picture
 def _sections(group: Group, tables: Sequence[ShownTable]) -> Iterator[Section]:
     figures = {
         name: ShownFigure(
-            svg(figure), f"Chart of {name} for {', '.join(run.label for run in group.runs)}", CAPTIONS[_kind(name)]
+            svg(figure),
+            f"Chart of {name} for {', '.join(run.label for run in group.runs)}",
+            CAPTIONS[_kind(name)].format(whom=group.whom),
         )
         for name, figure in group_figures(group).items()
     }

@@ -15,7 +15,7 @@ CONTOURS = ".contours.png"
 """The ending, in place of .png, of a transparent picture that lies on top of another."""
 _LEFT = {
     "drawn": "what was drawn for label maps of validation patients, above the real frames",
-    "predicted": "what the expert and the U-Net outline in test frames",
+    "predicted": "what the expert and the U-Net outline in the frames that are scored",
 }
 """Pictures that a run leaves in its folder `pictures`; a committed record has them, if any, beside run.json."""
 

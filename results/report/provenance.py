@@ -33,7 +33,7 @@ def provenance(run: Run, anchor: str) -> Provenance:
         "dataset": f"{record.dataset}, view {record.view}, split {record.split_origin}",
         "preset": record.preset,
         "training images": f"{record.training_images:,}",
-        "test patients": f"{len(record.test_patients)}: {', '.join(record.test_patients)}",
+        record.whom: f"{len(record.scored_patients)}: {', '.join(record.scored_patients)}",
         "parameters": f"{record.parameters:,}",
         "evaluations per image": f"{record.evaluations}",
         "started": record.started,

@@ -89,6 +89,14 @@ def test_the_other_view(finished):
     assert "are read at the U-Net's 32 × 32" in record.resize
 
 
+def test_the_other_view_of_a_run_scored_on_validation_patients_opens_no_test_patient(tmp_path):
+    run(resolve(generator="real", view="4C", preset="tiny", scored_on="validation"), tmp_path / "real")
+    record, _ = read_record(tmp_path / "real")
+    assert set(view_target(tmp_path / "real").frames.patient) == set(record.scored_patients)
+    (table,) = cross_runs([tmp_path / "real"], view_target, tmp_path / "out", "cpu")
+    assert "the runs' own validation patients" in table.caption
+
+
 def test_command_line_from_nothing(tmp_path, finished, videos):
     arguments = ["--generators", "real,paint", "--preset", "tiny", "--out", str(tmp_path / "runs")]
     result = CliRunner().invoke(main, ["cross", *arguments])

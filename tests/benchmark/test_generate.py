@@ -139,6 +139,18 @@ def test_pngs_and_maps_without_images(checkpoint, make_frames, tmp_path):
     np.testing.assert_array_equal(read_map(find_maps(tmp_path / "labels")[0], SIZE).sector, frames.sector[0])
 
 
+def test_a_subset_of_pngs_needs_a_split_that_says_whose_they_are(checkpoint, make_frames, tmp_path):
+    pngs = tmp_path / "pngs"
+    (pngs / "database_split").mkdir(parents=True)
+    for name in ("patient0001", "patient0002", "patient0003"):
+        imsave(pngs / f"{name}_4CH_ED.png", make_frames(1).labels[0], check_contrast=False)
+    with pytest.raises(EchobenchError, match="has PNGs and no database_split to say whose: --subset needs it"):
+        generate(checkpoint, pngs, tmp_path / "out", subsets=["training"])
+    for number, subset in enumerate(("training", "validation", "testing"), start=1):
+        (pngs / "database_split" / f"subgroup_{subset}.txt").write_text(f"patient000{number}")
+    assert generate(checkpoint, pngs, tmp_path / "out", subsets=["training"]) == 1
+
+
 def test_bad_input_is_a_sentence(checkpoint, camus_folder, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(EchobenchError, match=r"there is no folder .*nowhere of label maps"):

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from matplotlib import pyplot as plt
 
+from echobench.benchmark import pictures
 from echobench.benchmark.cli import main
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
@@ -255,6 +257,60 @@ def test_test_patients_are_not_read_before_the_end(camus_folder, tmp_path):
     pd.testing.assert_frame_equal(*curves)
 
 
+def test_validation_patients_can_be_scored_and_test_patients_are_in_no_number(camus_folder, tmp_path):
+    arguments = run_arguments(camus_folder, tmp_path / "out", "--on", "validation")
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "over 1 validation patients" in " ".join(result.output.split())
+    record, scores = read_record(tmp_path / "out")
+    assert set(scores["patient"]) == {"patient0004"} == set(record.scored_patients)
+    assert (record.whom, record.test_patients) == ("validation patients", ["patient0005"])
+    assert set(record.fingerprints) == {"training", "validation", "split"}
+    assert record.notes == [
+        "the U-Net's weights were selected on the very frames that are scored, so that its Dice flatters"
+    ]
+    assert "scores: of the validation patients, paper of the test patients" in record.deviations
+    for path in (camus_folder / "database_nifti" / "patient0005").glob("*.nii.gz"):
+        path.write_bytes((path.parents[1] / "patient0001" / path.name.replace("0005", "0001")).read_bytes())
+    changed = settings_for(camus_folder, scored_on="validation")
+    assert run(changed, tmp_path / "out")[0].finished == record.finished, "the frames that it is about are the same"
+    run(changed, tmp_path / "again")
+    assert (tmp_path / "again" / "scores.csv").read_bytes() == (tmp_path / "out" / "scores.csv").read_bytes()
+
+
+def test_pictures_show_the_frames_that_are_scored(camus_folder, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(pictures, "_panel", lambda heading, *rest: shown.append(heading) or plt.subplots(4, 8))
+    run(settings_for(camus_folder, scored_on="validation"), tmp_path / "out")
+    run(settings_for(camus_folder), tmp_path / "test")
+    assert shown == ["validation patients", "validation patients", "validation patients", "test patients"]
+
+
+@pytest.mark.parametrize(
+    ("generator", "seen"),
+    [
+        ("warp", "copies of the frames that are scored, deformed like its training images, so that its Dice flatters"),
+        ("paint", "images drawn for the label maps of the patients who are scored; it saw none of their own images"),
+    ],
+)
+def test_a_record_says_what_selected_the_weights(camus_folder, tmp_path, generator, seen):
+    record, _ = run(settings_for(camus_folder, generator, scored_on="validation"), tmp_path / "out")
+    assert record.notes == [f"the U-Net's weights were selected on {seen}"]
+
+
+def test_who_is_scored_is_part_of_a_runs_identity_where_it_is_not_the_test_patients(camus_folder, tmp_path):
+    """The digests are from the commit before there was a choice."""
+    assert resolve(generator="real", view="4C").slug() == "phantom-real-4C-quick-1d44037d"
+    assert resolve(generator="real", view="all", phase="ED", preset="standard").slug() == (
+        "phantom-real-all-ED-standard-7052f83a"
+    )
+    other = resolve(generator="real", view="4C", scored_on="validation")
+    assert other.identity()["scored_on"] == "validation" and other.slug() != "phantom-real-4C-quick-1d44037d"
+    run(settings_for(camus_folder), tmp_path / "out")
+    with pytest.raises(EchobenchError, match="begun with other settings"):
+        run(settings_for(camus_folder, scored_on="validation"), tmp_path / "out")
+
+
 def test_dry_run_prints_everything_and_writes_nothing(camus_folder, tmp_path):
     result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--dry-run"))
     assert result.exit_code == 0
@@ -279,10 +335,11 @@ def test_a_derived_split_is_a_departure_before_the_run_and_in_its_record(camus_f
         (("--generator", "folder"), "needs a path behind a colon"),
         (("--generator", "folder:nowhere"), "nowhere"),
         (("--generator", "gan"), "unknown generator 'gan'; known: real, "),
+        (("--on", "training"), "unknown patients to score on 'training'; known: testing, validation"),
         (("--view", "5C"), "unknown view '5C'; known: 2C, 4C, all"),
         (("--preset", "huge"), "unknown preset 'huge'; known: quick, standard, paper"),
         (("--device", "tpu"), "unknown device 'tpu'; known: auto, cpu, cuda"),
-        (("--strength", "-1"), "strength is -1.0"),
+        (("--generator", "warp", "--strength", "-1"), "strength is -1.0"),
         (("--unet-seeds", "0"), "at least one U-Net"),
         (("--view", "2C"), "there are no 2C frames"),
         (("--data", "nowhere"), "there is no folder"),

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 from echobench.benchmark.cli import main
+from echobench.benchmark.run import run
+from echobench.benchmark.settings import resolve
 from echobench.benchmark.stress import outcome
 from echobench.benchmark.stress import settings as stress_settings
 from echobench.benchmark.stress.asked import asked, measured, undeformed
@@ -201,6 +203,13 @@ def test_generators_of_runs_that_are_named(small):
     identity.write_text(json.dumps(json.loads(identity.read_text()) | {"frames": "others"}))
     with pytest.raises(EchobenchError, match="has learnt from other frames than the training patients'"):
         stress(settings, small / "out", runs=[copy])
+
+
+def test_a_run_of_the_ideal_is_not_passed_over_in_silence(small):
+    run(resolve(generator=IDEAL, view="4C", preset="tiny"), small / "ideal")
+    done = call("--runs", "ideal", "--generators", "sdm", "--deformations", "small")
+    assert done.exit_code == 1 and "ideal has warp, which stands beside all others" in done.output
+    assert not (small / "runs").exists(), "before anything is trained"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from echobench.data.store import read_manifest
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.warp import Warp
 from echobench.results.comparison import Comparison
+from echobench.results.record import read_record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 BUDGET = ("unet.steps=1", "unet.validation_every_steps=1")
@@ -70,9 +71,10 @@ def test_one_training_serves_all_strengths_and_nothing_is_done_twice(cells_in, f
     assert fits == [6]
     tabulate([cell.folder for cell in cells], tmp_path / "out")
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
-    tables = {f"tables/CAMUS--4C--strength/{t}.{e}" for t in ("dice", "best", "evidence") for e in ("csv", "md", "tex")}
-    assert found == tables | {"figures/CAMUS--4C--strength/dice.png"}
-    table = pd.read_csv(tmp_path / "out" / "tables" / "CAMUS--4C--strength" / "dice.csv")
+    place = "CAMUS--4C--validation-patients--strength"
+    tables = {f"tables/{place}/{t}.{e}" for t in ("dice", "best", "evidence") for e in ("csv", "md", "tex")}
+    assert found == tables | {f"figures/{place}/dice.png"}
+    table = pd.read_csv(tmp_path / "out" / "tables" / place / "dice.csv")
     assert table["training patients"].tolist() == [3] * 3
 
 
@@ -142,6 +144,21 @@ def test_a_generator_can_be_taken_from_an_earlier_run(cells_in, fits, camus_fold
         carry_out(cells_in("warp", strengths=[0, 1], out=tmp_path / "new"), "cpu", generator_from=[earlier])
     with pytest.raises(EchobenchError, match="nowhere holds no run"):
         carry_out(cells_in("sdm", strengths=[0, 1]), "cpu", generator_from=[tmp_path / "nowhere"])
+    with pytest.raises(EchobenchError, match="have the same generator and fraction: name one of them"):
+        carry_out(cells_in("sdm", strengths=[0, 1]), "cpu", generator_from=[earlier, cells_in("sdm")[0].folder])
+
+
+def test_a_generator_that_cannot_be_taken_is_refused_by_a_finished_sweep_too(cells_in, fits, camus_folder, tmp_path):
+    cells = cells_in("sdm", "warp", strengths=[0, 1])
+    carry_out(cells, "cpu")
+    carry_out(cells, "cpu", generator_from=[cells[0].folder])
+    untrained, other = cells[2].folder, tmp_path / "other"
+    with pytest.raises(EchobenchError, match="has the generator warp, which learns no weights to take"):
+        carry_out(cells, "cpu", generator_from=[untrained])
+    run(resolve(generator="sdm", view="4C", data=str(camus_folder), preset="tiny", seed=1), other)
+    with pytest.raises(EchobenchError, match=r"other has trained another generator: seed is 1, not 0"):
+        carry_out(cells, "cpu", generator_from=[other])
+    assert len(fits) == 2
 
 
 def test_fewer_patients_train_and_as_many_images_are_drawn(cells_in, fits, tmp_path):
@@ -153,7 +170,7 @@ def test_fewer_patients_train_and_as_many_images_are_drawn(cells_in, fits, tmp_p
     assert [record["training_patients"] for record in found] == [1, 3] * 2
     assert [record["training_images"] for record in found] == [2, 6, 7, 7]
     assert "data.fraction: 0.34 of the training patients, paper all" in found[0]["deviations"]
-    for name in ("split", "testing"):
+    for name in ("split", "validation"):
         assert len({record["fingerprints"][name] for record in found}) == 1
     drawn = [{r.patient for r in read_manifest(cell.folder / "synthetic" / "training-4C")} for cell in cells[2:]]
     assert drawn[0] < drawn[1]
@@ -216,6 +233,37 @@ def test_bad_input_gets_one_sentence_before_anything_runs(camus_folder, tmp_path
     assert result.exit_code == 1, result.output
     assert sentence in result.stderr and result.stderr.count("\n") == 1
     assert not out.exists()
+
+
+def test_validation_patients_choose_and_test_patients_stay_locked(camus_folder, cells_in, tmp_path):
+    cells = cells_in("real", "warp", strengths=[0, 1])
+    for path in (camus_folder / "database_nifti" / "patient0005").glob("*_gt.nii.gz"):
+        path.write_bytes((path.parents[1] / "patient0001" / path.name.replace("0005", "0001")).read_bytes())
+    carry_out(cells, "cpu")
+    for cell in cells:
+        record, scores = read_record(cell.folder)
+        assert set(scores["patient"]) == {"patient0004"} == set(record.scored_patients)
+        assert "testing" not in record.fingerprints
+    table, best, _ = tabulate([cell.folder for cell in cells], tmp_path / "out")
+    assert "over validation patients" in table.caption and table.frame["validation patients"].tolist() == [1] * 3
+    assert any(note.startswith("real: the U-Net's weights were selected on the very frames") for note in table.notes)
+    assert best.notes[0].startswith("The best is chosen on the validation patients.")
+
+
+def test_the_test_patients_are_opened_by_name_and_it_is_said_what_that_costs(camus_folder, tmp_path):
+    given = ["sweep", "--data", str(camus_folder), "--preset", "tiny", "--generators", "warp", "--strengths", "0,1"]
+    given += ["--unet-seeds", "1", "--set", BUDGET[0]]
+    for name, more, patient in (("opened", ["--on", "testing"], "patient0005"), ("chosen", [], "patient0004")):
+        result = CliRunner().invoke(main, [*given, *more, "--out", str(tmp_path / name)])
+        assert result.exit_code == 0, result.output
+        places = [path.parent for path in (tmp_path / name).glob("*/run.json")]
+        assert [read_record(place)[0].scored_patients for place in places] == [[patient]] * 2
+        assert ("who cannot judge the choice any more" in " ".join(result.output.split())) == (name == "opened")
+    assert "cannot judge the choice any more" in " ".join(CliRunner().invoke(main, ["sweep", "--help"]).output.split())
+    folders = [path.parent for path in tmp_path.glob("*/*/run.json")]
+    tabulate(folders, tmp_path / "both")
+    swept = {path.name for path in (tmp_path / "both" / "tables").iterdir()}
+    assert swept == {"CAMUS--4C--strength", "CAMUS--4C--validation-patients--strength"}
 
 
 def test_a_fraction_that_leaves_nobody_is_a_row_with_its_reason(cells_in, tmp_path):

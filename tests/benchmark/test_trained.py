@@ -107,6 +107,19 @@ def test_a_run_without_a_trained_generator_is_refused(camus_folder, tmp_path):
         run(settings_for(camus_folder), tmp_path / "out", generator_from=tmp_path / "nowhere")
 
 
+def test_a_finished_run_refuses_what_it_could_not_have_taken(earlier, camus_folder, tmp_path, no_training):
+    settings = settings_for(camus_folder, "sdm", "generator.sampling.steps=2")
+    run(settings, tmp_path / "out", generator_from=earlier)
+    assert run(settings, tmp_path / "out", generator_from=earlier)[0].evaluations == 2
+    with pytest.raises(EchobenchError, match=r"nowhere has not finished its stage fit-4C"):
+        run(settings, tmp_path / "out", generator_from=tmp_path / "nowhere")
+    identity = earlier / "stages" / "fit-4C.identity.json"
+    identity.write_text(json.dumps(json.loads(identity.read_text()) | {"seed": 7}))
+    (tmp_path / "out" / "run.json").unlink()  # or is not finished, but has taken one
+    with pytest.raises(EchobenchError, match="seed is 7, not 0"):
+        run(settings, tmp_path / "out", generator_from=earlier)
+
+
 def test_an_unfinished_run_will_do(earlier, camus_folder, tmp_path, no_training):
     (earlier / "run.json").unlink()
     run(settings_for(camus_folder), tmp_path / "out", generator_from=earlier)

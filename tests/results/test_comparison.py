@@ -5,11 +5,15 @@ import math
 
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from echobench.data.errors import EchobenchError
 from echobench.results.comparison import Comparison, comparable_beside
 from echobench.results.differences import differing, flat, told_apart
-from echobench.results.record import read_record
+from echobench.results.record import Stage, read_record
+from echobench.results.report.contents import group_figures, group_tables, paper_tables
+from echobench.results.report.page import write_report
+from echobench.results.tables import dice_markdown
 
 DICE = {"a": 0.8, "b": 0.7, "c": 0.9}
 
@@ -32,10 +36,10 @@ def test_runs_of_one_dataset_split_view_and_unet_share_a_table_with_real_on_top(
         ({"fingerprints": {"training": "d" * 64, "testing": "b" * 64, "split": "c" * 64}},
          "training frames aaaaaaaa and dddddddd"),
         ({"fingerprints": {"training": "a" * 64, "testing": "d" * 64, "split": "c" * 64}},
-         "test frames bbbbbbbb and dddddddd"),
+         "scored frames bbbbbbbb and dddddddd"),
         ({"fingerprints": {"training": "a" * 64, "testing": "b" * 64, "split": "d" * 64}},
          "split cccccccc and dddddddd"),
-        ({"test_patients": ["b", "c", "d", "e"]}, "test patients 3 and 4, 2 of them in both"),
+        ({"test_patients": ["b", "c", "d", "e"]}, "scored patients 3 and 4, 2 of them in both"),
         ({"settings": {"view": "2C"}}, "view 2C and 4C"),
         ({"settings": {"unet_settings": {"steps": 4000, "channels": [2, 4]}}}, "unet.steps 8000 and 4000"),
         ({"dataset": "phantom"}, "data CAMUS and phantom"),
@@ -90,6 +94,51 @@ def test_beside_a_run_stand_those_of_its_deformation(add_run):
     assert [r.generator for r, _ in comparable_beside(real, read_record(real)[0])] == ["sdm"]
     assert [r.generator for r, _ in comparable_beside(new, read_record(new)[0])] == ["real"]
     assert [r.generator for r, _ in comparable_beside(before, read_record(before)[0])] == ["real"]
+
+
+ON_VALIDATION = {
+    "settings": {"scored_on": "validation"},
+    "fingerprints": {"training": "a" * 64, "validation": "e" * 64, "split": "c" * 64},
+    "test_patients": ["x"],
+    "validation_patients": ["d", "e"],
+}
+
+
+def test_runs_scored_on_other_patients_never_share_a_table(add_run, add_failure):
+    folders = [add_run("real", DICE), add_run("sdm", {"d": 0.8, "e": 0.7}, **ON_VALIDATION, notes=["as it is"])]
+    folders.append(add_failure("warp", "no", settings=ON_VALIDATION["settings"]))
+    comparison = Comparison.of(folders)
+    assert [(group.title, group.whom, labels(group)) for group in comparison.groups] == [
+        ("CAMUS, 4C", "test patients", ["real"]),
+        ("CAMUS, 4C, validation patients", "validation patients", ["sdm"]),
+    ]
+    assert [[failure.label for failure in group.failures] for group in comparison.groups] == [[], ["warp"]]
+    assert "sdm: as it is" in comparison.groups[1].notes
+    (sentence,) = comparison.differences
+    assert sentence.endswith(
+        "scored on test patients and validation patients; scored frames bbbbbbbb and eeeeeeee; "
+        "scored patients 3 and 2, 0 of them in both"
+    )
+
+
+def test_tables_and_figures_of_validation_patients_say_so_and_table_1_has_none(add_run, tmp_path):
+    other = {**ON_VALIDATION, "stages": [Stage("fit-4C", 60.0, 500), Stage("draw-training-4C", 9.0, 500, items=9)]}
+    comparison = Comparison.of([add_run(name, {"d": 0.8, "e": 0.7}, **other) for name in ("real", "sdm")])
+    (group,) = comparison.groups
+    for table in group_tables(group):
+        assert "validation patients" in table.caption and "test patients" not in table.caption
+    assert "| 2 |" in dice_markdown(group) and "| validation patients |" in dice_markdown(group)
+    drawn = group_figures(group)
+    assert {"dice", "regions", "cost", "training"} <= set(drawn)
+    for name, figure in drawn.items():
+        words = [text.get_text() for text in figure.findobj(Text)]
+        assert any("validation patients" in word for word in words), name
+    page = write_report(tmp_path / "page", comparison, "title").read_text()
+    assert (
+        "scored on the same real validation patients" in page and "<dt>validation patients</dt><dd>2: d, e</dd>" in page
+    )
+    assert "the test patients have not been asked" in page
+    assert paper_tables(comparison) == []
 
 
 def test_a_failed_run_is_in_the_group_that_it_was_meant_for(add_run, add_failure):

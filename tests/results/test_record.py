@@ -1,13 +1,16 @@
 """Records: raw scores, written whole or not at all, old ones still readable."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from echobench.results.record import read_record
 from echobench.results.tables import dice_summary, patient_means, seed_spread
 
+MEASURED = Path(__file__).resolve().parents[2] / "results" / "measured"
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
 
 
@@ -17,6 +20,26 @@ def rows(patient, phase, value, *, seed=0, n_pred=10, regions=REGIONS):
          "n_ref": 10, "n_pred": n_pred, "unet_seed": seed}
         for region in regions
     ]  # fmt: skip
+
+
+def test_a_record_is_read_as_it_was_written(add_run, make_scores):
+    scores = make_scores({"a": 0.8, "b": 0.7})
+    folder = add_run(
+        "sdm", scores, settings={"scored_on": "validation"}, validation_patients=["a", "b"], test_patients=["c"],
+        notes=["what a reader must know"],
+    )  # fmt: skip
+    record, read = read_record(folder)
+    assert (record.scored_on, record.scored_patients, record.test_patients) == ("validation", ["a", "b"], ["c"])
+    assert record.notes == ["what a reader must know"]
+    pd.testing.assert_frame_equal(read, scores)
+
+
+@pytest.mark.parametrize("path", sorted(MEASURED.glob("**/run.json")), ids=lambda path: path.parent.name)
+def test_records_of_before_there_was_a_choice_are_of_test_patients(path):
+    record, scores = read_record(path.parent)
+    if "scored_on" not in record.settings:
+        assert (record.whom, record.scored_patients) == ("test patients", record.test_patients)
+        assert record.test_patients == sorted(set(scores["patient"]))
 
 
 def test_patients_are_averaged_first_and_the_std_is_over_patients():

@@ -167,7 +167,9 @@ def test_numbers_are_those_of_the_tables(page, group):
 
 def test_figures_have_words_and_pictures_of_themselves(with_figures, report, folders):
     page = report(folders)
-    assert [e["text"] for e in page.all("figcaption")] == [CAPTIONS[n] for n in ("dice", "regions", "cost", "training")]
+    assert [e["text"] for e in page.all("figcaption")] == [
+        CAPTIONS[n].format(whom="test patients") for n in ("dice", "regions", "cost", "training")
+    ]
     images = page.all("img")
     assert len(images) == 4 and all(e["src"].startswith("data:image/svg+xml;base64,") and e["alt"] for e in images)
 

@@ -61,6 +61,25 @@ def test_the_best_and_what_it_cannot_be_told_from(add_cell, make_scores):
     assert (best["better than"], best["not distinguishable from"]) == ("0", "2")
 
 
+@pytest.mark.parametrize("scored_on", ["testing", "validation"])
+def test_the_choice_says_on_whom_it_was_made(add_cell, scored_on):
+    """Records of before there was a choice say nothing: they are of test patients."""
+    said = {"settings": {"scored_on": scored_on}, "validation_patients": list(DICE), "notes": ["so far"]}
+    fingerprints = {"training": "a" * 64, scored_on: "b" * 64, "split": "c" * 64}
+    changes = {} if scored_on == "testing" else said | {"fingerprints": fingerprints}
+    (sweep,) = sweeps([add_cell("sdm", value, **changes) for value in (0.0, 1.0)])
+    cost = best_table(sweep).notes[0]
+    assert sweep.whom in cell_table(sweep).caption and sweep.whom in cost and sweep.whom in cell_table(sweep).frame
+    label = sweep_figure(sweep).axes[0].get_ylabel()
+    if scored_on == "testing":
+        assert (sweep.whom, sweep.notes, label) == ("test patients", (), "mean Dice (%)")
+        assert "cannot judge the choice any more" in cost
+    else:
+        assert (sweep.whom, sweep.notes) == ("validation patients", ("sdm: so far",))
+        assert label == "mean Dice (%), validation patients"
+        assert "the test patients say, on whom `echobench run` scores it" in cost
+
+
 def test_with_one_unet_seed_nothing_is_called_better(add_cell):
     high = {f"p{i:02d}": 0.9 for i in range(12)}
     folders = [add_cell("sdm", 0.0, dict.fromkeys(high, 0.5)), add_cell("sdm", 1.0, high)]

@@ -1,0 +1,308 @@
+"""Every option of every verb: typed, it changes what the verb does, or it is refused. None is ignored.
+
+Who adds an option adds a line to `EFFECTS`, and one to `IDLE` in benchmark/options.py where it has no meaning.
+"""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import click
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from echobench.benchmark.cli import main
+from echobench.benchmark.options import IDLE
+from echobench.data.errors import EchobenchError
+
+LEAST: dict[str | tuple[str, str], list[str]] = {
+    "": ["generators"],
+    "run": ["run", "--generator", "warp"],
+    ("run", "--generator-from"): ["run", "--generator", "sdm"],
+    ("cross", "--data-camus"): ["cross", "--on", "camus"],
+    "report": ["report", "a"],
+    "generate": ["generate", "--checkpoint", "a", "--maps", "b", "--out", "c"],
+    "data check": ["data", "check", "a"],
+    "data phantom": ["data", "phantom", "a"],
+}
+"""The shortest call of a verb that needs more than its name, or of an option that needs another one."""
+
+EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("", "--version"): ("--version",),
+    ("run", "--generator"): ("--generator", "paint"),
+    ("run", "--view"): ("--view", "2C"),
+    ("run", "--phase"): ("--phase", "ED"),
+    ("run", "--data"): ("--data", "d"),
+    ("run", "--preset"): ("--preset", "standard"),
+    ("run", "--strength"): ("--strength", "2"),
+    ("run", "--seed"): ("--seed", "1"),
+    ("run", "--images"): ("--images", "5"),
+    ("run", "--fraction"): ("--fraction", "0.5"),
+    ("run", "--unet-seeds"): ("--unet-seeds", "2"),
+    ("run", "--set"): ("--set", "unet.steps=1"),
+    ("run", "--on"): ("--on", "validation"),
+    ("run", "--generator-from"): ("--generator-from", "e"),
+    ("run", "--device"): ("--device", "cpu"),
+    ("run", "--out"): ("--out", "o"),
+    ("run", "--force"): ("--force",),
+    ("run", "--dry-run"): ("--dry-run",),
+    ("compare", "folders"): ("r",),
+    ("compare", "--runs"): ("--runs", "r"),
+    ("compare", "--generators"): ("--generators", "real"),
+    ("compare", "--views"): ("--views", "2C"),
+    ("compare", "--phases"): ("--phases", "ED"),
+    ("compare", "--data"): ("--data", "d"),
+    ("compare", "--preset"): ("--preset", "standard"),
+    ("compare", "--strength"): ("--strength", "2"),
+    ("compare", "--seed"): ("--seed", "1"),
+    ("compare", "--unet-seeds"): ("--unet-seeds", "2"),
+    ("compare", "--inception"): ("--inception", "w.pth"),
+    ("compare", "--device"): ("--device", "cpu"),
+    ("compare", "--out"): ("--out", "o"),
+    ("sweep", "folders"): ("r",),
+    ("sweep", "--runs"): ("--runs", "r"),
+    ("sweep", "--generators"): ("--generators", "warp"),
+    ("sweep", "--strengths"): ("--strengths", "0,1"),
+    ("sweep", "--fractions"): ("--fractions", "0.5,1"),
+    ("sweep", "--view"): ("--view", "2C"),
+    ("sweep", "--data"): ("--data", "d"),
+    ("sweep", "--preset"): ("--preset", "standard"),
+    ("sweep", "--seed"): ("--seed", "1"),
+    ("sweep", "--images"): ("--images", "5"),
+    ("sweep", "--unet-seeds"): ("--unet-seeds", "2"),
+    ("sweep", "--set"): ("--set", "unet.steps=1"),
+    ("sweep", "--on"): ("--on", "testing"),
+    ("sweep", "--generator-from"): ("--generator-from", "e"),
+    ("sweep", "--device"): ("--device", "cpu"),
+    ("sweep", "--out"): ("--out", "o"),
+    ("stress", "--runs"): ("--runs", "r"),
+    ("stress", "--generators"): ("--generators", "paint"),
+    ("stress", "--view"): ("--view", "2C"),
+    ("stress", "--data"): ("--data", "d"),
+    ("stress", "--deformations"): ("--deformations", "swirl"),
+    ("stress", "--severities"): ("--severities", "1"),
+    ("stress", "--preset"): ("--preset", "standard"),
+    ("stress", "--patients"): ("--patients", "3"),
+    ("stress", "--seed"): ("--seed", "1"),
+    ("stress", "--device"): ("--device", "cpu"),
+    ("stress", "--out"): ("--out", "o"),
+    ("stress", "--force"): ("--force",),
+    ("cross", "--from"): ("--from", "r"),
+    ("cross", "--generators"): ("--generators", "real"),
+    ("cross", "--data"): ("--data", "d"),
+    ("cross", "--preset"): ("--preset", "standard"),
+    ("cross", "--unet-seeds"): ("--unet-seeds", "2"),
+    ("cross", "--on"): ("--on", "view"),
+    ("cross", "--data-echonet"): ("--data-echonet", "e"),
+    ("cross", "--data-camus"): ("--data-camus", "c"),
+    ("cross", "--skip-broken"): ("--skip-broken",),
+    ("cross", "--device"): ("--device", "cpu"),
+    ("cross", "--out"): ("--out", "o"),
+    ("report", "folder"): ("report", "b"),
+    ("report", "--out"): ("--out", "o"),
+    ("generate", "--checkpoint"): ("--checkpoint", "z"),
+    ("generate", "--maps"): ("--maps", "z"),
+    ("generate", "--out"): ("--out", "z"),
+    ("generate", "--repeats"): ("--repeats", "2"),
+    ("generate", "--strength"): ("--strength", "2"),
+    ("generate", "--seed"): ("--seed", "1"),
+    ("generate", "--subset"): ("--subset", "training"),
+    ("generate", "--device"): ("--device", "cpu"),
+    ("data check", "folder"): ("data", "check", "b"),
+    ("data check", "--format"): ("--format", "echonet"),
+    ("data phantom", "folder"): ("data", "phantom", "b"),
+    ("data phantom", "--patients"): ("--patients", "5"),
+    ("data phantom", "--seed"): ("--seed", "1"),
+    ("data phantom", "--format"): ("--format", "echonet"),
+    ("generators", "--preset"): ("--preset", "quick"),
+}
+"""By verb and option what is typed: the libraries are then called otherwise, or another text is printed.
+
+What begins with the verb stands in place of the shortest call, for arguments; everything else behind it.
+"""
+
+BESIDE_RUNS = [(verb, beside) for verb in ("compare", "sweep") for beside in (["--runs", "r"], ["r"])]
+KEPT = ("folders", "--runs", "--out")
+
+REFUSED: list[tuple[list[str], str, str]] = [
+    (["run", "--generator", "real", "--strength", "1"], "--strength", "real draws no deformed maps"),
+    (["run", "--generator", "folder:drawn", "--strength", "0"], "--strength", "folder:drawn draws no deformed maps"),
+    (["run", "--generator", "folder:drawn", "--fraction", "1"], "--fraction", "folder:drawn was drawn elsewhere"),
+    (["run", "--generator", "warp", "--generator-from", "x"], "--generator-from", "warp learns no weights to take"),
+    (["run", "--generator", "paint", "--generator-from", "x"], "--generator-from", "paint learns no weights to take"),
+    (["run", "--generator", "sdm", "--dry-run", "--force"], "--force", "--dry-run only prints"),
+    (
+        ["compare", "--generators", "real", "--strength", "1"],
+        "--strength",
+        "none of the generators draws deformed maps",
+    ),
+    (["compare", "--generators", "sdm,warp", "--inception", "x"], "--inception", "where real is among the generators"),
+    (["sweep", "--generators", "real", "--fractions", "0.5,1", "--images", "9"], "--images", "none of the generators"),
+    (["sweep", "--generators", "real", "--fractions", "0.5,1", "--strengths", "1"], "--strengths", "none of the gener"),
+    (["cross", "--from", "r", "--generators", "real,sdm"], "--generators", "the runs of --from are finished"),
+    (["cross", "--from", "r", "--data", "d"], "--data", "the runs of --from are finished"),
+    (["cross", "--from", "r", "--preset", "quick"], "--preset", "the runs of --from are finished"),
+    (["cross", "--from", "r", "--unet-seeds", "1"], "--unet-seeds", "the runs of --from are finished"),
+    (["cross", "--on", "view", "--data-echonet", "e"], "--data-echonet", "--on view reads no videos"),
+    (["cross", "--on", "camus", "--data-camus", "c", "--skip-broken"], "--skip-broken", "--on camus reads no videos"),
+    (["cross", "--data-camus", "c"], "--data-camus", "it is for --on camus, and this is --on echonet"),
+]
+"""A call, the option that can do nothing in it, and why; some have the value of the default."""
+
+
+def verbs(command: click.Command = main, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command of the tree, groups included, by the words behind `echobench`."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for word, below in command.commands.items():
+            yield from verbs(below, f"{name} {word}".strip())
+
+
+def options(command: click.Command) -> list[str]:
+    """The options of a verb, and its arguments by their names."""
+    return [parameter.opts[0] for parameter in command.params]
+
+
+class Library:
+    """Stands in for what verbs call: what is asked of it is kept, and nothing is done."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def stand_in(self, name: str, result: object) -> Callable[..., object]:
+        def called(*arguments, **named):
+            told = [f"{key}={value!r}" for key, value in [*enumerate(arguments), *named.items()] if not callable(value)]
+            self.calls.append(f"{name}({', '.join(told)})")
+            return result
+
+        return called
+
+
+REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
+ASKED: dict[str, object] = {
+    "benchmark.run.run": ("record", "scores"),
+    "benchmark.trained.training_of": ("sdm", 1.0),
+    "benchmark.compare.carry_out": None,
+    "benchmark.compare.draw_pictures": {},
+    "benchmark.compare.compare": SimpleNamespace(groups=["one"]),
+    "benchmark.compare.found_runs": [],
+    "benchmark.sweep.carry_out": None,
+    "benchmark.sweep.tabulate": [],
+    "benchmark.stress.stress.stress": None,
+    "benchmark.stress.outcome.write_outcome": SimpleNamespace(ladder=None, finding=[]),
+    "benchmark.cross.targets": lambda run: None,
+    "benchmark.cross.cross_runs": [],
+    "benchmark.generate.generate": 1,
+    "results.report.page.write_report": "report.html",
+    "data.check.check_camus": REPORT,
+    "data.echonet.check.check_echonet": REPORT,
+    "data.phantom.dataset.write_phantom": "phantom",
+    "data.phantom.echonet.write_phantom_echonet": "phantom",
+}
+"""The functions that verbs call for their work, and what they give back."""
+SHOWN = ("benchmark.console.print_runs", "benchmark.console.print_table", "benchmark.console.print_comparison")
+LOOKED_UP = (
+    "results.comparison.comparable_beside",
+    "results.comparison.Comparison.of",
+    "benchmark.cross.refuse_phantom",
+)
+
+
+@pytest.fixture
+def library(monkeypatch, tmp_path):
+    """Verbs without the libraries behind them; with a GPU, so that --device cpu is another device than auto."""
+    found = Library()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drawn").mkdir()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    for name, result in ASKED.items():
+        monkeypatch.setattr(f"echobench.{name}", found.stand_in(name, result))
+    for name in (*SHOWN, *LOOKED_UP):
+        monkeypatch.setattr(f"echobench.{name}", lambda *of, **named: [])
+    return found
+
+
+def effect(library: Library, words: list[str]) -> tuple[list[str], str]:
+    """What a call asks of the libraries, and what it prints."""
+    library.calls.clear()
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    return list(library.calls), result.stdout
+
+
+def refusal(library: Library, words: list[str]) -> str:
+    """The sentence that a call is refused with, before anything is asked of the libraries."""
+    library.calls.clear()
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, library.calls, result.stdout) == (1, [], "")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_every_verb_and_every_option_is_in_the_table():
+    assert set(EFFECTS) == {(name, option) for name, command in verbs() for option in options(command)}
+
+
+@pytest.mark.parametrize(("verb", "option"), EFFECTS, ids=map(" ".join, EFFECTS))
+def test_an_option_changes_what_is_done(library, verb, option):
+    least, typed = LEAST.get((verb, option), LEAST.get(verb, verb.split())), [*EFFECTS[verb, option]]
+    without = effect(library, least)
+    assert without == effect(library, least), "nothing else changes it"
+    whole = typed[: len(verb.split())] == verb.split()
+    assert effect(library, typed if whole else [*least, *typed]) != without
+
+
+@pytest.mark.parametrize(("verb", "beside"), BESIDE_RUNS, ids=str)
+def test_beside_finished_runs_nothing_but_a_folder_for_the_tables_is_taken(library, verb, beside):
+    command = dict(verbs())[verb]
+    for option in options(command):
+        words = [verb, *beside, *EFFECTS[verb, option]]
+        if option in KEPT:
+            effect(library, words)
+        else:
+            assert f"{option} would change nothing here: runs that are named are only" in refusal(library, words)
+
+
+@pytest.mark.parametrize(("words", "option", "why"), REFUSED, ids=[" ".join(words) for words, *_ in REFUSED])
+def test_an_option_that_can_do_nothing_is_refused(library, words, option, why):
+    sentence = refusal(library, words)
+    assert sentence.startswith(f"Error: {option} would change nothing here: ") and why in sentence
+    place = words.index(option)
+    values = 0 if option in ("--force", "--skip-broken") else 1
+    effect(library, words[:place] + words[place + values + 1 :])  # without it, the call is a good one
+
+
+def test_every_rule_is_tried():
+    tried = {(words[0], option) for words, option, _ in REFUSED}
+    parameters = {(verb, p.name): p.opts[0] for verb, command in verbs() for p in command.params}
+    for verb, rules in IDLE.items():
+        named = [(verb, parameters[verb, name]) for rule in rules for name in rule.options]
+        assert set(named) <= tried, "and a rule names parameters that are there"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "--generator", "sdm", "--data", ""], "--data was given an empty text"),
+        (["sweep", "--strengths", ""], "--strengths was given an empty text"),
+        (["stress", "--severities", ","], "',' is no list of numbers like 0,0.5,1"),
+        (
+            ["run", "--generator", "real", "--set", "unet.steps=1", "--set", "unet.steps=2"],
+            "--set unet.steps is there twice",
+        ),
+        (["generators", "--preset", "huge"], "unknown preset 'huge'; known: quick, standard, paper"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_value_that_says_nothing_is_refused(library, words, sentence):
+    assert sentence in refusal(library, words)
+
+
+def test_a_dry_run_names_the_run_whose_generator_would_be_taken(library, monkeypatch):
+    def none_there(run):
+        raise EchobenchError(f"{run} holds no run")
+
+    words = ["run", "--generator", "sdm", "--dry-run", "--generator-from", "earlier"]
+    assert '"generator_from": "earlier"' in effect(library, words)[1]
+    monkeypatch.setattr("echobench.benchmark.trained.training_of", none_there)
+    assert "earlier holds no run" in refusal(library, words)
