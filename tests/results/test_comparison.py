@@ -36,7 +36,8 @@ def test_runs_of_one_dataset_split_view_and_unet_share_a_table_with_real_on_top(
          "split cccccccc and dddddddd"),
         ({"test_patients": ["b", "c", "d", "e"]}, "test patients 3 and 4, 2 of them in both"),
         ({"settings": {"view": "2C"}}, "view 2C and 4C"),
-        ({"settings": {"unet_settings": {"steps": 4000, "channels": [2, 4]}}}, "unet.steps 8000 and 4000"),
+        ({"settings": {"unet_settings": {"steps": 4000, "batch_size": 8, "channels": [2, 4]}}},
+         "unet.steps 8000 and 4000"),
         ({"dataset": "phantom"}, "data CAMUS and phantom"),
     ],
 )  # fmt: skip
@@ -131,7 +132,8 @@ def test_seconds_of_different_machines_are_noted(add_run):
     other = {"processor": "Another", "cores": 8, "device": "A card"}
     (group,) = Comparison.of([add_run("real", DICE), add_run("sdm", DICE, machine=other)]).groups
     assert group.notes == (
-        "seconds and memory are of different machines: A processor, 2 cores; Another, 8 cores, A card",
+        "seconds and memory are of different machines or threads: A processor, 2 cores, 2 threads, instruction sets "
+        "AVX-512, AVX2; Another, 8 cores, A card, threads not recorded, instruction sets not recorded",
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.results.tables import dice_summary, patient_means, seed_spread
+from echobench.results.statistics import patient_means, seed_spread
+from echobench.results.tables import dice_summary
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
 
