@@ -30,14 +30,15 @@ test-slow: .venv/installed
 benchmark: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') $(BIN)/pytest --benchmark-only -s
 
-# The drawing speeds of the README: minutes, on a machine with nothing else to do.
+# The drawing speeds of the README: minutes, on a machine with nothing else to do. test_speed.py says what can be chosen,
+# such as ECHOBENCH_SPEED_PRESET=paper.
 speed: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \
-	  ECHOBENCH_SPEED_OUT=results/measured/speed-standard.csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
+	  ECHOBENCH_SPEED_OUT=results/measured/speed-$(or $(ECHOBENCH_SPEED_PRESET),standard).csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
 
 # Tables and figures of the README from the measured records.
 readme: .venv/installed
-	$(BIN)/python -m echobench.results.readme README.md results/measured
+	$(BIN)/python -m echobench.benchmark.readme README.md results/measured
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

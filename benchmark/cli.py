@@ -125,13 +125,11 @@ def run(
 
     from echobench.benchmark.console import print_runs, progress_bars
     from echobench.benchmark.run import run as run_once
-    from echobench.results.comparison import comparable_beside
+    from echobench.results.comparison import group_beside
 
     with progress_bars() as report:
-        finished = run_once(
-            settings, folder, device=resolved_device, force=force, generator_from=generator_from, report=report
-        )
-    print_runs([finished, *comparable_beside(folder, finished[0])])
+        run_once(settings, folder, device=resolved_device, force=force, generator_from=generator_from, report=report)
+    print_runs(group_beside(folder))
     click.echo(f"record and pictures: {folder}")
 
 

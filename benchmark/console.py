@@ -16,12 +16,13 @@ from rich.table import Table
 from echobench.benchmark.stages import Reporter
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results import formats
-from echobench.results.comparison import Comparison
+from echobench.results.comparison import Comparison, Group
+from echobench.results.cost import machine
 from echobench.results.realism import agreements
-from echobench.results.record import RunRecord
 from echobench.results.report.answer import answer
 from echobench.results.report.contents import group_tables, paper_tables
-from echobench.results.tables import WHY, dice_summary, seed_spread
+from echobench.results.statistics import RULE
+from echobench.results.tables import WHY, dice_summary, summary_table
 
 _FILE_COLUMNS, _WIDEST, _REASON = 120, 1000, 60
 
@@ -102,12 +103,11 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_FILE_COLUMNS)
 
 
-def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:
-    """Dice per region in per cent, mean ± std over patients, and what each run cost."""
-    console = Console()
-    record = runs[0][0]
+def print_runs(group: Group) -> None:
+    """Dice per region in per cent, mean ± std over patients; the evidence for it; what each run cost."""
+    console, record = Console(), group.runs[0].record
     table = Table(
-        title=f"{record.dataset}, view {record.view}, preset {record.preset}: "
+        title=f"{group.title}, preset {record.preset}: "
         f"Dice in %, mean±std over {len(record.scored_patients)} {record.whom}",
         caption="the U-Net is the same in every row; only what it was trained on differs",
     )
@@ -115,13 +115,12 @@ def print_runs(runs: list[tuple[RunRecord, pd.DataFrame]]) -> None:
     table.add_column("frames", no_wrap=True)
     for name in (*TABLE_REGIONS, "mean", "missed"):
         table.add_column(name, justify="right", no_wrap=True)
-    for run_record, scores in runs:
-        _add_rows(table, run_record.generator, scores)
+    for run in group.runs:
+        _add_rows(table, run.label, run.scores)
     console.print(table)
-    console.print(_cost_table([record for record, _ in runs]))
-    for run_record, scores in runs:
-        if scores["unet_seed"].nunique() > 1:
-            console.print(f"{run_record.generator}: mean Dice ± {seed_spread(scores):.2f} over U-Net seeds")
+    summary = summary_table(group)
+    print_table(replace(summary, notes=(*summary.notes, RULE) if len(group.runs) > 1 else summary.notes))
+    console.print(_cost_table(group))
 
 
 def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
@@ -133,19 +132,22 @@ def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
         table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", end_section=last)
 
 
-def _cost_table(records: list[RunRecord]) -> Table:
+def _cost_table(group: Group) -> Table:
+    machines = dict.fromkeys(machine(run.record) for run in group.runs)
     table = Table(
-        title="Cost", caption="a stage with more than one attempt was interrupted; its seconds are the last's"
+        title=f"Cost on {'; '.join(machines)}",
+        caption="a stage with more than one attempt was interrupted; its seconds are the last's",
     )
     table.add_column("trained on", no_wrap=True)
     table.add_column("stage", no_wrap=True)
-    for name in ("seconds", "images/s", "peak MB", "attempts"):
+    for name in ("seconds", "threads", "images/s", "peak MB", "attempts"):
         table.add_column(name, justify="right", no_wrap=True)
-    for record in records:
-        for i, stage in enumerate(record.stages):
+    for run in group.runs:
+        stages, known = run.record.stages, run.record.machine.get("torch_threads", "")
+        for i, stage in enumerate(stages):
             rate = f"{stage.items / stage.seconds:.1f}" if stage.items and stage.seconds else ""
             table.add_row(
-                record.generator if i == 0 else "", stage.name, f"{stage.seconds:.1f}", rate,
-                f"{stage.peak_memory_mb:.0f}", str(stage.attempts), end_section=i == len(record.stages) - 1,
+                run.label if i == 0 else "", stage.name, f"{stage.seconds:.1f}", str(stage.threads or known), rate,
+                f"{stage.peak_memory_mb:.0f}", str(stage.attempts), end_section=i == len(stages) - 1,
             )  # fmt: skip
     return table

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from echobench.benchmark.compare import FIGURES, TABLES, file_name, write_figures, write_tables
-from echobench.benchmark.machine import package_versions, source_commit
+from echobench.benchmark.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.stages import StageFolder
 from echobench.benchmark.trial import PHANTOM_SEED, phantom_folder
 from echobench.data.datasets import Dataset, cache_folder, read_camus
@@ -182,7 +183,8 @@ def cross(run: Path, target: Target, device: str) -> None:
         ignore_index=True,
     )
     size = next(iter(segmenters.values())).preprocessing.size_px
-    write_cross(run, _record(record, target, fingerprint, size, time.perf_counter() - began), scores)
+    seconds = time.perf_counter() - began
+    write_cross(run, _record(record, target, fingerprint, size, seconds, describe_machine(device)), scores)
 
 
 def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
@@ -195,7 +197,9 @@ def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
     return table[table["region"].isin(target.regions) & table["metric"].isin(metrics)]
 
 
-def _record(record: RunRecord, target: Target, fingerprint: str, size_px: int, seconds: float) -> CrossRecord:
+def _record(
+    record: RunRecord, target: Target, fingerprint: str, size_px: int, seconds: float, machine: dict[str, Any]
+) -> CrossRecord:
     height, width = target.frames.size
     same = (height, width) == (size_px, size_px)
     return CrossRecord(
@@ -217,6 +221,7 @@ def _record(record: RunRecord, target: Target, fingerprint: str, size_px: int, s
         versions=package_versions(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         run_sha256=record.scores_sha256,
+        machine=machine,
     )
 
 

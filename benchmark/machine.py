@@ -18,20 +18,46 @@ from echobench.generators.training.parallel import processes
 
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")
 _MEGABYTE = 1e6
+CPUINFO = Path("/proc/cpuinfo")
+
+INSTRUCTION_SETS = {
+    "AMX tile": ("amx_tile",),
+    "AMX bf16": ("amx_bf16",),
+    "AMX int8": ("amx_int8",),
+    "AVX-512": ("avx512_f", "avx512f"),
+    "AVX-512 bf16": ("avx512_bf16",),
+    "AVX-512 VNNI": ("avx512_vnni",),
+    "AVX2": ("avx2",),
+    "SVE": ("sve",),
+    "NEON": ("neon", "asimd"),
+}
+"""Those that the speed of a network hangs on, each with its names in torch and in /proc/cpuinfo."""
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Processor, cores, memory, system, on a GPU its name, and how many processes train."""
+    """Processor, cores, memory, system, on a GPU its name, and how many processes train.
+
+    instruction_sets: of the processor, names of `INSTRUCTION_SETS`; None where nothing tells. torch_capability: the
+    widest set that torch's own kernels use. torch_threads: how many threads torch computes on.
+    """
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
+        "instruction_sets": instruction_sets(),
+        "torch_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
         "processes": processes(),
     }
+
+
+def instruction_sets() -> list[str] | None:
+    """Those of `INSTRUCTION_SETS` that the processor has; None where neither torch nor the system tells."""
+    told = _told_by_torch() or _told_by_linux()
+    return [name for name, called in INSTRUCTION_SETS.items() if told & set(called)] if told else None
 
 
 def package_versions() -> dict[str, str]:
@@ -97,13 +123,27 @@ class Meter:
                 return
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, as far as the system tells."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _told_by_torch() -> set[str]:
+    ask = getattr(torch.cpu, "get_capabilities", None)  # torch 2.6 has none
+    return {name for name, there in ask().items() if there is True} if ask else set()
+
+
+def _told_by_linux() -> set[str]:
+    return set((_cpuinfo("flags") or _cpuinfo("Features")).split())  # x86, arm
+
+
+def _cpuinfo(key: str) -> str:
+    """Of the first processor; empty where the system does not tell."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = CPUINFO.read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 
 from echobench.benchmark.machine import Meter
@@ -100,6 +101,7 @@ class StageFolder:
             attempts,
             noted.get("items"),
             None if meter.energy_joules is None else round(meter.energy_joules, 1),
+            threads=torch.get_num_threads(),
         )
         self._finish(stage)
         self.under_way = None

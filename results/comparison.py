@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -24,6 +25,7 @@ from echobench.results.record import (
     read_failed,
     read_record,
 )
+from echobench.results.statistics import compared_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,11 @@ class Group:
     def scores(self) -> dict[str, pd.DataFrame]:
         """Raw scores by label."""
         return {run.label: run.scores for run in self.runs}
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Every pair of runs with the verdict on the first; p is corrected for all of them (`compared_pairs`)."""
+        return compared_pairs(self.scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +193,12 @@ def _versions(parts: Iterable[Sequence[Run]]) -> Sequence[str | None]:
     return sorted({one for runs in parts for run in runs if (one := run.record.deformation)}, reverse=True) or [None]
 
 
+def maps_of(record: RunRecord) -> Facts:
+    """What says for which label maps a run's images were drawn."""
+    settings = _BEFORE | record.settings
+    return {name: settings.get(name) for name in _OF_THE_MAPS}
+
+
 def own_settings(settings: Facts) -> Facts:
     """A run's settings but for those that its group shares; the preset first, as it often says it all."""
     shared = ("preset", "data", "unet_settings", "generator", "fraction", "deformation", "scored_on")
@@ -208,25 +221,25 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[Run], list[Failure]]:
     return runs, failures
 
 
-def comparable_beside(folder: Path, record: RunRecord) -> list[tuple[RunRecord, pd.DataFrame]]:
-    """The finished runs in sibling folders of the same group, preset and U-Net seeds as `record`, by other generators.
+def group_beside(folder: Path) -> Group:
+    """A finished run and those in sibling folders of the same group, preset and U-Net seeds, by other generators.
 
-    Beside a run that deforms nothing stand those of today's random deformation.
-
-    A damaged record is passed over.
+    Beside a run that deforms nothing stand those of today's random deformation. A damaged record is passed over. Raises
+    EchobenchError where the folder's own cannot be read.
     """
-    found, deformations = [], (None, record.deformation or VERSION)
+    own, found = read_record(folder)[0], [folder]
+    deformations = (None, own.deformation or VERSION)
     for path in sorted(folder.resolve().parent.glob(f"*/{RECORD}")):
         if path.parent == folder.resolve():
             continue
         try:
-            other, scores = read_record(path.parent)
+            other, _ = read_record(path.parent)
         except EchobenchError:
             continue
-        alike = _beside(other) == _beside(record) and other.deformation in deformations
-        if alike and other.generator != record.generator:
-            found.append((other, scores))
-    return found
+        alike = _beside(other) == _beside(own) and other.deformation in deformations
+        if alike and other.generator != own.generator:
+            found.append(path.parent)
+    return Comparison.of(found).groups[0]
 
 
 def _beside(record: RunRecord) -> tuple[Facts, str, list[int]]:
@@ -259,7 +272,7 @@ def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Grou
     notes += [f"{run.label}: {note}" for run in named for note in run.record.notes]
     machines = dict.fromkeys(machine(run.record) for run in named)
     if len(machines) > 1:
-        notes.append(f"seconds and memory are of different machines: {'; '.join(machines)}")
+        notes.append(f"seconds and memory are of different machines or threads: {'; '.join(machines)}")
     named.sort(key=lambda run: (not run.is_reference, _by_number(run.label)))
     return Group(title, tuple(named), tuple(stopped), tuple(notes))
 
@@ -308,9 +321,8 @@ def _other_maps(runs: Sequence[Run]) -> Iterator[str]:
     drawn: dict[str, dict[str, set[str]]] = {}
     for run in runs:
         if not run.is_reference and not run.record.generator.startswith(ELSEWHERE):
-            settings = _BEFORE | run.record.settings
-            for name in _OF_THE_MAPS:
-                drawn.setdefault(name, {}).setdefault(run.record.generator, set()).add(shown(settings.get(name)))
+            for name, value in maps_of(run.record).items():
+                drawn.setdefault(name, {}).setdefault(run.record.generator, set()).add(shown(value))
     for name, values in drawn.items():
         if len(set(map(frozenset, values.values()))) > 1:
             each = ", ".join(f"{generator} {' and '.join(sorted(one))}" for generator, one in values.items())

@@ -1,8 +1,9 @@
 """What a run cost, from the stages of its record."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 from echobench.results.record import RunRecord, Stage
 
@@ -10,6 +11,11 @@ FIT, DRAW, UNET = "fit-", "draw-", "unet-"
 """How the names of stages begin: the generator is trained, draws, and a U-Net is trained on what it drew."""
 ELSEWHERE = "folder:"
 """How the names of generators begin whose images were drawn elsewhere, at a cost that is not known."""
+
+Conditions = Mapping[str, str]
+"""What seconds hang on: `PROCESSOR`, `THREADS` and `INSTRUCTIONS`, each in words."""
+PROCESSOR, THREADS, INSTRUCTIONS = "processor", "threads", "instruction sets"
+UNKNOWN = "not recorded"
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,46 @@ def cost(record: RunRecord) -> Cost:
     )
 
 
+def conditions(machine: Mapping[str, Any], stages: Iterable[Stage] = ()) -> Conditions:
+    """What the seconds of a record hang on, from its `machine`; where its stages know their threads, from these.
+
+    Older records know neither their instruction sets nor the threads of each stage: theirs are the threads of the
+    process that finished.
+    """
+    device = "" if machine["device"] == "cpu" else f", {machine['device']}"
+    processes = f", {machine['processes']} processes" if machine.get("processes", 1) > 1 else ""
+    known, sets = machine.get("torch_threads"), machine.get("instruction_sets")
+    threads = {known if stage.threads is None else stage.threads for stage in stages} or {known}
+    return {
+        PROCESSOR: f"{machine['processor']}, {machine['cores']} cores{device}{processes}",
+        THREADS: UNKNOWN if None in threads else " and ".join(map(str, sorted(filter(None, threads)))),
+        INSTRUCTIONS: UNKNOWN if sets is None else ", ".join(sets) or "none that matter",
+    }
+
+
 def machine(record: RunRecord) -> str:
-    """What the seconds were measured on, in few words."""
-    found = record.machine
-    device = "" if found["device"] == "cpu" else f", {found['device']}"
-    processes = f", {found['processes']} processes" if found.get("processes", 1) > 1 else ""
-    return f"{found['processor']}, {found['cores']} cores{device}{processes}"
+    """What a run's seconds were measured on, in few words."""
+    return in_words(conditions(record.machine, record.stages))
+
+
+def in_words(found: Conditions) -> str:
+    """Conditions, or some of them, as part of a sentence."""
+    return ", ".join(_in_words(name, value) for name, value in found.items())
+
+
+def told_once(of_rows: Sequence[Conditions]) -> tuple[str, list[str]]:
+    """What is said of all rows of a table together, and the names of the conditions that differ and need a column."""
+    varying = [name for name in of_rows[0] if len({found[name] for found in of_rows}) > 1]
+    agreed = in_words({name: value for name, value in of_rows[0].items() if name not in varying})
+    return "; ".join(filter(None, (agreed, *(f"{name} in a column" for name in varying)))), varying
+
+
+def _in_words(name: str, value: str) -> str:
+    if name == PROCESSOR:
+        return value
+    if name == THREADS and value != UNKNOWN:
+        return f"{value} thread" if value == "1" else f"{value} threads"
+    return f"{name} {value}"
 
 
 def _of(record: RunRecord, kind: str) -> list[Stage]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import nan
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class CrossRecord:
     target: its name; dataset, view: whose frames, and of which view. regions: those that its experts drew. resize: how
     frames came to the U-Net's size and its labels back. fingerprint: SHA-256 of the frames. skipped: a sentence for
     each video that could not be read. run_sha256: of the scores in the run's own record, so that scores of other U-Nets
-    are noticed. scores_sha256: of the CSV.
+    are noticed. scores_sha256: of the CSV. machine: what the seconds are of; None in records from before it was kept.
     """
 
     target: str
@@ -67,6 +67,7 @@ class CrossRecord:
     finished: str
     run_sha256: str
     scores_sha256: str = ""
+    machine: dict[str, Any] | None = None
 
     @property
     def region(self) -> str:
@@ -115,7 +116,7 @@ def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | Non
     if not path.is_file():
         return None
     try:
-        document = json.loads(path.read_text())
+        document = {"machine": None} | json.loads(path.read_text())
         record = CrossRecord(**{field.name: document[field.name] for field in fields(CrossRecord)})
         if file_sha256(csv) != record.scores_sha256:
             raise ValueError("scores are not those of the record")

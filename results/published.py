@@ -19,7 +19,7 @@ DATASET, PATIENTS, SPLIT = "CAMUS", 50, "official"
 NETWORK = "MONAI U-Net 8 levels 2..256"
 """The U-Net of the paper as published.csv calls it; ours differs where a record's deviations say so."""
 
-DIFFERENCES = ("network", "split", "training", "scoring")
+DIFFERENCES = ("network", "split", "training", "test frames", "scoring")
 """Kinds of difference between a row measured here and the published one."""
 
 _ALL = frozenset(f"{view} {phase}" for view in VIEWS for phase in PHASES)
@@ -138,9 +138,11 @@ def _of_row(paper: Row, run: Run, network: str) -> list[tuple[str, str]]:
     found = []
     if network != NETWORK:
         found.append(("network", f"U-Net of “Echo from noise”, published: {network}"))
-    if _frames(run) != paper.frames:
-        ours, theirs = (", ".join(sorted(frames)) for frames in (_frames(run), paper.frames))
-        found.append(("training", f"trained on {ours}, published: on {theirs}"))
+    scored = _frames(run) & paper.frames
+    for kind, did, ours in (("training", "trained", _frames(run)), ("test frames", "scored", scored)):
+        if ours != paper.frames:
+            one, other = (", ".join(sorted(frames)) for frames in (ours, paper.frames))
+            found.append((kind, f"{did} on {one}, published: on {other}"))
     return found
 
 

@@ -1,7 +1,7 @@
-"""The README's tables and figures, from the measured records: `python -m echobench.results.readme README.md DIR`."""
+"""The README's tables and figures, from the measured records; `make readme` writes them."""
 
 import re
-import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,55 +10,98 @@ from matplotlib.figure import Figure
 from echobench.results.comparison import Comparison, Group
 from echobench.results.cross import crossed_runs, gap_table
 from echobench.results.figures import image_figure, training_figure
-from echobench.results.formats import Table, markdown
+from echobench.results.formats import markdown
+from echobench.results.readme_tables import runs_markdown, speed_markdown
 from echobench.results.record import RECORD
+from echobench.results.statistics import RULE
 from echobench.results.stress import decay
 from echobench.results.stress_figure import stress_figures
 from echobench.results.stress_finding import short_finding
-from echobench.results.stress_record import read_stress
+from echobench.results.stress_record import STRESS, read_stress
 from echobench.results.stress_tables import ladder_table
 from echobench.results.sweep import cell_table, sweeps
 from echobench.results.sweep_figure import sweep_figure
-from echobench.results.tables import dice_markdown
 
 _MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 DPI = 110
-_WAYS = {True: "once", False: "at every step"}
 
 
-def with_tables(text: str, measured: Path) -> str:
-    """The text with what stands between its markers made anew; nothing where there is no record of it."""
+Commands = Callable[[str, Sequence[Path]], Sequence[str]]
+"""The commands that make a block of this kind, as in a shell, from the places of its records."""
+
+
+def with_tables(text: str, measured: Path, commands: Commands = lambda kind, places: ()) -> str:
+    """The text with what stands between its markers made anew; nothing where there is no record of it.
+
+    commands: what gives the commands below each table; a record alone cannot, as it does not know the presets.
+    """
 
     def made(match: re.Match[str]) -> str:
-        return f"{match['start']}{_MAKERS[match['kind']](measured, match['name'])}{match['end']}"
+        kind, name = match["kind"], match["name"]
+        table, places = _MAKERS[kind](measured, name), places_of(measured, kind, name)
+        return f"{match['start']}{table}{_in_a_shell(commands(kind, places)) if places else ''}{match['end']}"
 
     return _MARKED.sub(made, text)
 
 
+PLACES = {
+    "table": f"{{}}-*/{RECORD}",
+    "cross": f"{{}}-*/{RECORD}",
+    "curve": f"{{}}/*/{RECORD}",
+    "sweep": f"{{}}-sweep/*/{RECORD}",
+    "stress": f"{{}}-stress/{STRESS}",
+    "speed": "speed-{}.csv",
+}
+"""Where the records of a kind of block lie; the block's name stands for the braces."""
+
+
+def places_of(measured: Path, kind: str, name: str) -> list[Path]:
+    """The folders of a block's records; of speeds, the file."""
+    found = sorted(measured.glob(PLACES[kind].format(name))) if kind in PLACES else []
+    return [path if kind == "speed" else path.parent for path in found]
+
+
+def _in_a_shell(commands: Sequence[str]) -> str:
+    """A block of shell commands, folded up where it is long."""
+    if not commands:
+        return ""
+    block = "\n".join(["```sh", *commands, "```", ""])
+    if len(commands) <= _SHOWN:
+        return f"\n{block}"
+    return f"\n<details><summary>Made by {len(commands)} commands</summary>\n\n{block}\n</details>\n"
+
+
+_SHOWN = 2
+
+
 def _dice(measured: Path, dataset: str) -> str:
     """Of the runs on a dataset, a table for each group."""
-    return "\n".join(map(dice_markdown, _groups(measured, f"{dataset}-*")))
+    return "\n".join(map(runs_markdown, _groups(measured, "table", dataset)))
 
 
 def _curve(measured: Path, folder: str) -> str:
     """Of the runs in a folder, which differ in one setting, a table for each group."""
-    return "\n".join(map(dice_markdown, _groups(measured, f"{folder}/*")))
+    return "\n".join(map(runs_markdown, _groups(measured, "curve", folder)))
 
 
 def _speed(measured: Path, preset: str) -> str:
-    path = measured / f"speed-{preset}.csv"
-    return speed_markdown(pd.read_csv(path)) if path.is_file() else ""
+    return "\n".join(speed_markdown(pd.read_csv(path)) for path in places_of(measured, "speed", preset))
 
 
 def _cross(measured: Path, dataset: str) -> str:
     """Dice of the runs on a dataset there and on other data."""
-    groups = _groups(measured, f"{dataset}-*")
+    groups = _groups(measured, "cross", dataset)
     return "\n".join(markdown(gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
 
 
-def _groups(measured: Path, folders: str) -> tuple[Group, ...]:
-    """Of the runs in the folders that a pattern names."""
-    found = [path.parent for path in sorted(measured.glob(f"{folders}/{RECORD}"))]
+def _rule(measured: Path, name: str) -> str:
+    """How a verdict is reached."""
+    return f"{RULE}\n"
+
+
+def _groups(measured: Path, kind: str, name: str) -> tuple[Group, ...]:
+    """Of the runs of a block."""
+    found = places_of(measured, kind, name)
     return Comparison.of(found).groups if found else ()
 
 
@@ -81,29 +124,12 @@ def _sweep(measured: Path, dataset: str) -> str:
     return "\n".join(markdown(cell_table(sweep)) for sweep in sweeps(folders)) if folders else ""
 
 
-_MAKERS = {"table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve}
+_MAKERS = {
+    "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
+    "rule": _rule,
+}  # fmt: skip
 CURVES = {"images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""
-
-
-def speed_markdown(rows: pd.DataFrame) -> str:
-    """What `make speed` wrote, as Markdown: the reference loop in every way, of the samplers the fastest way alone."""
-    reference = rows["nfe"] == rows["nfe"].max()
-    fastest = rows["cached"] & (rows["precision"] == "bf16")
-    chosen = rows[reference | fastest].drop_duplicates(["sampler", "nfe", "cached", "precision"])
-    table = pd.DataFrame(
-        {
-            "sampler": chosen["sampler"],
-            "NFE": chosen["nfe"],
-            "label map read": chosen["cached"].map(_WAYS),
-            "precision": chosen["precision"],
-            "ms per step": chosen["ms_per_step"],
-            "s per image": chosen["seconds_per_image"],
-            "times faster": chosen["times_reference"],
-        }
-    )
-    formats = {"ms per step": ".1f", "s per image": ",.3f", "times faster": ".3g"}
-    return markdown(Table("speed", "", table, formats))
 
 
 def figures(measured: Path) -> dict[Path, Figure]:
@@ -122,16 +148,6 @@ def figures(measured: Path) -> dict[Path, Figure]:
         folder / f"{name}.png": draw(group)
         for name, draw in CURVES.items()
         for folder in sorted(measured.glob(f"*-{name}"))
-        for group in _groups(folder, "*")
+        for group in _groups(measured, "curve", folder.name)
     }
     return swept | stressed | {path: figure for path, figure in curves.items() if figure}
-
-
-def main(readme: Path, measured: Path) -> None:
-    readme.write_text(with_tables(readme.read_text(), measured))
-    for path, figure in figures(measured).items():
-        figure.savefig(path, dpi=DPI)
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))

@@ -45,6 +45,7 @@ class Stage:
     items: int | None = None  # images drawn, frames read, optimiser steps; where a rate makes sense
     energy_joules: float | None = None  # of the whole machine meanwhile, as far as it tells
     taken: bool = False
+    threads: int | None = None  # that torch computed on; None in records from before it was kept
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,17 @@ def compared_pairs(
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
+def verdict_on(pairs: pd.DataFrame, first: str, second: str) -> str:
+    """The verdict on `first` against `second`, in whichever order `compared_pairs` took them; raises ValueError where
+    it did not."""
+    for row in pairs.to_dict("records"):
+        if (row["first"], row["second"]) == (first, second):
+            return str(row["verdict"])
+        if (row["first"], row["second"]) == (second, first):
+            return {BETTER: WORSE, WORSE: BETTER}.get(row["verdict"], str(row["verdict"]))
+    raise ValueError(f"{first} and {second} were not compared")
+
+
 PAIR_COLUMNS = (
     "first", "second", "difference", "difference low", "difference high", "patients", "p", "p Holm", "seed margin",
     "verdict", "reason",

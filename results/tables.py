@@ -6,12 +6,12 @@ from math import nan
 import pandas as pd
 
 from echobench.data.labels import REGIONS, TABLE_REGIONS
-from echobench.results.comparison import Group
-from echobench.results.cost import cost, machine
+from echobench.results.comparison import Group, Run, maps_of
+from echobench.results.cost import conditions, cost, told_once
 from echobench.results.ejection_file import read_ejection
-from echobench.results.formats import P_VALUE, Table, markdown
-from echobench.results.statistics import MEAN, RULE, compared_pairs, estimate, patient_means, patient_values
-from echobench.results.statistics import seed_spread as seed_spread  # the command line takes it from here
+from echobench.results.formats import P_VALUE, Table
+from echobench.results.limits import limits, usual_seeds
+from echobench.results.statistics import MEAN, RULE, estimate, patient_means, patient_values, verdict_on
 
 ROW_REGIONS = (*TABLE_REGIONS, MEAN, "LVmyo")
 METRICS: Mapping[str, tuple[str, str, str]] = {
@@ -50,8 +50,10 @@ def region_table(group: Group, metric: str = "dice") -> Table:
 
 
 def summary_table(group: Group) -> Table:
-    """Mean Dice of each run with its 95 % interval, the spread of patients beside that of U-Net seeds; EF if known."""
+    """Mean Dice of each run with its 95 % interval, the spread of patients beside that of U-Net seeds, the verdicts
+    against `OPPONENTS`, EF if known, and what a row is not (see `limits`)."""
     rows, ejections = [], {one.run.label: one.agreement() for one in read_ejection(group.runs)[0]}
+    found_verdicts, usual = verdicts(group), usual_seeds(group.runs)
     for run in group.runs:
         found = estimate(run.scores)
         rows.append(
@@ -62,22 +64,54 @@ def summary_table(group: Group) -> Table:
                 "Dice high": found.high,
                 "patient std": found.patient_std,
                 "seed std": found.seed_std,
+                **found_verdicts[run.label],
                 "EF MAE": ejections[run.label].mae if run.label in ejections else nan,
                 "EF failures": ejections[run.label].failures if run.label in ejections else nan,
                 "patients": found.patients,
                 "U-Net seeds": found.seeds,
                 "training images": run.record.training_images,
+                LIMITS: limits(run, usual),
             }
         )
     return Table(
         name="summary",
         caption=f"Mean Dice in %, with its bootstrap interval over {group.whom}. {group.title}. Dice: the mean of "
-        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds."
+        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds. {_VERDICTS} {_LIMITS}"
         f"{_EF if ejections else ''}",
         frame=_frame(rows, group, {}),
         formats={"Dice": ".1f", "Dice 95 %": ".1f", "patient std": ".1f", "seed std": ".2f", "EF MAE": ".1f"},
         notes=group.notes,
     )
+
+
+OPPONENTS = ("warp", "real")
+"""Whom every generator is held against: the real frames deformed, which it has to beat, and the real frames."""
+LIMITS = "limits"
+_VERDICTS = "vs: the verdict against that row, by the rule of the evidence, p corrected for all pairs of the table."
+_LIMITS = "limits: how much of the published training the generator had; one U-Net seed."
+
+
+def verdicts(group: Group) -> dict[str, dict[str, str | float]]:
+    """By label, the verdict on each run against each of `OPPONENTS`, as the columns "vs warp" and "vs real".
+
+    Of several such rows, the one for the same label maps is taken. NaN where there is none, or the row is itself one.
+    """
+    return {
+        run.label: {
+            f"vs {name}": verdict_on(group.pairs, run.label, opponent.label) if opponent else nan
+            for name in OPPONENTS
+            for opponent in [_opponent(run, group.runs, name)]
+        }
+        for run in group.runs
+    }
+
+
+def _opponent(run: Run, runs: Sequence[Run], name: str) -> Run | None:
+    if name == run.record.generator or run.is_reference:
+        return None
+    named = [other for other in runs if other.record.generator == name]
+    alike = [other for other in named if maps_of(other.record) == maps_of(run.record)]
+    return next((found[0] for found in (named, alike) if len(found) == 1), None)
 
 
 _EF = (
@@ -108,7 +142,8 @@ def missed_table(group: Group) -> Table:
 def cost_table(group: Group) -> Table:
     """Parameters, seconds, evaluations and memory of each generator."""
     rows, notes = [], []
-    machines = dict.fromkeys(machine(run.record) for run in group.runs)
+    measured = {run.label: conditions(run.record.machine, run.record.stages) for run in group.runs}
+    said, varying = told_once(list(measured.values()))
     for run in group.runs:
         spent = cost(run.record)
         rows.append(
@@ -125,8 +160,8 @@ def cost_table(group: Group) -> Table:
                 "J per image": spent.joules_per_image,
                 "U-Net s": spent.unet_seconds,
                 "whole run s": spent.total_seconds,
-                "machine": machine(run.record) if len(machines) > 1 else "",
             }
+            | {name: measured[run.label][name] for name in varying}
         )
         if spent.interrupted:
             notes.append(
@@ -136,7 +171,7 @@ def cost_table(group: Group) -> Table:
             notes.append(f"{run.label} took {', '.join(spent.taken)} from an earlier run, with what it cost there.")
     return Table(
         name="cost",
-        caption=f"Cost of each generator, measured on {'; '.join(machines)}. {group.title}. NFE: network evaluations "
+        caption=f"Cost of each generator, measured on {said}. {group.title}. NFE: network evaluations "
         "per image. memory: highest while the generator trained or drew. Wh, J: all that the machine used meanwhile, "
         "as far as its processor and GPU tell. U-Net: one of them, the mean over seeds.",
         frame=_frame(rows, group, {}),
@@ -153,7 +188,7 @@ def cost_table(group: Group) -> Table:
 
 def evidence_table(group: Group) -> Table:
     """Every pair of runs with what speaks for a difference, and the verdict on the first."""
-    return pair_table(compared_pairs(group.scores), group.title, group.notes)
+    return pair_table(group.pairs, group.title, group.notes)
 
 
 def pair_table(pairs: pd.DataFrame, title: str, notes: Sequence[str]) -> Table:
@@ -181,27 +216,6 @@ def dice_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = {frames: _region_row(chosen, "dice") for frames, chosen in frame_groups(scores).items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("frames")
-
-
-def dice_markdown(group: Group) -> str:
-    """A Markdown table of runs: Dice in per cent, mean ± std over patients, and what the generator cost in seconds."""
-    rows = []
-    for run in group.runs:
-        record, scores = run.record, run.scores
-        row, spent = _region_row(scores, "dice"), cost(record)
-        kept = {f"{region} {part}": row[f"{region} {part}"] for region in _MARKDOWN for part in ("mean", "std")}
-        rows.append(
-            {WHO: f"`{run.label}`"}
-            | kept
-            | {"missed": row["missed"], group.whom: row["patients"]}
-            | {"U-Net seeds": scores["unet_seed"].nunique(), "training images": record.training_images}
-            | {"training s": spent.training_seconds, "s per image": spent.seconds_per_image}
-        )
-    formats = dict.fromkeys(_MARKDOWN, ".1f") | {"training images": "d", "training s": ",.0f", "s per image": ".2g"}
-    return markdown(Table("dice", "", pd.DataFrame(rows), formats))
-
-
-_MARKDOWN = (*TABLE_REGIONS, MEAN)
 
 
 def missed_structures(scores: pd.DataFrame) -> int:

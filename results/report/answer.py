@@ -13,7 +13,7 @@ from echobench.results.comparison import Group, Run
 from echobench.results.cost import ELSEWHERE, FIT, cost, machine
 from echobench.results.realism import copying
 from echobench.results.record import SCORED_ON
-from echobench.results.statistics import BETTER, EQUAL, UNDECIDED, WORSE
+from echobench.results.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
 from echobench.results.tables import WHO
 
 _WORDS = {
@@ -39,7 +39,7 @@ def answer(group: Group, summary: pd.DataFrame, evidence: pd.DataFrame) -> list[
         return ["Only real frames were run: there is no generator to judge."]
     leader = max(generators, key=lambda run: float(means[run.label]["Dice"]))
     others = [run for run in generators if run is not leader]
-    verdicts = {run.label: _verdict(evidence, leader.label, run.label) for run in group.runs if run is not leader}
+    verdicts = {run.label: verdict_on(evidence, leader.label, run.label) for run in group.runs if run is not leader}
     equal = [run for run in others if verdicts[run.label] == EQUAL]
     return [
         f"{_standing(leader, others, verdicts, means)}{_against_real(group, verdicts, means)}.",
@@ -127,16 +127,6 @@ def _seconds_to_images(run: Run) -> float:
     spent = cost(run.record)
     seconds = spent.training_seconds + spent.seconds_per_image * run.record.training_images
     return float("inf") if isnan(seconds) else seconds
-
-
-def _verdict(evidence: pd.DataFrame, first: str, second: str) -> str:
-    """The verdict on `first` against `second`, in whichever order the pair was compared."""
-    for row in evidence.to_dict("records"):
-        if (row["first"], row["second"]) == (first, second):
-            return str(row["verdict"])
-        if (row["first"], row["second"]) == (second, first):
-            return {BETTER: WORSE, WORSE: BETTER}.get(row["verdict"], str(row["verdict"]))
-    raise ValueError(f"{first} and {second} were not compared")
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ def provenance(run: Run, anchor: str) -> Provenance:
             "Run": about,
             "Settings": _settings(run),
             "Fingerprints (SHA-256)": fingerprints,
-            "Machine": {name: str(value) for name, value in record.machine.items()},
+            "Machine": {name: shown(value) for name, value in record.machine.items()},
             "Versions": record.versions,
         },
         shown_table(_stages(run), f"{anchor}-stages"),

@@ -10,6 +10,7 @@ from skimage.transform import rescale
 from echobench.benchmark import cross as module
 from echobench.benchmark.cli import main
 from echobench.benchmark.cross import Target, camus_target, cross, cross_runs, scores_on, targets, view_target
+from echobench.benchmark.machine import describe_machine
 from echobench.benchmark.run import run
 from echobench.benchmark.settings import resolve
 from echobench.benchmark.stages import StageFolder
@@ -69,6 +70,7 @@ def test_every_u_net_is_scored_once_and_again_when_there_are_more(finished, vide
     _, folder = finished
     cross(folder, videos, "cpu")
     record, scores = read_cross(folder, "phantom-echonet")
+    assert record.machine == describe_machine("cpu")
     assert record.unet_seeds == [0, 1] and set(scores["unet_seed"]) == {0, 1}
     assert "64 × 64 pixels are resized to the U-Net's 32 × 32" in record.resize
     written = (folder / "cross-phantom-echonet.csv").stat().st_mtime_ns

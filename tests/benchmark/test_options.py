@@ -202,7 +202,7 @@ ASKED: dict[str, object] = {
 """The functions that verbs call for their work, and what they give back."""
 SHOWN = ("benchmark.console.print_runs", "benchmark.console.print_table", "benchmark.console.print_comparison")
 LOOKED_UP = (
-    "results.comparison.comparable_beside",
+    "results.comparison.group_beside",
     "results.comparison.Comparison.of",
     "benchmark.cross.refuse_phantom",
 )

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 from matplotlib import pyplot as plt
 
@@ -398,16 +399,25 @@ def test_data_check_exits_1_on_an_unsound_folder(camus_folder):
     assert "no ground truth" in result.output
 
 
-def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_path, monkeypatch):
-    from echobench.results.comparison import comparable_beside
+def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_path, capsys):
+    from echobench.benchmark.console import print_runs
+    from echobench.results.comparison import group_beside
 
     run(settings_for(camus_folder), tmp_path / "runs" / "real")
-    record, _ = run(settings_for(camus_folder, seed=1), tmp_path / "runs" / "other-seed")
-    assert comparable_beside(tmp_path / "runs" / "other-seed", record) == []
+    run(settings_for(camus_folder, seed=1), tmp_path / "runs" / "other-seed")
+    assert [one.folder.name for one in group_beside(tmp_path / "runs" / "other-seed").runs] == ["other-seed"]
     path = tmp_path / "runs" / "real" / "run.json"
     path.write_text(path.read_text().replace('"generator": "real"', '"generator": "fake"'))
-    record, _ = run(settings_for(camus_folder), tmp_path / "runs" / "again")
-    assert [other.generator for other, _ in comparable_beside(tmp_path / "runs" / "again", record)] == ["fake"]
+    run(settings_for(camus_folder), tmp_path / "runs" / "again")
+    (tmp_path / "runs" / "damaged").mkdir()
+    (tmp_path / "runs" / "damaged" / "run.json").write_text("{")
+    group = group_beside(tmp_path / "runs" / "again")
+    assert [one.label for one in group.runs] == ["real", "fake"]
+    print_runs(group)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "vs real" in printed and "one U-Net seed" in printed  # of one patient there is no interval
+    assert "needs two things" in printed, "the verdict's rule"
+    assert "threads" in printed and f"{torch.get_num_threads()} thread" in printed
 
 
 def test_a_writer_that_was_killed_goes_on_after_the_last_whole_row(make_frames, tmp_path):

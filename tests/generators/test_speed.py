@@ -3,7 +3,7 @@
     pytest tests/generators/test_speed.py --benchmark-only -s
 
 The weights are random: they cost the same as trained ones. Environment variables choose what is measured
-(`ECHOBENCH_SPEED_OUT` names a CSV that gets the table):
+(`ECHOBENCH_SPEED_OUT` names a CSV that gets the table, with the processor, its instruction sets and the threads):
 `ECHOBENCH_SPEED_PRESET` (standard), `ECHOBENCH_SPEED_BATCH` (images drawn together, 16), `ECHOBENCH_SPEED_SIZE` (side
 in pixels, 256), `ECHOBENCH_SPEED_STEPS` (steps that are timed, 20), `ECHOBENCH_SPEED_DEVICE` (cpu). For the
 published network on a processor, where an evaluation takes 16 s: PRESET=paper BATCH=1 STEPS=3; only its own sampler is
@@ -31,20 +31,23 @@ from monai.networks.nets import SPADEDiffusionModelUNet
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
+from echobench.benchmark.commands import SPEED
+from echobench.benchmark.machine import describe_machine
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.training.pairs import LIMIT, to_planes
+from echobench.results.cost import conditions
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers 0.42 hands a tensor to numpy 2 without saying whether to copy
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 
-PRESET = os.environ.get("ECHOBENCH_SPEED_PRESET", "standard")
-BATCH = int(os.environ.get("ECHOBENCH_SPEED_BATCH", "16"))
-SIZE = int(os.environ.get("ECHOBENCH_SPEED_SIZE", "256"))
-TIMED_STEPS = int(os.environ.get("ECHOBENCH_SPEED_STEPS", "20"))
+PRESET = os.environ.get(*SPEED["preset"])
+BATCH = int(os.environ.get(*SPEED["batch"]))
+SIZE = int(os.environ.get(*SPEED["size_px"]))
+TIMED_STEPS = int(os.environ.get(*SPEED["extrapolated_from_steps"]))
 ROUNDS = int(os.environ.get("ECHOBENCH_SPEED_ROUNDS", "3"))
-DEVICE = torch.device(os.environ.get("ECHOBENCH_SPEED_DEVICE", "cpu"))
+DEVICE = torch.device(os.environ.get(*SPEED["device"]))
 REFERENCE = SamplingSettings("ancestral", 1000)
 PEER = "MONAI's SPADE network"
 SAMPLERS = {"ancestral": (1000, 250, 25), "ddim": (50, 25, 20), "dpm++": (25, 15, 10), "dpm++sde": (25, 15, 10)}
@@ -170,9 +173,8 @@ def test_table(benchmark: BenchmarkFixture, denoiser: nn.Module, planes: Tensor)
     table = pd.DataFrame([row(*cell, costs[cell[0], cell[2]], reference) for cell in cells])
     benchmark.pedantic(_drawing, args=(denoiser, planes, default.sampler, DEFAULT), rounds=1)
     weights = sum(p.numel() for p in denoiser.parameters())
-    table = table.assign(
-        weights=weights, size_px=SIZE, batch=BATCH, device=str(DEVICE), threads=torch.get_num_threads()
-    )
+    machine = {name.replace(" ", "_"): value for name, value in conditions(describe_machine(str(DEVICE))).items()}
+    table = table.assign(weights=weights, size_px=SIZE, batch=BATCH, device=str(DEVICE), **machine)
     print("\n" + table.to_string(index=False))
     for half in (False, True):
         uncached, cached = (costs[REFERENCE.sampler, Way(cache, half)] for cache in (False, True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from echobench.results.comparison import Comparison, Group
 from echobench.results.record import FailedRun, RunRecord, Stage, write_failed, write_record
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
+MACHINE = {
+    "processor": "A processor", "cores": 2, "device": "cpu", "torch_threads": 2,
+    "instruction_sets": ["AVX-512", "AVX2"],
+}  # fmt: skip
 UNITS = {"dice": "1", "hd95_mm": "mm", "assd_mm": "mm"}
 
 
@@ -44,7 +49,7 @@ def settings_of(generator: str, **changes: Any) -> dict[str, Any]:
         "generator": generator, "view": "4C", "data": "camus", "preset": "standard", "strength": 1.0, "repeats": 2,
         "seed": 0, "unet_seeds": [0], "phantom_patients": None, "images": None,
         "generator_settings": {"training": {"steps": 5000}, "sampling": {"steps": 20}},
-        "unet_settings": {"steps": 8000, "channels": [2, 4]},
+        "unet_settings": {"steps": 8000, "batch_size": 8, "channels": [2, 4]},
     }  # fmt: skip
     settings = standard | changes
     deformed = settings["strength"] and not generator.startswith(("real", "folder:"))
@@ -63,7 +68,7 @@ def record_of(generator: str, scores: pd.DataFrame, settings: Mapping[str, Any],
             Stage("draw-validation-4C", 10.0, 1900, items=100), Stage("unet-0", 300.0, 3000),
         ],
         "deviations": ["unet.batch_size: 8, paper 1"], "versions": {},
-        "machine": {"processor": "A processor", "cores": 2, "device": "cpu"},
+        "machine": MACHINE,
         "commit": None, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T01:00:00+00:00",
     }  # fmt: skip
     return RunRecord(**standard | changes)
@@ -109,6 +114,25 @@ def add_failure(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return add
+
+
+@pytest.fixture
+def planted(add_run: Callable[..., Path]) -> Callable[..., Group]:
+    """A group of generators with these mean Dice, `planted(real=0.9, sdm=0.8)`: twelve patients a little apart, three
+    U-Net seeds 0.1 points apart.
+
+    changes: by name, what `add_run` is given beside. Underscores at a name's end make a generator's second run.
+    """
+
+    def make(changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({}), **means: float) -> Group:
+        folders = []
+        for name, mean in means.items():
+            dice = {f"p{i:02d}": mean + 0.001 * (i % 4) for i in range(12)}
+            scores = scores_of(dice, seeds=(-0.001, 0.0, 0.001))
+            folders.append(add_run(name.rstrip("_"), scores, name=name, **changes.get(name, {})))
+        return Comparison.of(folders).groups[0]
+
+    return make
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from matplotlib.text import Text
 
 from echobench.data.errors import EchobenchError
-from echobench.results.comparison import Comparison, comparable_beside
+from echobench.results.comparison import Comparison, group_beside
 from echobench.results.differences import differing, flat, told_apart
-from echobench.results.record import Stage, read_record
+from echobench.results.readme_tables import runs_markdown
+from echobench.results.record import Stage
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
-from echobench.results.tables import dice_markdown
 
 DICE = {"a": 0.8, "b": 0.7, "c": 0.9}
 
@@ -41,7 +41,8 @@ def test_runs_of_one_dataset_split_view_and_unet_share_a_table_with_real_on_top(
          "split cccccccc and dddddddd"),
         ({"test_patients": ["b", "c", "d", "e"]}, "scored patients 3 and 4, 2 of them in both"),
         ({"settings": {"view": "2C"}}, "view 2C and 4C"),
-        ({"settings": {"unet_settings": {"steps": 4000, "channels": [2, 4]}}}, "unet.steps 8000 and 4000"),
+        ({"settings": {"unet_settings": {"steps": 4000, "batch_size": 8, "channels": [2, 4]}}},
+         "unet.steps 8000 and 4000"),
         ({"dataset": "phantom"}, "data CAMUS and phantom"),
     ],
 )  # fmt: skip
@@ -91,9 +92,9 @@ def test_no_answer_to_table_1_mixes_deformations(add_run):
 
 def test_beside_a_run_stand_those_of_its_deformation(add_run):
     real, new, before = add_run("real", DICE), add_run("sdm", DICE), old(add_run, "warp")
-    assert [r.generator for r, _ in comparable_beside(real, read_record(real)[0])] == ["sdm"]
-    assert [r.generator for r, _ in comparable_beside(new, read_record(new)[0])] == ["real"]
-    assert [r.generator for r, _ in comparable_beside(before, read_record(before)[0])] == ["real"]
+    assert [labels(group_beside(folder)) for folder in (real, new, before)] == [
+        ["real", "sdm"], ["real", "sdm"], ["real", "warp"]
+    ]  # fmt: skip
 
 
 ON_VALIDATION = {
@@ -127,7 +128,7 @@ def test_tables_and_figures_of_validation_patients_say_so_and_table_1_has_none(a
     (group,) = comparison.groups
     for table in group_tables(group):
         assert "validation patients" in table.caption and "test patients" not in table.caption
-    assert "| 2 |" in dice_markdown(group) and "| validation patients |" in dice_markdown(group)
+    assert "2 validation patients" in runs_markdown(group)
     drawn = group_figures(group)
     assert {"dice", "regions", "cost", "training"} <= set(drawn)
     for name, figure in drawn.items():
@@ -224,7 +225,8 @@ def test_seconds_of_different_machines_are_noted(add_run):
     other = {"processor": "Another", "cores": 8, "device": "A card"}
     (group,) = Comparison.of([add_run("real", DICE), add_run("sdm", DICE, machine=other)]).groups
     assert group.notes == (
-        "seconds and memory are of different machines: A processor, 2 cores; Another, 8 cores, A card",
+        "seconds and memory are of different machines or threads: A processor, 2 cores, 2 threads, instruction sets "
+        "AVX-512, AVX2; Another, 8 cores, A card, threads not recorded, instruction sets not recorded",
     )
 
 

@@ -104,6 +104,15 @@ def test_frames_of_one_target_that_differ_have_files_of_their_own(add_crossed):
     assert [table.name for table in cross_tables(group)] == names and list(cross_figures(group)) == names
 
 
+def test_what_the_seconds_are_of_is_kept_and_not_asked_of_older_records(add_crossed):
+    folder = add_crossed("real", THERE, machine={"processor": "P", "torch_threads": 2})
+    assert read_cross(folder, "phantom-echonet")[0].machine == {"processor": "P", "torch_threads": 2}
+    path = folder / "cross-phantom-echonet.json"
+    older = {name: value for name, value in json.loads(path.read_text()).items() if name != "machine"}
+    path.write_text(json.dumps(older))
+    assert read_cross(folder, "phantom-echonet")[0].machine is None
+
+
 def test_scores_of_other_unets_are_passed_over(add_crossed):
     folders = [add_crossed("real", THERE), add_crossed("sdm", THERE, run_sha256="0" * 64)]
     (table,) = cross_tables(Comparison.of(folders).groups[0])

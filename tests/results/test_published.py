@@ -36,9 +36,19 @@ def test_the_papers_table_has_its_rows_in_its_order_and_its_numbers_beside_ours(
     assert frame.loc["4C ED", "run"] == "sdm, 4C"
     assert frame.loc["4C ED", "LVendo mean"] == pytest.approx(80)
     assert frame.loc[["2C ED", "2C ES", "CycleGAN"], "LVendo mean"].isna().all(), "not run"
-    assert frame.loc["all real", "differs"] == "training"
     assert "4C ED: trained on 4C ED, 4C ES, published: on 4C ED." in table.notes
     assert "real, 4C: unet.batch_size: 8, paper 1." in table.notes
+
+
+def test_other_test_frames_are_a_difference_of_their_own(add_run, make_scores):
+    """A run of 4C stands beside published rows of 4C ED, which it is scored on, and of both views, which it is not."""
+    folders = [add_run(name, make_scores(DICE), deviations=[]) for name in ("sdm", "real")]
+    table = papers(Comparison.of(folders))
+    differs = table.frame.set_index("row")["differs"]
+    assert differs[["4C ED", "4C ES"]].tolist() == ["training", "training"]
+    assert differs[["all frames", "all real"]].tolist() == ["training, test frames"] * 2
+    assert "all real: scored on 4C ED, 4C ES, published: on 2C ED, 2C ES, 4C ED, 4C ES." in table.notes
+    assert not [note for note in table.notes if note.startswith("4C ED: scored")]
 
 
 def test_a_row_that_was_run_as_published_bears_no_mark(add_run, make_scores):

@@ -4,8 +4,13 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from echobench.results.readme import figures, with_tables
+from echobench.results.comparison import Comparison
+from echobench.results.readme import figures, places_of, with_tables
+from echobench.results.readme_tables import runs_markdown, speed_markdown
+from echobench.results.record import Stage
+from echobench.results.statistics import RULE
 
 MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
 
@@ -18,7 +23,142 @@ ROWS = pd.DataFrame(
         ("ddim", 20, False, "bf16", 0.16, 8.0, 125.0),
     ],
     columns=["sampler", "nfe", "cached", "precision", "seconds_per_image", "ms_per_step", "times_reference"],
-)
+).assign(
+    preset="standard", weights=5_717_824, size_px=256, batch=16, device="cpu", threads=2,
+    extrapolated_from_steps=[None, 20, 20, None, None],
+)  # fmt: skip
+DICE = {"a": 0.8, "b": 0.6}
+
+
+def cells(text):
+    """The cells of a Markdown table by row and column."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {row[0]: dict(zip(lines[0], row, strict=True)) for row in lines[2:]}
+
+
+def test_a_row_has_dice_its_evidence_and_the_generators_seconds(add_run, make_scores):
+    scores = make_scores(DICE, seeds=(0, 0.01))
+    (group,) = Comparison.of([add_run("warp", scores, training_images=1596)]).groups
+    assert cells(runs_markdown(group))["`warp`"] == {
+        "trained on": "`warp`", "Dice": "70.5", "Dice 95 %": "60.5 to 80.5", "seed std": "0.71",
+        "LVendo / LVepi / LA": "70.5 / 70.5 / 70.5", "training s": "1,800", "s per image": "0.1",
+    }  # fmt: skip
+
+
+def test_what_all_rows_share_is_said_above_them_and_has_no_column(planted):
+    text = runs_markdown(planted(real=0.9, warp=0.8))
+    assert text.splitlines()[0] == (
+        "CAMUS, 4C, 12 test patients, preset `standard`, 3 U-Net seeds (8,000 steps of 8 images), no structure missed, "
+        "800 training images. Seconds: A processor, 2 cores, 2 threads, instruction sets AVX-512, AVX2."
+    )
+    assert not {"missed", "images", "threads", "NFE", "limits"} & set(cells(text)["`real`"])
+
+
+def test_what_rows_do_not_share_has_a_column(planted):
+    one_thread = {"machine": {"processor": "A processor", "cores": 2, "device": "cpu", "torch_threads": 1}}
+    text = runs_markdown(planted({"warp": {"training_images": 1600, **one_thread}}, real=0.9, warp=0.8))
+    columns = ("images", "threads", "instruction sets")
+    found = {name: [row[column] for column in columns] for name, row in cells(text).items()}
+    assert found == {"`real`": ["800", "2", "AVX-512, AVX2"], "`warp`": ["1,600", "1", "not recorded"]}
+    assert "Seconds: A processor, 2 cores; threads in a column; instruction sets in a column." in text
+
+
+def test_a_machine_of_which_an_older_record_says_little_is_said_so(planted):
+    old = {"machine": {"processor": "A processor", "cores": 2, "device": "cpu"}}
+    text = runs_markdown(planted({"real": old, "warp": old}, real=0.9, warp=0.8))
+    assert "Seconds: A processor, 2 cores, threads not recorded, instruction sets not recorded." in text
+
+
+def test_verdicts_and_limits_stand_in_the_row(planted):
+    short = {"settings": {"generator_settings": {"training": {"steps": 5000, "batch": 16}}}}
+    found = cells(runs_markdown(planted({"sdm": short}, real=0.9, warp=0.85, sdm=0.8505, paint=0.5)))
+    said = {name: (row["vs `warp`"], row["vs `real`"], row["limits"]) for name, row in found.items()}
+    assert said == {
+        "`real`": ("–", "–", "–"),
+        "`paint`": ("worse", "worse", "–"),
+        "`sdm`": ("not distinguishable", "worse", "training: 80,000 of 600,000 images"),
+        "`warp`": ("–", "worse", "–"),
+    }
+
+
+def test_which_runs_of_one_generator_are_told_apart_is_said_below(planted):
+    changes = {f"sdm{'_' * i}": {"settings": {"generator_settings": {"training": {"steps": i + 1}}}} for i in range(3)}
+    text = runs_markdown(planted(changes, real=0.9, sdm=0.8, sdm_=0.85, sdm__=0.8505))
+    assert text.endswith(
+        "\nDice: `sdm (steps 1)` is worse than `sdm (steps 2)` and `sdm (steps 3)`; nothing else tells the rows "
+        "of `sdm` apart.\n"
+    )
+    assert "NFE" not in text
+
+
+def test_evaluations_have_a_column_where_one_generator_draws_in_several_ways(planted):
+    slow, fast = (
+        {"evaluations": n, "settings": {"generator_settings": {"sampling": {"steps": n}}}} for n in (1000, 20)
+    )
+    text = runs_markdown(planted({"sdm": slow, "sdm_": fast}, sdm=0.8, sdm_=0.8))
+    assert [row["NFE"] for row in cells(text).values()] == ["20", "1,000"]
+    assert text.endswith("\nDice: nothing tells the rows of `sdm` apart.\n")
+
+
+def test_the_threads_are_those_of_the_stages(planted):
+    stages = [Stage("fit-4C", 60, 2000, threads=4), Stage("unet-0", 300, 3000, threads=4)]
+    group = planted({"real": {"stages": stages}, "warp": {"stages": stages}}, real=0.9, warp=0.8)
+    assert "2 cores, 4 threads," in runs_markdown(group)
+
+
+def test_on_camus_the_committed_sdm_is_not_told_apart_from_warp_and_worse_than_real():
+    found = cells(with_tables("<!-- table: camus -->\n<!-- end -->\n", MEASURED))
+    sdm, drawn = found["`sdm`"], found["`folder:sdm-drawn`"]
+    assert (sdm["vs `warp`"], sdm["vs `real`"]) == ("not distinguishable", "worse")
+    assert (drawn["vs `real`"], drawn["limits"]) == ("undecided: one U-Net seed", "one U-Net seed")
+
+
+def test_the_rule_of_the_verdict_is_that_of_the_tables(tmp_path):
+    assert with_tables("<!-- rule: verdict -->\n<!-- end -->\n", tmp_path) == (
+        f"<!-- rule: verdict -->\n{RULE}\n<!-- end -->\n"
+    )
+
+
+@pytest.mark.parametrize(("number", "folded"), [(1, False), (2, False), (3, True)])
+def test_commands_stand_below_a_table_and_many_are_folded_up(tmp_path, number, folded):
+    ROWS.to_csv(tmp_path / "speed-standard.csv", index=False)
+    lines = [f"echobench run --seed {i}" for i in range(number)]
+    asked = []
+
+    def commands(kind, places):
+        asked.append((kind, places))
+        return lines
+
+    text = with_tables("<!-- speed: standard -->\n<!-- end -->\n", tmp_path, commands)
+    assert asked == [("speed", [tmp_path / "speed-standard.csv"])]
+    block = "\n".join(["", "```sh", *lines, "```", ""])
+    assert block in text and text.index(block) > text.rindex("|\n")
+    assert (f"<details><summary>Made by {number} commands</summary>" in text) == folded
+
+
+def test_where_there_is_no_record_there_is_no_command(tmp_path):
+    text = "<!-- table: camus -->\n<!-- end -->\n"
+    assert with_tables(text, tmp_path, lambda kind, places: ["echobench compare"]) == text
+
+
+def test_places_are_the_folders_of_finished_runs(tmp_path):
+    for name in ("camus-b", "camus-a", "phantom-a"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "camus-a" / "run.json").touch()
+    assert places_of(tmp_path, "table", "camus") == [tmp_path / "camus-a"]
+
+
+def test_speeds_say_on_what_they_were_measured():
+    machine = {"processor": "P, 2 cores", "instruction_sets": "AVX-512 bf16, AVX2", "threads": 1}
+    assert speed_markdown(ROWS.assign(**machine)).splitlines()[0] == (
+        "`sdm`, preset `standard`, 5,717,824 weights, batches of 16, 256 × 256 pixels, longer loops extrapolated from "
+        "20 steps, P, 2 cores, 1 thread, instruction sets AVX-512 bf16, AVX2."
+    )
+
+
+def test_speeds_of_before_say_what_they_do_not_know():
+    assert "processor not recorded, 2 threads, instruction sets not recorded." in speed_markdown(ROWS)
+    assert "threads not recorded" in speed_markdown(ROWS.drop(columns="threads"))
 
 
 def test_speeds_are_those_of_the_file(tmp_path):

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from echobench.results.record import read_record
-from echobench.results.tables import dice_summary, patient_means, seed_spread
+from echobench.results.statistics import patient_means, seed_spread
+from echobench.results.tables import dice_summary
 
 MEASURED = Path(__file__).resolve().parents[2] / "results" / "measured"
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")

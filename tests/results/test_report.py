@@ -200,7 +200,8 @@ def test_the_best_is_called_so_when_it_is_better_than_each_other(group):
     assert "it is better than paint; it is worse than the U-Net trained on real frames (real, 9" in first
     row = formats.shown(tables.summary_table(group)).set_index("trained on").loc["sdm"]
     assert f"mean Dice {row['Dice']} % (95 % interval {row['Dice 95 %']})" in first
-    assert second == "sdm was trained for 30 minutes and drew an image in 0.1 s (A processor, 2 cores)."
+    machine = "A processor, 2 cores, 2 threads, instruction sets AVX-512, AVX2"
+    assert second == f"sdm was trained for 30 minutes and drew an image in 0.1 s ({machine})."
 
 
 def test_nobody_is_best_who_is_not_told_apart(add_run, make_scores):

@@ -12,7 +12,6 @@ from echobench.results.tables import (
     WHO,
     WHY,
     cost_table,
-    dice_markdown,
     evidence_table,
     missed_table,
     region_table,
@@ -47,7 +46,7 @@ def test_a_failed_run_is_a_row_with_its_reason_in_every_table_of_runs(add_run, a
         table = make(group)
         assert row(table, "sdm")[WHY] == "failed in fit-4C, attempt 2: the disk is full"
         assert table.frame[table.frame[WHO] == "real"][WHY].isna().all()
-        numbers = table.frame.drop(columns=[WHO, WHY, "frames", "machine"], errors="ignore")
+        numbers = table.frame.drop(columns=[WHO, WHY, "frames"], errors="ignore")
         assert numbers.iloc[-1].isna().all()
 
 
@@ -70,6 +69,40 @@ def test_the_spread_of_seeds_stands_beside_that_of_patients(add_run, make_scores
     assert found["patient std"] == pytest.approx(math.sqrt(200))
     assert found["seed std"] == pytest.approx(1)
     assert (found["Dice low"], found["Dice high"]) == pytest.approx((60, 80))
+
+
+def test_every_row_has_its_verdict_against_warp_and_real(planted):
+    group = planted(real=0.90, warp=0.85, sdm=0.88, cyclegan=0.8505, paint=0.6)
+    frame = summary_table(group).frame.set_index(WHO)
+    assert frame["vs warp"].dropna().to_dict() == {
+        "sdm": "better", "cyclegan": "not distinguishable", "paint": "worse"
+    }  # fmt: skip
+    assert frame["vs real"].dropna().to_dict() == dict.fromkeys(["warp", "sdm", "cyclegan", "paint"], "worse")
+
+
+def test_the_verdicts_are_those_of_the_evidence(group):
+    frame = summary_table(group).frame.set_index(WHO)
+    pairs = evidence_table(group).frame.set_index(["first", "second"])
+    assert (pairs.loc[("real", "sdm"), "verdict"], frame.loc["sdm", "vs real"]) == ("better", "worse")
+    assert frame["vs warp"].isna().all(), "not among them"
+
+
+def test_one_unet_seed_decides_nothing_and_the_row_says_so(planted, add_run, make_scores):
+    group = planted(real=0.90, sdm=0.88)
+    one = add_run("paint", make_scores({f"p{i:02d}": 0.5 + 0.001 * i for i in range(12)}))
+    group = Comparison.of([*(run.folder for run in group.runs), one]).groups[0]
+    found = row(summary_table(group), "paint")
+    assert (found["vs real"], found["limits"]) == ("undecided: one U-Net seed", "one U-Net seed")
+
+
+def test_of_several_warps_the_one_for_the_same_maps_is_the_opponent(add_run, make_scores):
+    folders = [
+        add_run(name, make_scores({f"p{i}": dice for i in range(9)}, seeds=(0, 0)), name=f"{name}{strength}",
+                settings={"strength": strength})
+        for name, strength, dice in (("warp", 0.0, 0.9), ("warp", 1.0, 0.7), ("sdm", 1.0, 0.8), ("paint", 2.0, 0.8))
+    ]  # fmt: skip
+    frame = summary_table(Comparison.of(folders).groups[0]).frame.set_index(WHO)
+    assert frame["vs warp"].dropna().to_dict() == {"sdm": "better"}
 
 
 def test_cost_is_taken_from_the_generators_stages(add_run):
@@ -122,9 +155,3 @@ def test_evidence_has_a_row_per_pair_and_the_rule_below_it(group):
         ["real", "paint", "better"], ["real", "sdm", "better"], ["paint", "sdm", "worse"],
     ]  # fmt: skip
     assert RULE in table.notes
-
-
-def test_the_readmes_table_has_dice_and_what_the_generator_cost(add_run, make_scores):
-    (group,) = Comparison.of([add_run("sdm", make_scores(DICE, seeds=(0, 0)), training_images=1596)]).groups
-    cells = ["`sdm`", *["70.0 ± 14.1"] * 4, "0", "2", "2", "1596", "1,800", "0.1"]
-    assert dice_markdown(group).splitlines()[2] == f"| {' | '.join(cells)} |"

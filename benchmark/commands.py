@@ -1,0 +1,263 @@
+"""The command behind a record: what a person gives to measure it again.
+
+What a verb or a preset takes anyway is left out; every other setting of the record that the preset has stands behind
+`--set`. Paths are not in records: `CAMUS` stands for a dataset's folder, an ellipsis for the end of a run's.
+"""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from echobench.benchmark import compare, sweep
+from echobench.benchmark.cli import RUNS, main
+from echobench.benchmark.stress import settings as stress
+from echobench.benchmark.stress.settings import resolve_stress
+from echobench.data.errors import EchobenchError
+from echobench.data.frames import VIEWS
+from echobench.generators.folder import folder_of
+from echobench.generators.registry import generator_class
+from echobench.results.comparison import Comparison
+from echobench.results.cost import FIT
+from echobench.results.cross import ECHONET, crossed_runs
+from echobench.results.differences import Facts, flat, key
+from echobench.results.record import RunRecord, read_record
+from echobench.results.stress import IDEAL
+from echobench.results.stress_record import StressRecord, read_stress
+from echobench.segmentation.unet import PRESETS as UNET_PRESETS
+
+CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"
+SPEED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "preset": ("ECHOBENCH_SPEED_PRESET", "standard"),
+        "batch": ("ECHOBENCH_SPEED_BATCH", "16"),
+        "size_px": ("ECHOBENCH_SPEED_SIZE", "256"),
+        "extrapolated_from_steps": ("ECHOBENCH_SPEED_STEPS", "20"),
+        "device": ("ECHOBENCH_SPEED_DEVICE", "cpu"),
+    }
+)
+"""What `make speed` can be told: the variable of each column of its file, and what it is if nothing is said."""
+
+
+def commands(kind: str, places: Sequence[Path]) -> list[str]:
+    """Those that make a block of the README, from the places of its records (`results.readme.places_of`)."""
+    if kind == "speed":
+        return [speed_command(pd.read_csv(place)) for place in places]
+    if kind == "stress":
+        return [stress_command(read_stress(place)[0]) for place in places]
+    if kind == "sweep":
+        return of_sweep([read_record(place)[0] for place in places])
+    groups = Comparison.of(places).groups
+    found = [command for group in groups for command in of_runs([run.record for run in group.runs])]
+    if kind == "cross":
+        targets = (crossed[0].record.target for group in groups for crossed in crossed_runs(group))
+        found += [cross_command(target) for target in dict.fromkeys(targets)]
+    return found
+
+
+def of_runs(records: Sequence[RunRecord]) -> list[str]:
+    """One comparison of those that it can make together, and a run for each other."""
+    plain = [record for record in records if _is_plain(record)]
+    together = compare_command(plain)
+    apart = [record for record in records if together is None or record not in plain]
+    apart.sort(key=_took_its_generator)  # from one of the others, which has to be there
+    return [*filter(None, [together]), *map(run_command, apart)]
+
+
+def of_sweep(records: Sequence[RunRecord]) -> list[str]:
+    """One sweep where that makes just these runs, else a run for each."""
+    together = sweep_command(records)
+    return [together] if together else list(map(run_command, records))
+
+
+def run_command(record: RunRecord) -> str:
+    """`echobench run` with the settings of a record. Raises EchobenchError for a setting that is there no longer."""
+    asked = _asked(record)
+    teacher = _folder(record.generator, record.view, record.preset, record.dataset)
+    return _command(
+        "run",
+        **_common(record) | {name: asked[name] for name in ("generator", "view", "phase", "images", "fraction")},
+        strength=asked["strength"] if generator_class(record.generator).deforms else None,
+        assignments=assignments(record),
+        generator_from=teacher if _took_its_generator(record) else None,
+    )
+
+
+def compare_command(records: Sequence[RunRecord]) -> str | None:
+    """`echobench compare` where it makes just these runs; None where it cannot, or where it is one run."""
+    generators = [record.generator for record in records]
+    asked = [_asked(record) for record in records]
+    alike = {key([_common(record), one["view"], one["phase"]]) for record, one in zip(records, asked, strict=True)}
+    strengths = _strengths(records)
+    if len(records) < 2 or len(alike) > 1 or len(strengths) > 1 or len(set(generators)) < len(generators):
+        return None
+    return _command(
+        "compare",
+        **_common(records[0]),
+        generators=_names(generators, compare.GENERATORS),
+        views=_names([asked[0]["view"]], ["4C"]),
+        phases=_names([asked[0]["phase"]], ["all"]),
+        strength=next(iter(strengths), None),
+    )
+
+
+def sweep_command(records: Sequence[RunRecord]) -> str | None:
+    """`echobench sweep` where it makes just these runs; None where it does not."""
+    first, asked = records[0], [_asked(record) for record in records]
+    if len({key(assignments(record)) for record in records}) > 1:
+        return None
+    generators = list(dict.fromkeys(record.generator for record in records))
+    strengths, fractions = _strengths(records), sorted({one["fraction"] for one in asked})
+    images = next((one["images"] for one in asked if one["images"] is not None), None)
+    chosen = _common(first) | {"view": first.view, "images": images, "assignments": assignments(first)}
+    try:
+        cells = sweep.plan(
+            Path(), generators=generators, strengths=strengths, fractions=fractions, **chosen | {"preset": first.preset}
+        )
+    except EchobenchError:
+        return None
+    made = [{name: cell.settings.as_dict()[name] for name in _ASKED} for cell in cells]
+    if sorted(map(key, made)) != sorted(map(key, asked)):
+        return None
+    return _command(
+        "sweep",
+        **chosen,
+        generators=_names(generators, sweep.GENERATORS),
+        strengths=None if strengths == [1.0] else _numbers(strengths),
+        fractions=None if fractions == [1.0] else _numbers(fractions),
+    )
+
+
+def stress_command(record: StressRecord) -> str:
+    """`echobench stress` with the settings of a record; generators of other presets are those of runs."""
+    had = record.settings
+    usual = resolve_stress(view=record.view, data=had["data"], preset=record.preset)
+    names = [name for name, one in record.generators.items() if name != IDEAL and _preset_of(one) == record.preset]
+    others = [one for name, one in record.generators.items() if name != IDEAL and name not in names]
+    return _command(
+        "stress",
+        **_common(record),
+        view=record.view,
+        runs=[_folder(one["name"], record.view, _preset_of(one), record.dataset) for one in others],
+        generators=_names(names, stress.GENERATORS) if names else None,
+        deformations=_names(had["deformations"], usual.deformations),
+        severities=_numbers([0.0, *had["severities"]]),
+        patients=None if had["patients"] == usual.patients else had["patients"],
+    )
+
+
+def cross_command(target: str) -> str:
+    """`echobench cross` of finished runs on a target, by its name."""
+    if target in VIEWS:
+        return _command("cross", runs=[RUNS], on="view")
+    if target == "camus":
+        return _command("cross", runs=[RUNS], on="camus", data_camus=CAMUS)
+    return _command("cross", runs=[RUNS], data_echonet=ECHONET_FOLDER if target == ECHONET else None)
+
+
+def speed_command(rows: pd.DataFrame) -> str:
+    """`make speed` with what was measured otherwise than it does if nothing is said."""
+    said = rows.max()
+    told = {variable: _text(said[column]) for column, (variable, _) in SPEED.items() if pd.notna(said[column])}
+    usual = dict(SPEED.values())
+    return shlex.join(["make", "speed", *(f"{name}={value}" for name, value in told.items() if value != usual[name])])
+
+
+def assignments(record: RunRecord) -> list[str]:
+    """What `--set` takes to make a record's settings of its preset's. Raises EchobenchError for a setting that is there
+    no longer."""
+    parts = {"unet": (UNET_PRESETS[record.preset], record.settings["unet_settings"])}
+    if not folder_of(record.generator):
+        preset = generator_class(record.generator).presets[record.preset]
+        parts = {"generator": (preset, record.settings["generator_settings"])} | parts
+    found = []
+    for part, (preset, had) in parts.items():
+        usual = flat(asdict(preset))
+        for name, value in flat(had).items():
+            if name not in usual:
+                raise EchobenchError(f"{part}.{name} is a setting no longer: no command gives {record.generator} again")
+            if key(value) != key(usual[name]):
+                text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+                found.append(f"{part}.{name}={text}")
+    return found
+
+
+_ASKED = ("generator", "view", "phase", "strength", "images", "fraction", "seed", "unet_seeds", "preset")
+
+
+def _asked(record: RunRecord) -> Facts:
+    """The settings that options of their own say, the data apart."""
+    had = {"phase": "all", "images": None, "fraction": 1.0} | record.settings
+    return {name: had[name] for name in _ASKED}
+
+
+def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
+    """Options that every verb has, None where it takes the same if nothing is said."""
+    had, usual = record.settings, "standard" if record.settings["data"] else "quick"
+    return {
+        "data": CAMUS if had["data"] else None,
+        "preset": None if record.preset == usual else record.preset,
+        "seed": had["seed"],
+    } | ({"unet_seeds": len(had["unet_seeds"])} if "unet_seeds" in had else {})
+
+
+def _is_plain(record: RunRecord) -> bool:
+    """Whether `compare` has an option for everything that was asked of a run."""
+    asked = _asked(record)
+    return (asked["images"], asked["fraction"]) == (None, 1.0) and not (
+        folder_of(record.generator) or assignments(record)
+    )
+
+
+def _took_its_generator(record: RunRecord) -> bool:
+    return any(stage.taken and stage.name.startswith(FIT) for stage in record.stages)
+
+
+def _strengths(records: Iterable[RunRecord]) -> list[float]:
+    """Those of the runs that deform their maps."""
+    return sorted({r.settings["strength"] for r in records if generator_class(r.generator).deforms})
+
+
+def _preset_of(entrant: Facts) -> str:
+    """The preset that a generator of a stress had; none of them is an ellipsis."""
+    found = (
+        name
+        for name, preset in generator_class(entrant["name"]).presets.items()
+        if key(asdict(preset)) == key(entrant["settings"])
+    )
+    return next(found, "…")
+
+
+def _folder(generator: str, view: str, preset: str, dataset: str) -> str:
+    """What the folder of a run is called, as far as a record tells."""
+    return f"{RUNS}/{'phantom' if dataset == 'phantom' else 'camus'}-{generator}-{view}-{preset}-…"
+
+
+def _command(verb: str, **chosen: Any) -> str:
+    """`echobench VERB` with the options, by the names of its parameters, that are not what it takes anyway."""
+    words = ["echobench", verb]
+    for parameter in main.commands[verb].params:
+        value = chosen.get(str(parameter.name))
+        if value is None or value == parameter.default:
+            continue
+        for one in value if parameter.multiple else [value]:
+            words += [max(parameter.opts, key=len), _text(one)]
+    return shlex.join(words)
+
+
+def _names(chosen: Sequence[str], usual: Sequence[str]) -> str | None:
+    """ "A,B", None for what is taken anyway."""
+    return None if set(chosen) == set(usual) else ",".join(chosen)
+
+
+def _numbers(numbers: Iterable[float]) -> str:
+    return ",".join(map(_text, numbers))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,17 @@
+"""Writes the README's tables, the commands below them, and its figures: `make readme`."""
+
+import sys
+from pathlib import Path
+
+from echobench.benchmark.commands import commands
+from echobench.results.readme import DPI, figures, with_tables
+
+
+def main(readme: Path, measured: Path) -> None:
+    readme.write_text(with_tables(readme.read_text(), measured, commands))
+    for path, figure in figures(measured).items():
+        figure.savefig(path, dpi=DPI)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

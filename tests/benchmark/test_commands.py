@@ -1,0 +1,249 @@
+"""The command of a record is one that the command line takes, and that resolves to the record's settings."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+
+from echobench.benchmark import compare, sweep
+from echobench.benchmark.cli import main
+from echobench.benchmark.commands import (
+    CAMUS,
+    commands,
+    compare_command,
+    cross_command,
+    of_runs,
+    of_sweep,
+    run_command,
+    speed_command,
+    stress_command,
+    sweep_command,
+)
+from echobench.benchmark.options import names_in, numbers_in
+from echobench.benchmark.settings import resolve
+from echobench.benchmark.stress.settings import cells, resolve_stress
+from echobench.data.errors import EchobenchError
+from echobench.results.differences import flat
+from echobench.results.readme import places_of
+from echobench.results.record import read_record
+from echobench.results.stress_record import read_stress
+
+MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
+RUNS = sorted({path.parent.resolve() for path in MEASURED.glob("**/run.json")})
+STRESSES = sorted(path.parent for path in MEASURED.glob("*/stress.json"))
+OF_RUN = (
+    "generator",
+    "view",
+    "phase",
+    "data",
+    "preset",
+    "strength",
+    "seed",
+    "images",
+    "fraction",
+    "unet_seeds",
+    "assignments",
+)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No data is known, and a folder of drawn images is there."""
+    monkeypatch.delenv("ECHOBENCH_CAMUS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sdm-drawn").mkdir()
+
+
+def parsed(command):
+    """Its verb, and what the command line makes of its options."""
+    program, verb, *words = shlex.split(command)
+    assert program == "echobench"
+    return verb, main.commands[verb].make_context(verb, words).params
+
+
+def resolved(command):
+    """The settings of the runs that a command makes."""
+    verb, given = parsed(command)
+    if verb == "run":
+        return [resolve(**{name: given[name] for name in OF_RUN})]
+    lists = {name: names_in(given[name]) for name in ("generators", "views", "phases") if name in given}
+    lists |= {name: given[name] and numbers_in(given[name]) for name in ("strengths", "fractions") if name in given}
+    names = ("data", "preset", "strength", "seed", "unet_seeds", "view", "images", "assignments")
+    plan = {"compare": compare.plan, "sweep": sweep.plan}[verb]
+    return [cell.settings for cell in plan(Path(), **lists, **{name: given[name] for name in names if name in given})]
+
+
+def essence(settings, names):
+    """Settings as a record has them, those with these names alone; not where data lie and what is in them."""
+    paths = ("data", "generator_settings.sha256")
+    return {name: value for name, value in flat(settings).items() if name in names and name not in paths}
+
+
+def makes(command, records):
+    """Whether a command makes just these runs. Older records know fewer settings: what they know has to agree."""
+    names = [set(flat(record.settings)) for record in records]
+    made = [settings.published() for settings in resolved(command)]
+    return len(made) == len(records) and all(
+        any(essence(one, known) == essence(record.settings, known) for one in made)
+        for record, known in zip(records, names, strict=True)
+    )
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: str(folder.relative_to(MEASURED)))
+def test_the_command_of_every_committed_run_resolves_to_its_settings(folder):
+    record, _ = read_record(folder)
+    command = run_command(record)
+    assert makes(command, [record])
+    assert (f"--data {CAMUS}" in command) == (record.dataset == "CAMUS")
+
+
+def test_another_setting_would_be_noticed():
+    record, _ = read_record(MEASURED / "camus-sdm-standard")
+    assert not makes(f"{run_command(record)} --set unet.steps=1", [record])
+    assert not makes(f"{run_command(record)} --strength 2", [record])
+
+
+@pytest.mark.parametrize("folder", STRESSES, ids=lambda folder: folder.name)
+def test_the_command_of_every_committed_stress_resolves_to_its_settings(folder):
+    record, _ = read_stress(folder)
+    _, given = parsed(stress_command(record))
+    settings = resolve_stress(
+        view=given["view"], data=given["data"], preset=given["preset"], deformations=names_in(given["deformations"]),
+        severities=numbers_in(given["severities"]), patients=given["patients"], seed=given["seed"],
+    )  # fmt: skip
+    known = set(flat(record.settings))
+    assert essence(settings.published(), known) == essence(record.settings, known)
+    asked = cells(
+        Path(), settings, names_in(given["generators"]) or ([] if given["runs"] else ["sdm", "cyclegan", "paint"])
+    )
+    names = {cell.settings.generator for cell in asked} | {str(run).split("-")[1] for run in given["runs"]}
+    assert names | {"warp"} == set(record.generators)
+
+
+def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own():
+    records = [read_record(folder)[0] for folder in places_of(MEASURED, "table", "camus")]
+    together, apart = of_runs(records)
+    assert together == f"echobench compare --data {CAMUS}"
+    assert makes(together, [record for record in records if record.generator != "folder:sdm-drawn"])
+    assert makes(apart, [record for record in records if record.generator == "folder:sdm-drawn"])
+
+
+def test_a_sweep_is_one_command():
+    records = [read_record(folder)[0] for folder in places_of(MEASURED, "sweep", "camus")]
+    (command,) = of_sweep(records)
+    assert parsed(command)[0] == "sweep" and makes(command, records)
+
+
+def test_a_sweep_that_lacks_a_run_is_no_sweep():
+    records = [read_record(folder)[0] for folder in places_of(MEASURED, "sweep", "camus")]
+    assert sweep_command(records[:-1]) is None
+    assert of_sweep(records[:-1]) == [run_command(record) for record in records[:-1]]
+
+
+def changed(record, generator=None, **settings):
+    settings = {"phase": "all", "images": None, "fraction": 1.0} | record.settings | settings
+    named = generator or record.generator
+    return replace(record, generator=named, settings=settings | {"generator": named}, view=settings["view"])
+
+
+@pytest.fixture
+def warp():
+    return read_record(MEASURED / "camus-warp-standard")[0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"view": "2C"}, {"phase": "ED"}, {"strength": 0.5}, {"seed": 7, "unet_seeds": [7, 8]}, {"images": 400},
+        {"fraction": 0.25}, {"unet_seeds": [0]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_option_of_run_is_said_where_it_is_not_the_usual_one(warp, settings):
+    record = changed(warp, **settings)
+    assert makes(run_command(record), [record])
+
+
+def test_settings_of_a_preset_that_were_changed_are_set(warp):
+    unet = warp.settings["unet_settings"] | {"steps": 100, "channels": [2, 4], "epochs": None}
+    record = changed(warp, unet_settings=unet)
+    assert "--set 'unet.channels=[2,4]' --set unet.steps=100" in run_command(record)
+    assert makes(run_command(record), [record])
+
+
+def test_a_setting_that_is_there_no_longer_is_named(warp):
+    with pytest.raises(EchobenchError, match=r"unet\.magic is a setting no longer"):
+        run_command(changed(warp, unet_settings=warp.settings["unet_settings"] | {"magic": 1}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "together"),
+    [
+        ({"view": "2C"}, True), ({"phase": "ED"}, True), ({"strength": 2.0}, True), ({"unet_seeds": [0]}, True),
+        ({"images": 400}, False), ({"fraction": 0.5}, False),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_comparison_says_what_is_not_usual_or_is_none(warp, settings, together):
+    real = read_record(MEASURED / "camus-real-standard")[0]
+    own = {name: value for name, value in settings.items() if name not in ("strength", "images")}
+    records = [changed(real, **own), changed(warp, **settings)]
+    found = of_runs(records)
+    if together:
+        (command,) = found
+        assert parsed(command)[0] == "compare" and makes(command, records)
+    else:
+        assert all(makes(command, [record]) for command, record in zip(found, records, strict=True))
+
+
+def test_runs_of_several_strengths_or_of_one_generator_are_no_comparison(warp):
+    paint = read_record(MEASURED / "camus-paint-standard")[0]
+    assert compare_command([warp, changed(paint, strength=2.0)]) is None
+    assert compare_command([warp, changed(warp, strength=2.0)]) is None
+    assert compare_command([warp]) is None
+
+
+@pytest.mark.parametrize("name", ["camus-images", "camus-samplers"])
+def test_who_takes_a_trained_generator_comes_after_who_trains_it(name):
+    lines = commands("curve", places_of(MEASURED, "curve", name))
+    taking = ["--generator-from" in line for line in lines]
+    assert taking == sorted(taking) and True in taking
+
+
+def test_a_cross_follows_the_runs_that_it_scores():
+    lines = commands("cross", places_of(MEASURED, "cross", "phantom"))
+    assert lines == ["echobench compare", "echobench cross --from runs"]
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("2C", {"on": "view"}),
+        ("camus", {"on": "camus", "data_camus": Path(CAMUS)}),
+        ("echonet", {"on": "echonet", "data_echonet": "EchoNet-Dynamic"}),
+        ("phantom-echonet", {"on": "echonet", "data_echonet": None}),
+    ],
+)
+def test_every_target_of_a_cross_can_be_named(target, said):
+    verb, given = parsed(cross_command(target))
+    assert verb == "cross" and given["runs"] == (Path("runs"),)
+    assert {name: given[name] for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("preset", "command"),
+    [
+        ("standard", "make speed"),
+        ("paper", "make speed ECHOBENCH_SPEED_PRESET=paper ECHOBENCH_SPEED_BATCH=1 ECHOBENCH_SPEED_STEPS=3"),
+    ],
+)
+def test_speeds_are_measured_by_make(preset, command):
+    assert speed_command(pd.read_csv(MEASURED / f"speed-{preset}.csv")) == command
+
+
+def test_nothing_is_said_that_the_command_line_would_not_take():
+    with pytest.raises(click.NoSuchOption):
+        parsed("echobench run --generator sdm --colour red")
