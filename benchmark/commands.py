@@ -81,7 +81,8 @@ def run_command(record: RunRecord) -> str:
     teacher = _folder(record.generator, record.view, record.preset, record.dataset)
     return _command(
         "run",
-        **_common(record) | {name: asked[name] for name in ("generator", "view", "phase", "images", "fraction")},
+        **_common(record)
+        | {name: asked[name] for name in ("generator", "view", "phase", "images", "fraction", "scored_on")},
         strength=asked["strength"] if generator_class(record.generator).deforms else None,
         assignments=assignments(record),
         generator_from=teacher if _took_its_generator(record) else None,
@@ -115,6 +116,7 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
     strengths, fractions = _strengths(records), sorted({one["fraction"] for one in asked})
     images = next((one["images"] for one in asked if one["images"] is not None), None)
     chosen = _common(first) | {"view": first.view, "images": images, "assignments": assignments(first)}
+    chosen["scored_on"] = first.scored_on
     try:
         cells = sweep.plan(
             Path(), generators=generators, strengths=strengths, fractions=fractions, **chosen | {"preset": first.preset}
@@ -187,12 +189,14 @@ def assignments(record: RunRecord) -> list[str]:
     return found
 
 
-_ASKED = ("generator", "view", "phase", "strength", "images", "fraction", "seed", "unet_seeds", "preset")
+_ASKED = (
+    "generator", "view", "phase", "strength", "images", "fraction", "seed", "unet_seeds", "preset", "scored_on",
+)  # fmt: skip
 
 
 def _asked(record: RunRecord) -> Facts:
     """The settings that options of their own say, the data apart."""
-    had = {"phase": "all", "images": None, "fraction": 1.0} | record.settings
+    had = {"phase": "all", "images": None, "fraction": 1.0, "scored_on": record.scored_on} | record.settings
     return {name: had[name] for name in _ASKED}
 
 
@@ -209,7 +213,7 @@ def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
 def _is_plain(record: RunRecord) -> bool:
     """Whether `compare` has an option for everything that was asked of a run."""
     asked = _asked(record)
-    return (asked["images"], asked["fraction"]) == (None, 1.0) and not (
+    return (asked["images"], asked["fraction"], asked["scored_on"]) == (None, 1.0, "testing") and not (
         folder_of(record.generator) or assignments(record)
     )
 

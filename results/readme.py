@@ -12,7 +12,7 @@ from echobench.results.cross import crossed_runs, gap_table
 from echobench.results.figures import image_figure, training_figure
 from echobench.results.formats import markdown
 from echobench.results.readme_tables import runs_markdown, speed_markdown
-from echobench.results.record import RECORD
+from echobench.results.record import FIRST_DEFORMATION, RECORD
 from echobench.results.statistics import RULE
 from echobench.results.stress import decay
 from echobench.results.stress_figure import stress_figures
@@ -91,7 +91,8 @@ def _speed(measured: Path, preset: str) -> str:
 def _cross(measured: Path, dataset: str) -> str:
     """Dice of the runs on a dataset there and on other data."""
     groups = _groups(measured, "cross", dataset)
-    return "\n".join(markdown(gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
+    tables = ((group.title, gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
+    return "\n".join(f"{title}:\n\n{markdown(table)}" for title, table in tables)
 
 
 def _rule(measured: Path, name: str) -> str:
@@ -111,7 +112,9 @@ def _stress(measured: Path, dataset: str) -> str:
     if not folder.is_dir():
         return ""
     record, scores = read_stress(folder)
-    judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames"
+    version = record.settings.get("deformation", FIRST_DEFORMATION)
+    old = f", trained with the deformation of {version}" if version == FIRST_DEFORMATION else ""
+    judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames{old}"
     said = f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, {judge}:"
     found = decay(scores)
     sentences = "".join(f"- {sentence}\n" for sentence in short_finding(found, scores))
@@ -121,7 +124,8 @@ def _stress(measured: Path, dataset: str) -> str:
 def _sweep(measured: Path, dataset: str) -> str:
     """Dice of every cell."""
     folders = sorted((measured / f"{dataset}-sweep").glob("*/"))
-    return "\n".join(markdown(cell_table(sweep)) for sweep in sweeps(folders)) if folders else ""
+    found = sweeps(folders) if folders else []
+    return "\n".join(f"{sweep.title}:\n\n{markdown(cell_table(sweep))}" for sweep in found)
 
 
 _MAKERS = {

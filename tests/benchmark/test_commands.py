@@ -44,6 +44,7 @@ OF_RUN = (
     "seed",
     "images",
     "fraction",
+    "scored_on",
     "unet_seeds",
     "assignments",
 )
@@ -71,7 +72,7 @@ def resolved(command):
         return [resolve(**{name: given[name] for name in OF_RUN})]
     lists = {name: names_in(given[name]) for name in ("generators", "views", "phases") if name in given}
     lists |= {name: given[name] and numbers_in(given[name]) for name in ("strengths", "fractions") if name in given}
-    names = ("data", "preset", "strength", "seed", "unet_seeds", "view", "images", "assignments")
+    names = ("data", "preset", "strength", "seed", "unet_seeds", "view", "images", "assignments", "scored_on")
     plan = {"compare": compare.plan, "sweep": sweep.plan}[verb]
     return [cell.settings for cell in plan(Path(), **lists, **{name: given[name] for name in names if name in given})]
 
@@ -84,11 +85,11 @@ def essence(settings, names):
 
 def makes(command, records):
     """Whether a command makes just these runs. Older records know fewer settings: what they know has to agree."""
-    names = [set(flat(record.settings)) for record in records]
+    had = [{"scored_on": record.scored_on} | record.settings for record in records]
     made = [settings.published() for settings in resolved(command)]
-    return len(made) == len(records) and all(
-        any(essence(one, known) == essence(record.settings, known) for one in made)
-        for record, known in zip(records, names, strict=True)
+    return len(made) == len(had) and all(
+        any(essence(one, set(flat(settings))) == essence(settings, set(flat(settings))) for one in made)
+        for settings in had
     )
 
 
