@@ -14,21 +14,21 @@ from typing import Any
 
 import pandas as pd
 
-from echobench.benchmark import compare, sweep
-from echobench.benchmark.cli import RUNS, main
+from echobench.benchmark.cells import compare, sweep
+from echobench.benchmark.cli.main import RUNS, main
 from echobench.benchmark.stress import settings as stress
 from echobench.benchmark.stress.settings import resolve_stress
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import VIEWS
 from echobench.generators.folder import folder_of
 from echobench.generators.registry import generator_class
-from echobench.results.comparison import Comparison
-from echobench.results.cost import FIT
-from echobench.results.cross import ECHONET, crossed_runs
-from echobench.results.differences import Facts, flat, key
-from echobench.results.record import RunRecord, read_record
-from echobench.results.stress import IDEAL
-from echobench.results.stress_record import StressRecord, read_stress
+from echobench.results.evidence.adherence import IDEAL
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.cost import FIT
+from echobench.results.evidence.differences import Facts, flat, key
+from echobench.results.records.run import RunRecord, read_record
+from echobench.results.records.stress import StressRecord, read_stress
+from echobench.results.shown.cross import ECHONET, crossed_runs
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 
 CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"

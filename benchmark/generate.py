@@ -13,21 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
-from echobench.benchmark.stages import lock
-from echobench.data.camus import Frame, FrameFiles, find_frames, read_frame
-from echobench.data.datasets import split_of
+from echobench.benchmark.run.stages import lock
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame
+from echobench.data.datasets.dataset import split_of
+from echobench.data.datasets.medical_image import resize_labels
 from echobench.data.deform import VERSION, Deformation
-from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
-from echobench.data.medical_image import resize_labels
-from echobench.data.progress import Progress, silent
 from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.training.checkpoint import differences
-from echobench.results.record import file_sha256
+from echobench.results.records.run import file_sha256
 
 CHUNK = 64
 """Maps per call of the generator: what a kill may lose, and what is in memory at once."""

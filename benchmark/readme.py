@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from echobench.benchmark.commands import commands
-from echobench.results.readme import DPI, figures, with_tables
+from echobench.results.shown.readme import DPI, figures, with_tables
 
 
 def main(readme: Path, measured: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 
 VIEWS = ("2C", "4C")
 PHASES = ("ED", "ES")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 
 _SQUARE = np.ones((3, 3), dtype=bool)  # closes black speckle inside, opens bright specks outside
 

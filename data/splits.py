@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 
 SUBSETS = ("training", "validation", "testing")
 DERIVED_FRACTIONS = (0.8, 0.1, 0.1)  # as the official 400 / 50 / 50

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.medical_image import read_image, write_image
 from echobench.data.maps import LabelMaps
-from echobench.data.medical_image import read_image, write_image
 
 MANIFEST = "manifest.csv"
 

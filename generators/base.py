@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
-from echobench.data.progress import Progress, silent
 from echobench.generators.training.checkpoint import differences
 
 

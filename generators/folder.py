@@ -1,8 +1,8 @@
 """`folder:DIR`: images that somebody drew elsewhere, with the maps they were drawn for.
 
-A folder is either laid out as CAMUS (`echobench.data.camus`), its patients named after the patient that a map came
-from, alone or with a number behind (patient0001, patient0001-3); or it has a manifest.csv whose rows name the files,
-relative to the folder, as PNG, NIfTI or MetaImage:
+A folder is either laid out as CAMUS (`echobench.data.datasets.camus`), its patients named after the patient that a map
+came from, alone or with a number behind (patient0001, patient0001-3); or it has a manifest.csv whose rows name the
+files, relative to the folder, as PNG, NIfTI or MetaImage:
 
     image,labels,patient,view,phase
     images/0001.png,maps/0001.png,patient0001,4C,ED
@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from skimage.io import imread
 from skimage.morphology import convex_hull_image
 
-from echobench.data.camus import FrameFiles, find_frames, grey_values
-from echobench.data.datasets import SIZE, Dataset
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.camus import FrameFiles, find_frames, grey_values
+from echobench.data.datasets.dataset import SIZE, Dataset
+from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
 from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
-from echobench.data.medical_image import MedicalImage, read_image, resize_image, resize_labels
-from echobench.data.progress import Progress, silent
 from echobench.data.sector import sector_mask
 from echobench.data.splits import Split, derive_split
 from echobench.data.store import MANIFEST, ManifestRow

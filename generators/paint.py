@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from echobench.data.errors import EchobenchError, require
+from echobench.data.base.errors import EchobenchError, require
+from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
-from echobench.data.progress import Progress, silent
 from echobench.generators.base import Weightless
 from echobench.generators.settings import settings_from
 from echobench.generators.training.checkpoint import read, write_atomically

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
 from echobench.data.maps import LabelMaps
-from echobench.data.progress import Progress, silent
 from echobench.generators.base import Weightless
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 
 Settings = TypeVar("Settings")
 Precision = Literal["bf16-mixed", "32-true"]

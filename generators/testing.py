@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, label_maps, undeformed_maps

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
 from echobench.data.labels import vocabulary
 from echobench.data.maps import LabelMaps
-from echobench.data.progress import Progress, silent
 from echobench.generators.base import Generator
 from echobench.generators.settings import kinds_of, settings_from
 from echobench.generators.training.checkpoint import Checkpoint, read, write_atomically

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from echobench.data.base.progress import Progress, silent
 from echobench.data.maps import LabelMaps
-from echobench.data.progress import Progress, silent
 from echobench.generators.base import Weightless
 
 

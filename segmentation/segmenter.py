@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.segmentation.augment import AugmentationSettings
 from echobench.segmentation.unet import UNetSettings, build_unet

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
 from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask
-from echobench.data.progress import Progress, silent
 from echobench.segmentation.augment import augment
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import (

@@ -9,7 +9,7 @@ import torch
 from monai.networks.nets.unet import UNet
 from torch import nn
 
-from echobench.data.errors import require
+from echobench.data.base.errors import require
 from echobench.data.labels import Label
 from echobench.segmentation.augment import AugmentationSettings
 

@@ -10,9 +10,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
+from echobench.data.datasets.medical_image import write_image
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
-from echobench.data.medical_image import write_image
 
 SPACING_MM = (0.5, 0.4)
 

@@ -38,7 +38,7 @@ def test_generators_and_segmentation_never_meet(layout):
     ("file", "line"),
     [
         ("generators/real.py", "import echobench.segmentation.unet"),
-        ("data/labels.py", "import echobench.results.tables"),
+        ("data/labels.py", "import echobench.results.shown.tables"),
     ],
 )
 def test_a_forbidden_arrow_is_noticed(layout, file, line):
@@ -57,7 +57,7 @@ def test_no_bare_module_name_is_installed():
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["data", "check", "--help"]])
 def test_help_imports_neither_torch_nor_pandas(arguments):
     code = (
-        "import sys; from echobench.benchmark.cli import main\n"
+        "import sys; from echobench.benchmark.cli.main import main\n"
         f"main({arguments}, standalone_mode=False)\n"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from echobench.benchmark.cli import main
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.options import refuse_idle
 from echobench.benchmark.commands import commands
-from echobench.benchmark.options import refuse_idle
-from echobench.results.readme import with_tables
+from echobench.results.shown.readme import with_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

@@ -12,11 +12,11 @@ from echobench.benchmark.stress.boundaries import boundary_contrast
 from echobench.data.deform import join
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
+from echobench.data.ladder.anatomy import NotApplicable, smooth
+from echobench.data.ladder.maps import Skip, reached_sector, stress_maps
 from echobench.data.maps import LabelMaps, item_seeds, undeformed_maps
-from echobench.data.stress.anatomy import NotApplicable, smooth
-from echobench.data.stress.maps import Skip, reached_sector, stress_maps
 from echobench.generators.base import Generator
-from echobench.results.stress import COLUMNS, UNDEFORMED
+from echobench.results.evidence.adherence import COLUMNS, UNDEFORMED
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
 

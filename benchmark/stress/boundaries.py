@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import rankdata
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
-from echobench.data.stress.anatomy import LEAST_MM2
+from echobench.data.ladder.anatomy import LEAST_MM2
 
 BAND_MM = 3.0
 LEAST_CHANGE_MM2 = LEAST_MM2 / 4

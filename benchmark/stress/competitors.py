@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from echobench.benchmark.compare import Cell
-from echobench.benchmark.stages import Reporter, StageFolder
-from echobench.benchmark.trained import kept_generator, kept_weights, trained_generators
-from echobench.benchmark.trial import begin
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cells.compare import Cell
+from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.benchmark.run.trained import kept_generator, kept_weights, trained_generators
+from echobench.benchmark.run.trial import begin
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
-from echobench.results.record import file_sha256
-from echobench.results.stress import IDEAL
+from echobench.results.evidence.adherence import IDEAL
+from echobench.results.records.run import file_sha256
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from echobench.benchmark.pictures import show_labels
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.run.pictures import show_labels
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
-from echobench.data.stress.ladder import SEVERITIES, STRESSES, find_stress
-from echobench.data.stress.maps import stress_maps
+from echobench.data.ladder.ladder import SEVERITIES, STRESSES, find_stress
+from echobench.data.ladder.maps import stress_maps
 
 CELL_INCHES = (1.75, 1.55)
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from echobench.data.base.progress import Progress, silent
 from echobench.data.deform import join
 from echobench.data.frames import Frames, concatenate
+from echobench.data.ladder.anatomy import HeartMap, NotApplicable
+from echobench.data.ladder.ladder import STRESSES
 from echobench.data.maps import LabelMaps, item_seeds, label_maps
-from echobench.data.progress import Progress, silent
-from echobench.data.stress.anatomy import HeartMap, NotApplicable
-from echobench.data.stress.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.segmentation.unet import UNetSettings
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from echobench.benchmark.compare import FIGURES, TABLES, write_figures, write_tables
-from echobench.benchmark.stages import PICTURES, StageFolder
+from echobench.benchmark.cells.compare import FIGURES, TABLES, write_figures, write_tables
+from echobench.benchmark.run.stages import PICTURES, StageFolder
 from echobench.benchmark.stress.pictures import Row, picture
 from echobench.benchmark.stress.stress import cell_name, cells_folder
-from echobench.results.formats import Table
-from echobench.results.stress import decay, lost_maps
-from echobench.results.stress_figure import stress_figures
-from echobench.results.stress_finding import finding
-from echobench.results.stress_record import StressRecord, read_stress
-from echobench.results.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
+from echobench.results.evidence.adherence import decay, lost_maps
+from echobench.results.records.stress import StressRecord, read_stress
+from echobench.results.shown.formats import Table
+from echobench.results.shown.stress_figure import stress_figures
+from echobench.results.shown.stress_finding import finding
+from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
 from echobench.segmentation.segmenter import Segmenter
 
 FINDING = "finding.txt"

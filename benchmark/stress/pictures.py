@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from echobench.benchmark.pictures import draw_contours, show_image, show_labels
+from echobench.benchmark.run.pictures import draw_contours, show_image, show_labels
 
 CELL_INCHES = (1.75, 1.5)
 RED = "#ff2d2d"

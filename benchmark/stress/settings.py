@@ -9,15 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from echobench.benchmark.compare import Cell, plan
-from echobench.benchmark.settings import RunSettings, resolve
+from echobench.benchmark.cells.compare import Cell, plan
+from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.stress.judge import JudgeSettings
+from echobench.data.base.errors import EchobenchError
 from echobench.data.deform import VERSION
-from echobench.data.errors import EchobenchError
 from echobench.data.frames import VIEWS
-from echobench.data.stress.ladder import SEVERITIES, STRESSES, find_stress
+from echobench.data.ladder.ladder import SEVERITIES, STRESSES, find_stress
 from echobench.generators.registry import generator_class
-from echobench.results.stress import IDEAL
+from echobench.results.evidence.adherence import IDEAL
 
 GENERATORS = ("sdm", "cyclegan", "paint")
 """Who is put to the test, beside `warp`, where nothing else is said."""

@@ -13,24 +13,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from echobench.benchmark.compare import Cell
-from echobench.benchmark.machine import describe_machine, package_versions, source_commit
-from echobench.benchmark.stages import PICTURES, Reporter, StageFolder, read_json
+from echobench.benchmark.cells.compare import Cell
+from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.stages import PICTURES, Reporter, StageFolder, read_json
+from echobench.benchmark.run.trial import load_dataset
 from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
 from echobench.benchmark.stress.competitors import Competitor, competitors, train_missing
 from echobench.benchmark.stress.gallery import gallery
 from echobench.benchmark.stress.judge import divided, judge_frames
 from echobench.benchmark.stress.settings import PHASE, StressSettings
-from echobench.benchmark.trial import load_dataset
-from echobench.data.datasets import Dataset
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import silent
+from echobench.data.datasets.dataset import Dataset
 from echobench.data.frames import Frames
-from echobench.data.progress import silent
-from echobench.data.stress.ladder import STRESSES
+from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
-from echobench.results.record import file_sha256
-from echobench.results.stress import IDEAL, UNDEFORMED
-from echobench.results.stress_record import STRESS, STRESS_SCORES, StressRecord, write_stress
+from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
+from echobench.results.records.run import file_sha256
+from echobench.results.records.stress import STRESS, STRESS_SCORES, StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.phantom.heart import Heart, draw_heart
 from echobench.data.phantom.observer import observed

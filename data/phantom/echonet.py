@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import line
 
-from echobench.data.echonet.writing import Video, tracing, write_echonet
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.echonet.writing import Video, tracing, write_echonet
 from echobench.data.labels import Label
 from echobench.data.phantom.dataset import OBSERVER_MM
 from echobench.data.phantom.heart import Heart, draw_heart

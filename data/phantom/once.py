@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 
 RECORD = "phantom.json"
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from echobench.data.errors import require
+from echobench.data.base.errors import require
 
 TIME_PERIOD = 10_000.0  # longest period of the sinusoids, as in "Attention is all you need" (arXiv 1706.03762)
 GROUP_CHANNELS = 16  # per group of GroupNorm: fewer, and the backward pass on a processor takes 3 to 6 times as long

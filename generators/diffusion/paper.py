@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from echobench.data.errors import EchobenchError, require
+from echobench.data.base.errors import EchobenchError, require
 from echobench.data.frames import Frames
 from echobench.generators.diffusion.learned_variance import all_steps
 from echobench.generators.diffusion.method import Method

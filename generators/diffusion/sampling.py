@@ -11,7 +11,7 @@ import torch
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from torch import Tensor
 
-from echobench.data.errors import EchobenchError, require
+from echobench.data.base.errors import EchobenchError, require
 from echobench.generators.diffusion.learned_variance import ReverseSteps
 from echobench.generators.diffusion.schedule import TIMES, Schedule
 

@@ -7,7 +7,7 @@ import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
-from echobench.data.errors import require
+from echobench.data.base.errors import require
 
 TIMES = 1000
 """Discrete time steps of the forward process, as in DDPM (Ho et al. 2020, arXiv 2006.11239)."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from echobench.data.errors import EchobenchError, require
+from echobench.data.base.errors import EchobenchError, require
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.preconditioning import Denoiser

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 
 FORMAT = 1
 """Version of the files; raised when what they hold changes its meaning."""

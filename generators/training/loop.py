@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from echobench.data.progress import Progress
+from echobench.data.base.progress import Progress
 from echobench.generators.training.checkpoint import Checkpoint
 from echobench.generators.training.draws import step_generator
 

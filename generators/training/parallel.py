@@ -8,7 +8,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins import precision as plugins
 from torch import Tensor
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.generators.settings import Precision
 
 

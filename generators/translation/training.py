@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from echobench.data.errors import require
+from echobench.data.base.errors import require
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
 from echobench.generators.training.loop import Training

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from echobench.results.comparison import Group, Run
-from echobench.results.cost import ELSEWHERE, FIT, cost, machine
-from echobench.results.realism import copying
-from echobench.results.record import SCORED_ON
-from echobench.results.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
-from echobench.results.tables import WHO
+from echobench.results.evidence.comparison import Group, Run
+from echobench.results.evidence.cost import ELSEWHERE, FIT, cost, machine
+from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
+from echobench.results.records.run import SCORED_ON
+from echobench.results.shown.realism import copying
+from echobench.results.shown.tables import WHO
 
 _WORDS = {
     BETTER: "is better than {}",

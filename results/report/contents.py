@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from echobench.results import figures, tables
-from echobench.results.comparison import Comparison, Group
-from echobench.results.cross import cross_figures, cross_tables
-from echobench.results.ejection import ejection_figure, ejection_tables
-from echobench.results.formats import Table, named_apart
-from echobench.results.published import paper_table
-from echobench.results.realism import realism_tables
+from echobench.results.evidence.comparison import Comparison, Group
+from echobench.results.shown import figures, tables
+from echobench.results.shown.cross import cross_figures, cross_tables
+from echobench.results.shown.ejection import ejection_figure, ejection_tables
+from echobench.results.shown.formats import Table, named_apart
+from echobench.results.shown.published import paper_table
+from echobench.results.shown.realism import realism_tables
 
 
 def group_tables(group: Group) -> list[Table]:

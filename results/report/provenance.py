@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from echobench.results.comparison import Group, Run
-from echobench.results.differences import flat, shown
-from echobench.results.formats import Table
+from echobench.results.evidence.comparison import Group, Run
+from echobench.results.evidence.differences import flat, shown
 from echobench.results.report.shown import ShownTable, shown_table
+from echobench.results.shown.formats import Table
 
 Facts = Mapping[str, str]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from echobench.results import formats
-from echobench.results.formats import Table
 from echobench.results.report.pictures import data_uri
+from echobench.results.shown import formats
+from echobench.results.shown.formats import Table
 
 _OF_LABELS = ("trained on", "first", "second", "run")
 """Columns in which runs are named."""

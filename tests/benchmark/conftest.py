@@ -2,8 +2,8 @@
 
 import pytest
 
-from echobench.benchmark import settings
-from echobench.benchmark.settings import Preset
+from echobench.benchmark.run import settings
+from echobench.benchmark.run.settings import Preset
 from echobench.generators.cyclegan import CycleGanSettings
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings

@@ -8,8 +8,9 @@ import click
 import pandas as pd
 import pytest
 
-from echobench.benchmark import compare, sweep
-from echobench.benchmark.cli import main
+from echobench.benchmark.cells import compare, sweep
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.options import names_in, numbers_in
 from echobench.benchmark.commands import (
     CAMUS,
     commands,
@@ -22,14 +23,13 @@ from echobench.benchmark.commands import (
     stress_command,
     sweep_command,
 )
-from echobench.benchmark.options import names_in, numbers_in
-from echobench.benchmark.settings import resolve
+from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress.settings import cells, resolve_stress
-from echobench.data.errors import EchobenchError
-from echobench.results.differences import flat
-from echobench.results.readme import places_of
-from echobench.results.record import read_record
-from echobench.results.stress_record import read_stress
+from echobench.data.base.errors import EchobenchError
+from echobench.results.evidence.differences import flat
+from echobench.results.records.run import read_record
+from echobench.results.records.stress import read_stress
+from echobench.results.shown.readme import places_of
 
 MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
 RUNS = sorted({path.parent.resolve() for path in MEASURED.glob("**/run.json")})

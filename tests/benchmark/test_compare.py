@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli import main
-from echobench.benchmark.compare import TABLE_1, carry_out, compare, found_runs, plan
-from echobench.benchmark.console import print_table
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cells.compare import TABLE_1, carry_out, compare, found_runs, plan
+from echobench.benchmark.cli.console import print_table
+from echobench.benchmark.cli.main import main
+from echobench.data.base.errors import EchobenchError
 from echobench.generators.paint import Paint
-from echobench.results.formats import Table, shown
+from echobench.results.shown.formats import Table, shown
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

@@ -7,18 +7,18 @@ import pytest
 from click.testing import CliRunner
 from skimage.transform import rescale
 
-from echobench.benchmark import cross as module
-from echobench.benchmark.cli import main
-from echobench.benchmark.cross import Target, camus_target, cross, cross_runs, scores_on, targets, view_target
-from echobench.benchmark.machine import describe_machine
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.benchmark.stages import StageFolder
-from echobench.benchmark.trial import reopen
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.measure import cross as module
+from echobench.benchmark.measure.cross import Target, camus_target, cross, cross_runs, scores_on, targets, view_target
+from echobench.benchmark.run.machine import describe_machine
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.run.stages import StageFolder
+from echobench.benchmark.run.trial import reopen
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
-from echobench.results.cross import read_cross
-from echobench.results.record import read_record
+from echobench.results.records.run import read_record
+from echobench.results.shown.cross import read_cross
 from echobench.segmentation.segmenter import Segmenter
 
 pytestmark = pytest.mark.usefixtures("tiny")

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.benchmark.ejection_of_runs import measure_ejection
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.benchmark.trial import load_dataset
-from echobench.results.ejection_file import COLUMNS, EJECTION
-from echobench.results.record import read_record
+from echobench.benchmark.measure.ejection import measure_ejection
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.run.trial import load_dataset
+from echobench.results.records.ejection import COLUMNS, EJECTION
+from echobench.results.records.run import read_record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from echobench.benchmark import energy, machine
-from echobench.benchmark.energy import EnergyCounter
+from echobench.benchmark.run import energy, machine
+from echobench.benchmark.run.energy import EnergyCounter
 
 
 def zone(folder, name, microjoules, range_uj=1_000_000):

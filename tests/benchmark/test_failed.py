@@ -2,11 +2,11 @@
 
 import pytest
 
-from echobench.benchmark import run as pipeline
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.data.errors import EchobenchError
-from echobench.results.record import FailedRun, read_failed, write_failed
+from echobench.benchmark.run import pipeline as pipeline
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.data.base.errors import EchobenchError
+from echobench.results.records.run import FailedRun, read_failed, write_failed
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from skimage.io import imsave
 
 from echobench.benchmark import generate as module
-from echobench.benchmark.cli import main
+from echobench.benchmark.cli.main import main
 from echobench.benchmark.generate import find_maps, generate, read_map
-from echobench.data.camus import find_frames, read_frame
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.camus import find_frames, read_frame
+from echobench.data.datasets.medical_image import write_image
 from echobench.data.frames import concatenate
 from echobench.data.maps import label_maps
-from echobench.data.medical_image import write_image
 from echobench.data.splits import read_split_files
 from echobench.data.store import read_manifest
 from echobench.generators.diffusion.network import NetworkSettings

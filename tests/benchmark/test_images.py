@@ -2,9 +2,9 @@
 
 import pytest
 
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.data.base.errors import EchobenchError
 from echobench.data.store import read_manifest
 
 pytestmark = pytest.mark.usefixtures("tiny")

@@ -6,9 +6,9 @@ from types import MappingProxyType
 import pytest
 import torch
 
-from echobench.benchmark import machine
-from echobench.benchmark.machine import INSTRUCTION_SETS, describe_machine, instruction_sets
-from echobench.benchmark.stages import StageFolder
+from echobench.benchmark.run import machine
+from echobench.benchmark.run.machine import INSTRUCTION_SETS, describe_machine, instruction_sets
+from echobench.benchmark.run.stages import StageFolder
 
 X86 = """processor\t: 0
 model name\t: Some Xeon

@@ -1,6 +1,6 @@
 """Every option of every verb: typed, it changes what the verb does, or it is refused. None is ignored.
 
-Who adds an option adds a line to `EFFECTS`, and one to `IDLE` in benchmark/options.py where it has no meaning.
+Who adds an option adds a line to `EFFECTS`, and one to `IDLE` in benchmark/cli/options.py where it has no meaning.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli import main
-from echobench.benchmark.options import IDLE
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.options import IDLE
+from echobench.data.base.errors import EchobenchError
 
 LEAST: dict[str | tuple[str, str], list[str]] = {
     "": ["generators"],
@@ -180,31 +180,35 @@ class Library:
 
 REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
 ASKED: dict[str, object] = {
-    "benchmark.run.run": ("record", "scores"),
-    "benchmark.trained.training_of": ("sdm", 1.0),
-    "benchmark.compare.carry_out": None,
-    "benchmark.compare.draw_pictures": {},
-    "benchmark.compare.compare": SimpleNamespace(groups=["one"]),
-    "benchmark.compare.found_runs": [],
-    "benchmark.sweep.carry_out": None,
-    "benchmark.sweep.tabulate": [],
+    "benchmark.run.pipeline.run": ("record", "scores"),
+    "benchmark.run.trained.training_of": ("sdm", 1.0),
+    "benchmark.cells.compare.carry_out": None,
+    "benchmark.cells.compare.draw_pictures": {},
+    "benchmark.cells.compare.compare": SimpleNamespace(groups=["one"]),
+    "benchmark.cells.compare.found_runs": [],
+    "benchmark.cells.sweep.carry_out": None,
+    "benchmark.cells.sweep.tabulate": [],
     "benchmark.stress.stress.stress": None,
     "benchmark.stress.outcome.write_outcome": SimpleNamespace(ladder=None, finding=[]),
-    "benchmark.cross.targets": lambda run: None,
-    "benchmark.cross.cross_runs": [],
+    "benchmark.measure.cross.targets": lambda run: None,
+    "benchmark.measure.cross.cross_runs": [],
     "benchmark.generate.generate": 1,
     "results.report.page.write_report": "report.html",
-    "data.check.check_camus": REPORT,
-    "data.echonet.check.check_echonet": REPORT,
+    "data.datasets.check.check_camus": REPORT,
+    "data.datasets.echonet.check.check_echonet": REPORT,
     "data.phantom.dataset.write_phantom": "phantom",
     "data.phantom.echonet.write_phantom_echonet": "phantom",
 }
 """The functions that verbs call for their work, and what they give back."""
-SHOWN = ("benchmark.console.print_runs", "benchmark.console.print_table", "benchmark.console.print_comparison")
+SHOWN = (
+    "benchmark.cli.console.print_runs",
+    "benchmark.cli.console.print_table",
+    "benchmark.cli.console.print_comparison",
+)
 LOOKED_UP = (
-    "results.comparison.group_beside",
-    "results.comparison.Comparison.of",
-    "benchmark.cross.refuse_phantom",
+    "results.evidence.comparison.group_beside",
+    "results.evidence.comparison.Comparison.of",
+    "benchmark.measure.cross.refuse_phantom",
 )
 
 
@@ -304,5 +308,5 @@ def test_a_dry_run_names_the_run_whose_generator_would_be_taken(library, monkeyp
 
     words = ["run", "--generator", "sdm", "--dry-run", "--generator-from", "earlier"]
     assert '"generator_from": "earlier"' in effect(library, words)[1]
-    monkeypatch.setattr("echobench.benchmark.trained.training_of", none_there)
+    monkeypatch.setattr("echobench.benchmark.run.trained.training_of", none_there)
     assert "earlier holds no run" in refusal(library, words)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli import main
-from echobench.benchmark.overrides import overridden
-from echobench.benchmark.settings import resolve
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.run.overrides import overridden
+from echobench.benchmark.run.settings import resolve
+from echobench.data.base.errors import EchobenchError
 from echobench.generators.sdm import PAPER, STANDARD
 from echobench.generators.translation.network import TranslatorSettings
 from echobench.segmentation.unet import PRESETS

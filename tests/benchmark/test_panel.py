@@ -7,10 +7,10 @@ import pytest
 from matplotlib import pyplot as plt
 from skimage.io import imread
 
-from echobench.benchmark.panel import LABEL_MAP, REAL_FRAME, panel, picture_runs, save_panel, worst_cases
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.measure.panel import LABEL_MAP, REAL_FRAME, panel, picture_runs, save_panel, worst_cases
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.data.base.errors import EchobenchError
 from echobench.results.report.pictures import panel as read_panel
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from echobench.benchmark import pictures
+from echobench.benchmark.run import pictures
 
 
 @pytest.fixture

@@ -9,11 +9,16 @@ import torch_fidelity
 from monai.networks.blocks.convolutions import Convolution
 from torch_fidelity import feature_extractor_inceptionv3 as inceptionv3
 
-from echobench.benchmark.realism.distances import frechet_distance, kernel_distance, precision_recall
-from echobench.benchmark.realism.diversity import dissimilarity, feature_spread, grey_spread, redraw
-from echobench.benchmark.realism.extractors import _ThreeChannels, inception_extractor, register_unet, unet_extractor
-from echobench.benchmark.realism.measure import COLUMNS, NO_INCEPTION, measure
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.measure.realism.distances import frechet_distance, kernel_distance, precision_recall
+from echobench.benchmark.measure.realism.diversity import dissimilarity, feature_spread, grey_spread, redraw
+from echobench.benchmark.measure.realism.extractors import (
+    _ThreeChannels,
+    inception_extractor,
+    register_unet,
+    unet_extractor,
+)
+from echobench.benchmark.measure.realism.measure import COLUMNS, NO_INCEPTION, measure
+from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import TABLE_REGIONS
 from echobench.data.maps import label_maps
 from echobench.generators.paint import Paint, PaintSettings

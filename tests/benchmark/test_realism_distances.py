@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import sqrtm
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from echobench.benchmark.realism.distances import (
+from echobench.benchmark.measure.realism.distances import (
     SUBSETS,
     density_coverage,
     equal_subsets,
@@ -17,7 +17,7 @@ from echobench.benchmark.realism.distances import (
     kernel_distance,
     precision_recall,
 )
-from echobench.benchmark.realism.memorisation import (
+from echobench.benchmark.measure.realism.memorisation import (
     PERCENTILE,
     Memorisation,
     memorisation,

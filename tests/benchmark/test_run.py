@@ -12,15 +12,15 @@ import torch
 from click.testing import CliRunner
 from matplotlib import pyplot as plt
 
-from echobench.benchmark import pictures
-from echobench.benchmark.cli import main
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.benchmark.trial import load_dataset
-from echobench.data.errors import EchobenchError
-from echobench.data.progress import silent
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.run import pictures
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.run.trial import load_dataset
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import silent
 from echobench.data.store import read_manifest
-from echobench.results.record import read_record
+from echobench.results.records.run import read_record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -187,7 +187,7 @@ def test_a_synthetic_row_draws_trains_and_resumes_with_the_same_scores(camus_fol
     assert record.parameters > 0
     manifest = read_manifest(tmp_path / "whole" / "synthetic" / "training-4C")
     assert {row.patient for row in manifest} == {"patient0001", "patient0002", "patient0003"}
-    monkeypatch.setattr("echobench.benchmark.drawing.CHUNK", 2)
+    monkeypatch.setattr("echobench.benchmark.run.drawing.CHUNK", 2)
     for stage_to_kill, at in (("fit-4C", 4), ("draw-training-4C", 4)):
 
         def report(stage, stage_to_kill=stage_to_kill, at=at):
@@ -230,7 +230,7 @@ def test_a_folder_of_drawn_images_scores_as_the_generator_that_drew_them(camus_f
 
 
 def test_no_real_image_enters_the_training_or_selection_of_a_synthetic_row(camus_folder, tmp_path, monkeypatch):
-    from echobench.benchmark import run as pipeline
+    from echobench.benchmark.run import pipeline as pipeline
 
     seen = []
     train = pipeline.train
@@ -400,8 +400,8 @@ def test_data_check_exits_1_on_an_unsound_folder(camus_folder):
 
 
 def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_path, capsys):
-    from echobench.benchmark.console import print_runs
-    from echobench.results.comparison import group_beside
+    from echobench.benchmark.cli.console import print_runs
+    from echobench.results.evidence.comparison import group_beside
 
     run(settings_for(camus_folder), tmp_path / "runs" / "real")
     run(settings_for(camus_folder, seed=1), tmp_path / "runs" / "other-seed")
@@ -421,7 +421,7 @@ def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_pa
 
 
 def test_a_writer_that_was_killed_goes_on_after_the_last_whole_row(make_frames, tmp_path):
-    from echobench.data.camus import find_frames
+    from echobench.data.datasets.camus import find_frames
     from echobench.data.maps import label_maps
     from echobench.data.store import MANIFEST, FrameWriter
 

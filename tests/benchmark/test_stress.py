@@ -10,22 +10,22 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from echobench.benchmark.cli import main
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress import outcome
 from echobench.benchmark.stress import settings as stress_settings
 from echobench.benchmark.stress.asked import asked, measured, undeformed
 from echobench.benchmark.stress.judge import divided, judge_frames
 from echobench.benchmark.stress.settings import resolve_stress
 from echobench.benchmark.stress.stress import stress
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.generators.paint import Paint
 from echobench.generators.testing import examples
 from echobench.generators.warp import Warp, WarpSettings
-from echobench.results.stress import FOLLOWS, IDEAL, LOST, UNDEFORMED, decay
-from echobench.results.stress_record import read_stress
+from echobench.results.evidence.adherence import FOLLOWS, IDEAL, LOST, UNDEFORMED, decay
+from echobench.results.records.stress import read_stress
 
 GREYS = np.array([120, 30, 200, 60, 0], dtype=np.uint8)  # background, cavity, wall, atrium; outside the sector
 

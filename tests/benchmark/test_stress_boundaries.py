@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echobench.benchmark.stress.boundaries import BOUNDARIES, boundary_contrast, roc_area
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
 
 GREYS = np.array([120, 20, 150, 40], dtype=np.uint8)  # background, cavity, wall, atrium

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from echobench.benchmark.stress.gallery import gallery
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
-from echobench.data.stress.maps import stress_maps
+from echobench.data.ladder.maps import stress_maps
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli import main
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.benchmark.sweep import carry_out, plan, tabulate
-from echobench.benchmark.trial import load_dataset
+from echobench.benchmark.cells.sweep import carry_out, plan, tabulate
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.run.trial import load_dataset
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import silent
 from echobench.data.deform import VERSION
-from echobench.data.errors import EchobenchError
-from echobench.data.progress import silent
 from echobench.data.store import read_manifest
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.warp import Warp
-from echobench.results.comparison import Comparison
-from echobench.results.record import read_record
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.run import read_record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 BUDGET = ("unet.steps=1", "unet.validation_every_steps=1")

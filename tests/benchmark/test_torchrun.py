@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark import run as pipeline
-from echobench.benchmark import trained
-from echobench.benchmark.cli import main
-from echobench.benchmark.settings import resolve
-from echobench.results.record import read_record
+from echobench.benchmark.cli.main import main
+from echobench.benchmark.run import pipeline as pipeline
+from echobench.benchmark.run import trained
+from echobench.benchmark.run.settings import resolve
+from echobench.results.records.run import read_record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

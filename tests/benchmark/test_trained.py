@@ -6,9 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from echobench.benchmark.run import run
-from echobench.benchmark.settings import resolve
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import resolve
+from echobench.data.base.errors import EchobenchError
 from echobench.generators.diffusion.paper import PaperSamplingSettings, PaperTrainingSettings
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import make_known
 
-from echobench.benchmark.cli import main
+from echobench.benchmark.cli.main import main
 
 touched: list[str] = []
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from echobench.data.camus import find_frames, read_frame
-from echobench.data.datasets import read_camus
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.camus import find_frames, read_frame
+from echobench.data.datasets.dataset import read_camus
+from echobench.data.datasets.medical_image import read_image, write_image
 from echobench.data.labels import Label
-from echobench.data.medical_image import read_image, write_image
 
 SIZE = (32, 32)
 

@@ -1,6 +1,6 @@
 """`data check`: every problem in one list."""
 
-from echobench.data.check import check_camus
+from echobench.data.datasets.check import check_camus
 
 from .test_camus import first_file, label_seven, rewrite, truncate_gz
 

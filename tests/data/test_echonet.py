@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.data.echonet import reading
-from echobench.data.echonet.reading import read_echonet
-from echobench.data.echonet.videos import cavity
-from echobench.data.echonet.writing import FILE_LIST, TRACINGS, VIDEOS, Video, tracing, write_echonet
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.echonet import reading
+from echobench.data.datasets.echonet.reading import read_echonet
+from echobench.data.datasets.echonet.videos import cavity
+from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS, VIDEOS, Video, tracing, write_echonet
 from echobench.data.labels import Label
 
 SIZE = 112

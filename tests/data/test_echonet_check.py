@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli import main
-from echobench.data.echonet.check import check_echonet
-from echobench.data.echonet.writing import FILE_LIST, TRACINGS, write_echonet
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cli.main import main
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.echonet.check import check_echonet
+from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS, write_echonet
 
 from .test_check import texts
 from .test_echonet import (

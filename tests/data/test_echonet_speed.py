@@ -16,9 +16,9 @@ import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from echobench.benchmark.machine import Meter
-from echobench.data.echonet.reading import EchonetData, read_echonet
-from echobench.data.echonet.writing import FILE_LIST, TRACINGS, VIDEOS, write_echonet
+from echobench.benchmark.run.machine import Meter
+from echobench.data.datasets.echonet.reading import EchonetData, read_echonet
+from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS, VIDEOS, write_echonet
 
 from .test_echonet import toy_video
 

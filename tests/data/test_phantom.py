@@ -9,7 +9,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy.ndimage import label as components
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.labels import Label
 from echobench.data.phantom import dataset

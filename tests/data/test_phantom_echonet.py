@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from echobench.benchmark.cli import main
-from echobench.data.echonet.check import check_echonet
-from echobench.data.echonet.reading import read_echonet
-from echobench.data.echonet.videos import cavity
-from echobench.data.echonet.writing import tracing
-from echobench.data.errors import EchobenchError
+from echobench.benchmark.cli.main import main
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.echonet.check import check_echonet
+from echobench.data.datasets.echonet.reading import read_echonet
+from echobench.data.datasets.echonet.videos import cavity
+from echobench.data.datasets.echonet.writing import tracing
 from echobench.data.labels import Label
 from echobench.data.phantom.dataset import phantom_patient
 from echobench.data.phantom.echonet import (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from echobench.data.camus import find_frames, read_frame
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.camus import find_frames, read_frame
 from echobench.data.labels import Label
 from echobench.data.sector import sector_mask
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.splits import Split, read_split_files
 
 SPLIT = Split(tuple(f"p{i:02d}" for i in range(40)), ("v1", "v2"), ("t1", "t2"), "official")

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from echobench.data.base.errors import EchobenchError
 from echobench.data.deform import field_deformation
-from echobench.data.errors import EchobenchError
 from echobench.data.labels import Label
+from echobench.data.ladder.anatomy import HeartMap, NotApplicable
+from echobench.data.ladder.ladder import SEVERITIES, STRESSES, find_stress
+from echobench.data.ladder.maps import reached_sector, stress_maps
+from echobench.data.ladder.stress import Displaced, Relabelled
 from echobench.data.phantom.dataset import phantom_patient
 from echobench.data.sector import sector_mask
-from echobench.data.stress.anatomy import HeartMap, NotApplicable
-from echobench.data.stress.ladder import SEVERITIES, STRESSES, find_stress
-from echobench.data.stress.maps import reached_sector, stress_maps
-from echobench.data.stress.stress import Displaced, Relabelled
 
 EVERY = pytest.mark.parametrize("name", STRESSES)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.data.maps import undeformed_maps
 from echobench.generators.cyclegan import CycleGan, CycleGanSettings

@@ -12,7 +12,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 from torch.nn import functional
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.diffusion.loss import DiffusionLoss
 from echobench.generators.diffusion.network import NetworkSettings

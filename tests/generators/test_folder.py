@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import item_seeds, label_maps

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.maps import label_maps, undeformed_maps
 from echobench.generators.base import Generator
 from echobench.generators.registry import BACKENDS, generator_class, listed, names

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from echobench.data.base.errors import EchobenchError
 from echobench.data.deform import Deformation
-from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
 from echobench.generators.diffusion.network import NetworkSettings

@@ -32,11 +32,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
 from echobench.benchmark.commands import SPEED
-from echobench.benchmark.machine import describe_machine
+from echobench.benchmark.run.machine import describe_machine
 from echobench.generators.diffusion.sampling import SamplingSettings, draw
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.training.pairs import LIMIT, to_planes
-from echobench.results.cost import conditions
+from echobench.results.evidence.cost import conditions
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers 0.42 hands a tensor to numpy 2 without saying whether to copy
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from echobench.data.deform import VERSION
-from echobench.results.comparison import Comparison, Group
-from echobench.results.record import FailedRun, RunRecord, Stage, write_failed, write_record
+from echobench.results.evidence.comparison import Comparison, Group
+from echobench.results.records.run import FailedRun, RunRecord, Stage, write_failed, write_record
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
 MACHINE = {

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from echobench.data.errors import EchobenchError
-from echobench.results.comparison import Comparison, group_beside
-from echobench.results.differences import differing, flat, told_apart
-from echobench.results.readme_tables import runs_markdown
-from echobench.results.record import Stage
+from echobench.data.base.errors import EchobenchError
+from echobench.results.evidence.comparison import Comparison, group_beside
+from echobench.results.evidence.differences import differing, flat, told_apart
+from echobench.results.records.run import Stage
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
+from echobench.results.shown.readme_tables import runs_markdown
 
 DICE = {"a": 0.8, "b": 0.7, "c": 0.9}
 

@@ -1,9 +1,9 @@
 """What seconds hang on: processor, threads, instruction sets, and what older records do not tell."""
 
-from echobench.results.comparison import Comparison
-from echobench.results.cost import conditions, machine, told_once
-from echobench.results.record import Stage
-from echobench.results.tables import WHO, cost_table
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.cost import conditions, machine, told_once
+from echobench.results.records.run import Stage
+from echobench.results.shown.tables import WHO, cost_table
 
 NEW = {"processor": "P", "cores": 2, "device": "cpu", "torch_threads": 2, "instruction_sets": ["AMX bf16", "AVX2"]}
 OLD = {"processor": "P", "cores": 2, "device": "cpu", "torch_threads": 1}

@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.data.errors import EchobenchError
-from echobench.results.comparison import Comparison
-from echobench.results.cross import CrossRecord, cross_figures, cross_tables, gap, pooled_dice, read_cross, write_cross
-from echobench.results.record import file_sha256
+from echobench.data.base.errors import EchobenchError
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.statistics import patient_values
+from echobench.results.records.run import file_sha256
 from echobench.results.report.page import write_report
-from echobench.results.statistics import patient_values
+from echobench.results.shown.cross import (
+    CrossRecord,
+    cross_figures,
+    cross_tables,
+    gap,
+    pooled_dice,
+    read_cross,
+    write_cross,
+)
 
 OWN = {f"p{i}": 0.85 + 0.01 * i for i in range(8)}
 THERE = {f"v{i}": 0.75 + 0.01 * i for i in range(8)}

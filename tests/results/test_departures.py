@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from echobench.benchmark.settings import resolve
-from echobench.results.departures import CONDITIONS, departures, described, facts
-from echobench.results.record import RECORD
+from echobench.benchmark.run.settings import resolve
+from echobench.results.records.run import RECORD
+from echobench.results.shown.departures import CONDITIONS, departures, described, facts
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmark", "data", "generators", "results", "segmentation")

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from echobench.data.errors import EchobenchError
-from echobench.results.comparison import Comparison
-from echobench.results.ejection import DATASET, EXPERTS, ejection_figure, ejection_tables
-from echobench.results.ejection_file import COLUMNS, EJECTION, EXPERT, OUTDATED, PREDICTED, agreement
-from echobench.results.formats import csv, latex, shown
-from echobench.results.realism_file import UNMEASURED
-from echobench.results.record import read_record
-from echobench.results.tables import WHO, summary_table
+from echobench.data.base.errors import EchobenchError
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.ejection import COLUMNS, EJECTION, EXPERT, OUTDATED, PREDICTED, agreement
+from echobench.results.records.realism import UNMEASURED
+from echobench.results.records.run import read_record
+from echobench.results.shown.ejection import DATASET, EXPERTS, ejection_figure, ejection_tables
+from echobench.results.shown.formats import csv, latex, shown
+from echobench.results.shown.tables import WHO, summary_table
 
 PATIENTS = [f"p{i:02d}" for i in range(20)]
 TRUTH = np.linspace(30, 70, 20)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from echobench.results.comparison import Comparison
-from echobench.results.figures import (
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.run import Stage
+from echobench.results.shown.figures import (
     CAPTIONS,
     cost_figure,
     dice_figure,
@@ -17,7 +18,6 @@ from echobench.results.figures import (
     region_figure,
     training_figure,
 )
-from echobench.results.record import Stage
 
 DICE = {"a": 0.8, "b": 0.6, "c": 0.7}
 

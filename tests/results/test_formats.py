@@ -9,10 +9,10 @@ import subprocess
 import pandas as pd
 import pytest
 
-from echobench.results.formats import P_VALUE, Table, csv, latex, markdown, shown
-from echobench.results.published import paper_table
 from echobench.results.report.contents import group_tables
-from echobench.results.tables import cost_table, evidence_table, missed_table, region_table, summary_table
+from echobench.results.shown.formats import P_VALUE, Table, csv, latex, markdown, shown
+from echobench.results.shown.published import paper_table
+from echobench.results.shown.tables import cost_table, evidence_table, missed_table, region_table, summary_table
 
 TABLE = Table(
     name="some",

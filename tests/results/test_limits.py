@@ -4,8 +4,8 @@ import pytest
 
 from echobench.generators.cyclegan import CycleGan
 from echobench.generators.sdm import SemanticDiffusion
-from echobench.results.comparison import Comparison
-from echobench.results.limits import TRAININGS, limits, trained_for
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.limits import TRAININGS, limits, trained_for
 
 DICE = {"a": 0.8, "b": 0.6}
 SHORT = {"training": {"steps": 2400, "batch": 4, "epochs": 200}}

@@ -3,8 +3,8 @@
 import pytest
 
 from echobench.data.labels import REGIONS
-from echobench.results.comparison import Comparison
-from echobench.results.published import paper_table, published
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.shown.published import paper_table, published
 
 DICE = {f"p{i:02d}": 0.7 + 0.2 * (i % 2) for i in range(50)}
 OTHER_FRAMES = {"training": "1" * 64, "testing": "1" * 64, "split": "c" * 64}

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from echobench.results.comparison import Comparison
-from echobench.results.readme import figures, places_of, with_tables
-from echobench.results.readme_tables import runs_markdown, speed_markdown
-from echobench.results.record import Stage
-from echobench.results.statistics import RULE
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.statistics import RULE
+from echobench.results.records.run import Stage
+from echobench.results.shown.readme import figures, places_of, with_tables
+from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 
 MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
 

@@ -6,12 +6,15 @@ import pandas as pd
 import pytest
 from torch_fidelity.defaults import DEFAULTS
 
-from echobench.benchmark.realism import distances, extractors, measure, memorisation
-from echobench.data.errors import EchobenchError
-from echobench.results import realism, realism_file
-from echobench.results.comparison import Comparison
-from echobench.results.formats import csv, latex, markdown, shown
-from echobench.results.realism import (
+from echobench.benchmark.measure.realism import distances, extractors, measure, memorisation
+from echobench.data.base.errors import EchobenchError
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records import realism as realism_file
+from echobench.results.records.realism import UNMEASURED
+from echobench.results.records.run import file_sha256
+from echobench.results.shown import realism
+from echobench.results.shown.formats import csv, latex, markdown, shown
+from echobench.results.shown.realism import (
     ADHERENCE,
     COPIES,
     FD_UNET,
@@ -23,9 +26,7 @@ from echobench.results.realism import (
     realism_column,
     realism_tables,
 )
-from echobench.results.realism_file import UNMEASURED
-from echobench.results.record import file_sha256
-from echobench.results.tables import WHO
+from echobench.results.shown.tables import WHO
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA", "mean")
 NO_WEIGHTS = "not computed: no InceptionV3 weights (give --inception FILE)"

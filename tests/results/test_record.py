@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.results.record import read_record
-from echobench.results.statistics import patient_means, seed_spread
-from echobench.results.tables import dice_summary
+from echobench.results.evidence.statistics import patient_means, seed_spread
+from echobench.results.records.run import read_record
+from echobench.results.shown.tables import dice_summary
 
 MEASURED = Path(__file__).resolve().parents[2] / "results" / "measured"
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")

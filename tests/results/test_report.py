@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from echobench.results import formats, statistics, tables
-from echobench.results.comparison import Comparison
-from echobench.results.figures import CAPTIONS
-from echobench.results.record import Stage
+from echobench.results.evidence import statistics
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.run import Stage
 from echobench.results.report import page as page_module
 from echobench.results.report.answer import answer, caveats
 from echobench.results.report.contents import group_figures, group_tables
 from echobench.results.report.page import REPORT, UNMEASURED, write_report
+from echobench.results.shown import formats, tables
+from echobench.results.shown.figures import CAPTIONS
 
 VOID = {"meta", "img", "input", "link", "br", "hr"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.results.statistics import (
+from echobench.results.evidence.statistics import (
     BETTER,
     EQUAL,
     UNDECIDED,

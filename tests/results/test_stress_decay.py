@@ -4,11 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.results import formats
-from echobench.results.stress import COLUMNS, DOUBT, FOLLOWS, IDEAL, LOST, UNDEFORMED, decay, inverted, lost_maps
-from echobench.results.stress_figure import CAPTIONS, stress_figures
-from echobench.results.stress_finding import finding
-from echobench.results.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
+from echobench.results.evidence.adherence import (
+    COLUMNS,
+    DOUBT,
+    FOLLOWS,
+    IDEAL,
+    LOST,
+    UNDEFORMED,
+    decay,
+    inverted,
+    lost_maps,
+)
+from echobench.results.shown import formats
+from echobench.results.shown.stress_figure import CAPTIONS, stress_figures
+from echobench.results.shown.stress_finding import finding
+from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
 
 PATIENTS = tuple(f"patient{number:04d}" for number in range(8))
 STRUCTURES = {"dice": ("LVendo", "LVepi", "LA"), "contrast": ("LVendo", "LA")}

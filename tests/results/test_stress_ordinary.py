@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.results.stress import (
+from echobench.results.evidence.adherence import (
     COLUMNS,
     DOUBT,
     FOLLOWS,
@@ -21,9 +21,9 @@ from echobench.results.stress import (
     lost_maps,
     order,
 )
-from echobench.results.stress_finding import finding, short_finding
-from echobench.results.stress_record import read_stress
-from echobench.results.stress_tables import decay_table, ladder_table, ordinary_table
+from echobench.results.records.stress import read_stress
+from echobench.results.shown.stress_finding import finding, short_finding
+from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table
 
 MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
 STRUCTURES = {"dice": ("LVendo", "LVepi", "LA"), "contrast": ("LVendo", "LA")}

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from echobench.data.errors import EchobenchError
-from echobench.results.comparison import Comparison
-from echobench.results.sweep import best_table, cell_table, evidence_table, sweeps
-from echobench.results.sweep_figure import sweep_figure
+from echobench.data.base.errors import EchobenchError
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.shown.sweep import best_table, cell_table, evidence_table, sweeps
+from echobench.results.shown.sweep_figure import sweep_figure
 
 DICE = {"a": 0.7, "b": 0.8, "c": 0.9}
 UNDEFORMED = {"generator_settings": {}, "strength": 0.0, "repeats": 1}

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from echobench.results.comparison import Comparison
-from echobench.results.cost import cost
-from echobench.results.record import Stage
-from echobench.results.statistics import RULE
-from echobench.results.tables import (
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.cost import cost
+from echobench.results.evidence.statistics import RULE
+from echobench.results.records.run import Stage
+from echobench.results.shown.tables import (
     WHO,
     WHY,
     cost_table,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.segmentation.segmenter import Preprocessing, Segmenter

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from echobench.data.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS, Label
 from echobench.segmentation.scores import region_dice

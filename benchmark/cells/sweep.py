@@ -1,0 +1,143 @@
+"""A sweep: runs that differ in the generator and in one setting, and what follows from all of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from echobench.benchmark.cells.compare import FIGURES, TABLES, Cell, file_name, write_figures, write_tables
+from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.run.settings import RunSettings, resolve
+from echobench.benchmark.run.stages import Reporter
+from echobench.benchmark.run.trained import has_generators, training_of
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import silent
+from echobench.generators.registry import generator_class
+from echobench.results.records.run import read_failed
+from echobench.results.shown.formats import Table
+from echobench.results.shown.sweep import best_table, cell_table, evidence_table, sweeps
+from echobench.results.shown.sweep_figure import sweep_figure
+
+GENERATORS = ("real", "warp", "sdm")
+STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+"""Who is swept, and over what, where nothing else is said."""
+SWEEP = "sweep"
+
+
+def plan(
+    runs: Path,
+    *,
+    generators: Sequence[str] | None = None,
+    strengths: Sequence[float] | None = None,
+    fractions: Sequence[float] | None = None,
+    view: str = "4C",
+    data: str | None = None,
+    preset: str | None = None,
+    seed: int = 0,
+    unet_seeds: int = 3,
+    images: int | None = None,
+    scored_on: str = "validation",
+    assignments: Sequence[str] = (),
+) -> list[Cell]:
+    """The cells of a sweep, each in the folder under `runs` that `echobench run` gives it.
+
+    strengths, fractions: one of them has several values; None is `STRENGTHS`, or strength 1 beside fractions, and
+    fraction 1. Who cannot draw deformed maps has one cell for all strengths, with every frame once, whatever `images`
+    is. scored_on: validation patients, since test patients that were looked at to choose cannot judge the choice.
+    Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
+    """
+    strengths = list(dict.fromkeys(strengths or (STRENGTHS if fractions is None else (1.0,))))
+    fractions = list(dict.fromkeys(fractions or (1.0,)))
+    settings = [
+        resolve(
+            generator=generator, view=view, data=data, preset=preset, strength=strength, seed=seed,
+            unet_seeds=unet_seeds, images=images if generator_class(generator).deforms else None, fraction=fraction,
+            scored_on=scored_on, assignments=assignments,
+        )
+        for generator in generators or GENERATORS
+        for fraction in fractions
+        for strength in strengths
+    ]  # fmt: skip
+    if (len(strengths) > 1) == (len(fractions) > 1):
+        raise EchobenchError("a sweep has several strengths or several fractions, and one value of the other")
+    if len(strengths) > 1 and not any(one.backend.deforms for one in settings):
+        names = ", ".join(dict.fromkeys(one.label for one in settings))
+        raise EchobenchError(f"{names} cannot draw deformed maps: a sweep of strengths needs who can, such as warp")
+    return [Cell(one, runs / slug) for slug, one in {one.slug(): one for one in settings}.items()]
+
+
+def carry_out(
+    cells: Sequence[Cell],
+    device: str,
+    report: Reporter = lambda stage: silent,
+    generator_from: Sequence[Path] = (),
+) -> None:
+    """Run what is not finished. A cell that fails leaves its reason in its folder, and the others are run.
+
+    A generator is trained once for all strengths, in the first of its cells, and taken by the others.
+    generator_from: earlier runs whose generators are taken in its place, by the cells of the same generator and
+    fraction. Raises EchobenchError for one that no cell takes, and whatever stops a cell before it has a folder of its
+    own to say so in.
+    """
+    given: dict[tuple[str, float], Path] = {}
+    for earlier in generator_from:
+        training = training_of(earlier)
+        if training in given:
+            raise EchobenchError(
+                f"{given[training]} and {earlier} have the same generator and fraction: name one of them"
+            )
+        given[training] = earlier
+        if not generator_class(training[0]).trained:
+            raise EchobenchError(f"{earlier} has the generator {training[0]}, which learns no weights to take")
+        if training not in map(_training, cells):
+            raise EchobenchError(
+                f"{earlier} has the generator {training[0]}, fraction {training[1]:g}, of which this sweep has no cell"
+            )
+    for cell in cells:
+        try:
+            run(
+                cell.settings,
+                cell.folder,
+                device=device,
+                generator_from=_teacher(cell, cells, given),
+                report=_labelled(report, cell.settings),
+            )
+        except Exception:
+            if read_failed(cell.folder) is None:
+                raise
+
+
+def tabulate(folders: Sequence[Path], out: Path) -> list[Table]:
+    """Tables and figures of every sweep among runs, in `out`: tables/SWEEP/NAME.{csv,md,tex}, figures/SWEEP/dice.png.
+
+    Raises EchobenchError where there is no sweep among them, or a record is damaged.
+    """
+    written = []
+    for sweep in sweeps(folders):
+        place = file_name(sweep.title)
+        tables = [cell_table(sweep), best_table(sweep), evidence_table(sweep)]
+        write_tables(tables, out / TABLES / place)
+        write_figures({"dice": sweep_figure(sweep)}, out / FIGURES / place)
+        written += tables
+    return written
+
+
+def _training(cell: Cell) -> tuple[str, float]:
+    """What tells the trainings of a sweep apart."""
+    return cell.settings.generator, cell.settings.fraction
+
+
+def _teacher(cell: Cell, cells: Sequence[Cell], given: Mapping[tuple[str, float], Path]) -> Path | None:
+    """The run whose generator a cell takes; None for who trains one, or has nothing to train."""
+    if not cell.settings.backend.trained:
+        return None
+    kin = [other.folder for other in cells if _training(other) == _training(cell)]
+    trained = [folder for folder in kin if has_generators(folder, cell.settings.views)]
+    earlier = given.get(_training(cell))
+    teacher = earlier or next(iter(trained), kin[0])
+    return None if teacher.resolve() == cell.folder.resolve() else teacher
+
+
+def _labelled(report: Reporter, settings: RunSettings) -> Reporter:
+    where = f"{settings.label} strength {settings.strength:g}"
+    if settings.fraction != 1:
+        where += f" fraction {settings.fraction:g}"
+    return lambda stage: report(f"{where} {stage}")

@@ -1,0 +1,153 @@
+"""What a person sees: progress bars on stderr, tables on stdout."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from echobench.benchmark.run.stages import Reporter
+from echobench.data.labels import TABLE_REGIONS
+from echobench.results.evidence.comparison import Comparison, Group
+from echobench.results.evidence.cost import machine
+from echobench.results.evidence.statistics import RULE
+from echobench.results.report.answer import answer
+from echobench.results.report.contents import group_tables, paper_tables
+from echobench.results.shown import formats
+from echobench.results.shown.realism import agreements
+from echobench.results.shown.tables import WHY, dice_summary, summary_table
+
+_FILE_COLUMNS, _WIDEST, _REASON = 120, 1000, 60
+
+
+@contextmanager
+def progress_bars() -> Iterator[Reporter]:
+    """A bar with the remaining time for every stage that reports."""
+    columns = (
+        TextColumn("{task.description:>18}"), BarColumn(20), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def report(stage: str) -> "_Bar":
+            return _Bar(bars, stage)
+
+        yield report
+
+
+class _Bar:
+    """One stage's progress; its bar appears at the first report."""
+
+    def __init__(self, bars: Progress, stage: str) -> None:
+        self._bars, self._task = bars, bars.add_task(stage, total=None, figures="", visible=False)
+
+    def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in (figures or {}).items())
+        self._bars.update(self._task, completed=done, total=total, figures=shown, visible=True)
+
+
+PRINTED = ("summary", "dice", "evidence", "realism", "ejection", "cost")
+"""Tables of a group that are printed; the others are in files."""
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The answer of every group, then its main tables; Table 1 of the paper; what keeps groups apart."""
+    console = _console()
+    for group in comparison.groups:
+        tables = {table.name: table for table in group_tables(group)}
+        console.rule(f"[bold]{group.title}", align="left")
+        for sentence in answer(group, tables["summary"].frame, tables["evidence"].frame):
+            console.print(sentence)
+        for name in PRINTED:
+            if name in tables and len(tables[name].frame):
+                print_table(tables[name])
+        for sentence in agreements(group):
+            console.print(sentence)
+    for failure in comparison.failures:
+        console.print(f"{failure.label}: {failure.reason}")
+    for table, _ in paper_tables(comparison):
+        print_table(replace(table, notes=()))
+    for sentence in comparison.differences:
+        console.print(sentence)
+
+
+def print_table(table: formats.Table) -> None:
+    """A table with its caption above and its notes below; no cell is cut, however narrow the terminal."""
+    shown = formats.shown(table)
+    printed = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in shown.columns:
+        numeric = name not in table.frame or is_numeric_dtype(table.frame[name])
+        width = _REASON if name == WHY else None
+        printed.add_column(name, justify="right" if numeric else "left", no_wrap=width is None, max_width=width)
+    for row in shown.itertuples(index=False):
+        printed.add_row(*map(escape, row))
+    console = _console()
+    console.print()
+    console.print(escape(table.caption), style="italic")
+    needed = Measurement.get(console, console.options.update(width=_WIDEST), printed).maximum
+    Console(width=max(console.width, needed)).print(printed)
+    for note in table.notes:
+        console.print(escape(note), style="dim")
+
+
+def _console() -> Console:
+    """As wide as the terminal; as wide as a page where the output goes into a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_COLUMNS)
+
+
+def print_runs(group: Group) -> None:
+    """Dice per region in per cent, mean ± std over patients; the evidence for it; what each run cost."""
+    console, record = Console(), group.runs[0].record
+    table = Table(
+        title=f"{group.title}, preset {record.preset}: "
+        f"Dice in %, mean±std over {len(record.scored_patients)} {record.whom}",
+        caption="the U-Net is the same in every row; only what it was trained on differs",
+    )
+    table.add_column("trained on", no_wrap=True)
+    table.add_column("frames", no_wrap=True)
+    for name in (*TABLE_REGIONS, "mean", "missed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in group.runs:
+        _add_rows(table, run.label, run.scores)
+    console.print(table)
+    summary = summary_table(group)
+    print_table(replace(summary, notes=(*summary.notes, RULE) if len(group.runs) > 1 else summary.notes))
+    console.print(_cost_table(group))
+
+
+def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
+    summary = dice_summary(scores)
+    for i, (frames, row) in enumerate(summary.iterrows()):
+        cells = [f"{row[f'{region} mean']:.1f}±{row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
+        name = generator if i == 0 else ""
+        last = i == len(summary) - 1
+        table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", end_section=last)
+
+
+def _cost_table(group: Group) -> Table:
+    machines = dict.fromkeys(machine(run.record) for run in group.runs)
+    table = Table(
+        title=f"Cost on {'; '.join(machines)}",
+        caption="a stage with more than one attempt was interrupted; its seconds are the last's",
+    )
+    table.add_column("trained on", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    for name in ("seconds", "threads", "images/s", "peak MB", "attempts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in group.runs:
+        stages, known = run.record.stages, run.record.machine.get("torch_threads", "")
+        for i, stage in enumerate(stages):
+            rate = f"{stage.items / stage.seconds:.1f}" if stage.items and stage.seconds else ""
+            table.add_row(
+                run.label if i == 0 else "", stage.name, f"{stage.seconds:.1f}", str(stage.threads or known), rate,
+                f"{stage.peak_memory_mb:.0f}", str(stage.attempts), end_section=i == len(stages) - 1,
+            )  # fmt: skip
+    return table

@@ -1,0 +1,131 @@
+"""What verbs share about their options: lists in one text, and the refusal of options that would change nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from echobench.data.base.errors import EchobenchError
+
+Values = Mapping[str, Any]
+"""What a call has for every parameter of its verb, typed or not."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Options that change nothing in some calls of a verb.
+
+    where: in which. options: names of their parameters; with none, all but those of `but`. because: why, where {name}
+    stands for the value of a parameter.
+    """
+
+    where: Callable[[Values], bool]
+    because: str
+    options: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+
+    def concerns(self, name: str) -> bool:
+        """Whether a parameter is one of them."""
+        return name in self.options if self.options else name not in self.but
+
+
+class Verb(click.Command):
+    """A verb that refuses the options that it would ignore."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        refuse_idle(ctx)
+        return super().invoke(ctx)
+
+
+def refuse_idle(context: click.Context) -> None:
+    """Raises EchobenchError for an option that was typed and would change nothing, be its value the default or not."""
+    typed = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+    for name, option in typed.items():
+        if context.params.get(name) == "":
+            raise EchobenchError(f"{option} was given an empty text; leave it out, or say what it shall be")
+    for idle in IDLE.get(context.command.name or "", ()):
+        found = [option for name, option in typed.items() if idle.concerns(name)]
+        if found and idle.where(context.params):
+            because = idle.because.format(**context.params)
+            raise EchobenchError(f"{', '.join(found)} would change nothing here: {because}; leave it out")
+
+
+def names_in(names: str | None) -> list[str] | None:
+    """ "A,B" as a list; None stays None."""
+    return None if names is None else [name.strip() for name in names.split(",")]
+
+
+def numbers_in(numbers: str) -> list[float]:
+    """ "0,0.5" as a list of at least one; raises EchobenchError for anything else."""
+    try:
+        found = [float(number) for number in numbers.replace(",", " ").split()]
+    except ValueError:
+        found = []
+    if not found:
+        raise EchobenchError(f"{numbers!r} is no list of numbers like 0,0.5,1")
+    return found
+
+
+def _tabulates(values: Values) -> bool:
+    return bool(values["runs"] or values["folders"])
+
+
+def _deforms(generator: str) -> bool:
+    from echobench.generators.registry import generator_class
+
+    return generator_class(generator).deforms
+
+
+def _trains(generator: str) -> bool:
+    from echobench.generators.registry import generator_class
+
+    return generator_class(generator).trained
+
+
+def _none_deforms(values: Values) -> bool:
+    """Of the generators that are named; the default has some that do."""
+    return not any(map(_deforms, names_in(values["generators"]) or ["warp"]))
+
+
+_FINISHED = "runs that are named are only tabulated"
+_UNDEFORMED = "none of the generators draws deformed maps"
+IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
+    {
+        "run": (
+            Idle(lambda v: not _deforms(v["generator"]), "{generator} draws no deformed maps", ("strength",)),
+            Idle(lambda v: v["generator"].startswith("folder:"), "{generator} was drawn elsewhere", ("fraction",)),
+            Idle(lambda v: not _trains(v["generator"]), "{generator} learns no weights to take", ("generator_from",)),
+            Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force",)),
+        ),
+        "compare": (
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
+            Idle(_none_deforms, _UNDEFORMED, ("strength",)),
+            Idle(
+                lambda v: "real" not in (names_in(v["generators"]) or ["real"]),
+                "realism is measured where real is among the generators",
+                ("inception",),
+            ),
+        ),
+        "sweep": (
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
+            Idle(_none_deforms, _UNDEFORMED, ("strengths", "images")),
+        ),
+        "cross": (
+            Idle(
+                lambda v: bool(v["runs"]),
+                "the runs of --from are finished",
+                ("generators", "data", "preset", "unet_seeds"),
+            ),
+            Idle(lambda v: v["on"] != "echonet", "--on {on} reads no videos", ("data_echonet", "skip_broken")),
+            Idle(lambda v: v["on"] != "camus", "it is for --on camus, and this is --on {on}", ("data_camus",)),
+        ),
+    }
+)
+"""By verb: whatever an option cannot do beside others, it refuses."""

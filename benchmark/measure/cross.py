@@ -1,0 +1,232 @@
+"""A finished run's U-Nets on data of another kind: another dataset, another scanner, the other view."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from echobench.benchmark.cells.compare import FIGURES, TABLES, file_name, write_figures, write_tables
+from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.stages import StageFolder
+from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.dataset import Dataset, cache_folder, read_camus
+from echobench.data.datasets.echonet.reading import read_echonet
+from echobench.data.datasets.medical_image import resize_image, resize_labels
+from echobench.data.frames import VIEWS, Frames
+from echobench.data.labels import REGIONS
+from echobench.data.phantom.dataset import dataset_name
+from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.run import RunRecord, is_finished, read_failed, read_record
+from echobench.results.shown.cross import ECHONET, CrossRecord, cross_figures, cross_tables, read_cross, write_cross
+from echobench.results.shown.formats import Table
+from echobench.segmentation.scores import METRIC_UNITS, score
+from echobench.segmentation.segmenter import Segmenter
+
+CROSS = "cross"
+CHOICES = ("echonet", "camus", "view")
+DATA_VARIABLE = "ECHOBENCH_ECHONET"
+PHANTOM_ECHONET = "phantom-echonet"
+PHANTOM_PATIENTS = 160
+"""Of the phantom's second scanner; an eighth of them are its test patients."""
+CAVITY = ("LVendo",)
+"""What EchoNet-Dynamic's experts traced."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Test frames of other data. name: of the files beside a run. frames: at their own size. regions: what the experts
+    drew. skipped: a sentence for each video that could not be read."""
+
+    name: str
+    dataset: str
+    frames: Frames
+    regions: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def echonet_target(folder: Path | None, *, skip_broken: bool = False, progress: Progress = silent) -> Target:
+    """The test videos of an EchoNet-Dynamic folder, or of the phantom's second scanner for None.
+
+    Raises EchobenchError for what cannot be read, unless skip_broken.
+    """
+    if folder is None:
+        name, dataset = PHANTOM_ECHONET, "the phantom's second scanner"
+        folder = cache_folder() / f"{PHANTOM_ECHONET}-{VERSION}-{PHANTOM_PATIENTS}"
+        write_phantom_echonet(folder, PHANTOM_PATIENTS, PHANTOM_SEED)
+    else:
+        name, dataset = ECHONET, "EchoNet-Dynamic"
+    data = read_echonet(folder, subset="testing", skip_broken=skip_broken, progress=progress)
+    return Target(name, dataset, data.frames, CAVITY, data.skipped)
+
+
+def view_target(run: Path) -> Target:
+    """The patients that a run is scored on, in the other view. Raises EchobenchError where they have none."""
+    record, _ = read_record(run)
+    if record.view not in VIEWS:
+        raise EchobenchError(f"{run} was trained on both views: there is no other one to test it on")
+    (view,) = (view for view in VIEWS if view != record.view)
+    dataset = _own_dataset(run, view)
+    frames = dataset.frames.where(patients=record.scored_patients)  # a split derived from the other view has others
+    if not len(frames):
+        raise EchobenchError(f"{dataset.name} has no {view} frames of the {record.whom} of {run}")
+    return Target(view, dataset.name, frames, tuple(REGIONS))
+
+
+def _own_dataset(run: Path, view: str | None) -> Dataset:
+    """What a run was trained on, in a view."""
+    begun = StageFolder(run, "cpu").begun_with()
+    folder = Path(begun["data"]) if begun["data"] else phantom_folder(begun["phantom_patients"])
+    size = (begun["unet_settings"]["image_size_px"],) * 2
+    return read_camus(folder, name=dataset_name(folder), view=view, seed=begun["seed"], size=size)
+
+
+def camus_target(folder: Path, run: Path) -> Target:
+    """The test patients of a CAMUS-layout folder, of the views that a run was trained on, at its U-Net's size.
+
+    Raises EchobenchError where a frame of theirs is among those that the run has learnt from, whatever it is called.
+    """
+    record, _ = read_record(run)
+    view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
+    name, seed = dataset_name(folder), record.settings["seed"]
+    dataset = read_camus(folder, name=name, view=view, seed=seed, size=(size, size))
+    testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
+    learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
+    frames = zip(testing.patient, testing.images, strict=True)
+    seen = [patient for patient, image in frames if image.tobytes() in learnt]
+    if seen:
+        raise EchobenchError(
+            f"{run} has learnt from frames of {seen[0]}, who is among the test patients of {folder} "
+            f"({len(set(seen))} such patients): nothing it scores there would count"
+        )
+    return Target("camus", dataset.name, testing, tuple(REGIONS))
+
+
+def targets(
+    on: str, *, echonet: str | None = None, camus: Path | None = None, skip_broken: bool = False,
+    progress: Progress = silent,
+) -> Callable[[Path], Target]:  # fmt: skip
+    """What a run is scored on, by its folder. on: one of `CHOICES`. echonet, camus: folders.
+
+    Videos are read once, for all runs; without a folder, `ECHOBENCH_ECHONET` names one, else it is the phantom's second
+    scanner. Raises EchobenchError for another choice, and where there is nothing to read.
+    """
+    if on == "echonet":
+        folder = echonet or os.environ.get(DATA_VARIABLE)
+        target = echonet_target(Path(folder) if folder else None, skip_broken=skip_broken, progress=progress)
+        return lambda run: target
+    if on == "view":
+        return view_target
+    if on != "camus":
+        raise EchobenchError(f"there is nothing to score on called {on!r}; known: {', '.join(CHOICES)}")
+    if camus is None:
+        raise EchobenchError("--on camus needs a CAMUS folder: --data-camus DIR")
+    return lambda run: camus_target(camus, run)
+
+
+def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out: Path, device: str) -> list[Table]:
+    """`cross` for every run, then tables and figures in `out`, a folder for each group; the tables are given back.
+
+    A run that has not finished is passed over. Raises EchobenchError where none has, and for a run on real data where
+    the target is the phantom's second scanner, which would say nothing.
+    """
+    finished = [folder for folder in folders if is_finished(folder)]
+    written: list[Table] = []
+    if folders and not finished:
+        stopped = next((found for folder in folders if (found := read_failed(folder))), None)
+        why = f": {stopped.generator} failed, {stopped.error}" if stopped else ""
+        raise EchobenchError(f"none of the runs has finished{why}")
+    for folder in finished:
+        target = target_of(folder)
+        refuse_phantom(target, folder.name, on_phantom=read_record(folder)[0].dataset == "phantom")
+        cross(folder, target, device)
+    for group in Comparison.of(finished).groups:
+        tables = cross_tables(group)
+        write_tables(tables, out / file_name(group.title) / TABLES)
+        write_figures(cross_figures(group), out / file_name(group.title) / FIGURES)
+        written += tables
+    return written
+
+
+def refuse_phantom(target: Target, run: str, *, on_phantom: bool) -> None:
+    """Raises EchobenchError for a run on real data where the target is the phantom's second scanner."""
+    if target.name == PHANTOM_ECHONET and not on_phantom:
+        raise EchobenchError(f"{run} is of real frames; name real videos: --data-echonet DIR, or {DATA_VARIABLE}")
+
+
+def cross(run: Path, target: Target, device: str) -> None:
+    """Score a finished run's U-Nets on a target and leave the files beside its record, unless they are there.
+
+    Raises EchobenchError for a run that is not finished, keeps no U-Net, or never saw the view of EchoNet-Dynamic.
+    """
+    record, _ = read_record(run)
+    if record.view == "2C" and target.regions == CAVITY:
+        raise EchobenchError(
+            f"{run.name} was trained on 2C frames, and {target.dataset} has 4C; take a run of 4C or all"
+        )
+    seeds, fingerprint = record.settings["unet_seeds"], target.frames.fingerprint()
+    earlier = read_cross(run, target.name)
+    if earlier and (earlier[0].run_sha256, earlier[0].fingerprint) == (record.scores_sha256, fingerprint):
+        return
+    began = time.perf_counter()
+    segmenters = {seed: _unet(run, seed, device) for seed in seeds}
+    scores = pd.concat(
+        [scores_on(segmenter, target).assign(unet_seed=seed) for seed, segmenter in segmenters.items()],
+        ignore_index=True,
+    )
+    size = next(iter(segmenters.values())).preprocessing.size_px
+    seconds = time.perf_counter() - began
+    write_cross(run, _record(record, target, fingerprint, size, seconds, describe_machine(device)), scores)
+
+
+def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
+    """Raw scores (see `score`) at the target's own size, of its regions; distances only where its spacing is known."""
+    frames, size = target.frames, segmenter.preprocessing.size_px
+    images = np.stack([resize_image(image, (size, size)) for image in frames.images])
+    predicted = np.stack([resize_labels(labels, frames.size) for labels in segmenter.predict(images)])
+    table = score(frames, predicted)
+    metrics = list(METRIC_UNITS) if np.isfinite(frames.spacing_mm).all() else ["dice"]
+    return table[table["region"].isin(target.regions) & table["metric"].isin(metrics)]
+
+
+def _record(
+    record: RunRecord, target: Target, fingerprint: str, size_px: int, seconds: float, machine: dict[str, Any]
+) -> CrossRecord:
+    height, width = target.frames.size
+    same = (height, width) == (size_px, size_px)
+    return CrossRecord(
+        target=target.name,
+        dataset=target.dataset,
+        view=", ".join(sorted(set(target.frames.view))),
+        regions=list(target.regions),
+        frames=len(target.frames),
+        patients=len(set(target.frames.patient)),
+        unet_seeds=list(record.settings["unet_seeds"]),
+        resize=f"Frames are read at the U-Net's {size_px} × {size_px} pixels"
+        if same
+        else f"Frames of {height} × {width} pixels are resized to the U-Net's {size_px} × {size_px} (bilinear), its "
+        "labels back (nearest), and scored at the frames' own size",
+        fingerprint=fingerprint,
+        skipped=list(target.skipped),
+        seconds=round(seconds, 3),
+        commit=source_commit(),
+        versions=package_versions(),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        run_sha256=record.scores_sha256,
+        machine=machine,
+    )
+
+
+def _unet(run: Path, seed: int, device: str) -> Segmenter:
+    path = run / "stages" / f"unet-{seed}.pt"
+    if not path.is_file():
+        raise EchobenchError(f"{run} keeps no U-Net of seed {seed}: only the folder that `echobench run` wrote has it")
+    return Segmenter.load(path, device=device)

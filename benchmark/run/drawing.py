@@ -1,0 +1,81 @@
+"""What a run draws: the label maps of each view and subset, and the images that the generator draws for them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echobench.benchmark.run.stages import SYNTHETIC
+from echobench.benchmark.run.trial import Trial
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress
+from echobench.data.frames import Frames
+from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
+from echobench.data.store import FrameWriter
+from echobench.generators.base import Generator
+
+CHUNK = 64
+"""Maps per call of a generator: what a killed run may lose."""
+
+
+def drawn_frames(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
+    """Label maps of one view and subset with the images that the generator draws for them."""
+    maps = _maps(trial, view, subset)
+    if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
+        return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))
+    seeds = _sample_seeds(trial, maps, subset)
+    name = f"draw-{subset}-{view}"
+    writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
+    if not trial.stages.finished(name) or writer.written < len(maps):
+        with trial.stages.measured(name) as noted:
+            noted["items"] = len(maps) - writer.written
+            _draw_missing(generator, maps, seeds, writer, trial.report(name))
+    return maps.with_images(writer.images())
+
+
+def _draw_missing(
+    generator: Generator, maps: LabelMaps, seeds: NDArray[np.int64], writer: FrameWriter, progress: Progress
+) -> None:
+    visible = maps if generator.needs_source_images else maps.without_images()
+    while writer.written < len(maps):
+        chunk = slice(writer.written, writer.written + CHUNK)
+        writer.append(generator.sample(visible.select(chunk), seeds[chunk]))
+        progress(writer.written, len(maps))
+
+
+def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
+    """The maps of one view and subset.
+
+    Departs from the paper [maps.validation]: one per frame, as its frames only select weights.
+    """
+    settings = trial.settings
+    frames = trial.source.subset(subset, view).where(phases=settings.phases)
+    repeats = _repeats(trial, view) if subset == "training" else np.ones(len(frames), dtype=np.intp)
+    if not settings.backend.deforms:
+        return undeformed_maps(frames.select(repeats > 0))
+    return label_maps(frames, strength=settings.strength, repeats=repeats, seed=settings.seed)
+
+
+def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
+    """How many maps of each training frame of a view are drawn, (N,).
+
+    Whoever deforms draws as many for a fraction of the patients as for all of them.
+    """
+    settings = trial.settings
+    frames = trial.source.subset("training").where(phases=settings.phases)
+    if settings.backend.deforms:
+        set_aside = trial.source.frames.where(patients=trial.source.split.set_aside, phases=settings.phases)
+        images = settings.images or settings.repeats * (len(frames) + len(set_aside))
+    else:
+        images = settings.images or len(frames)
+        if images > len(frames):
+            raise EchobenchError(
+                f"images is {images}, but {settings.label} has {len(frames)} training frames and draws no others; "
+                f"ask for {len(frames)} at most"
+            )
+    return repeats_for(frames, images, settings.seed)[frames.view == view]
+
+
+def _sample_seeds(trial: Trial, maps: LabelMaps, subset: str) -> NDArray[np.int64]:
+    """A seed for each map, the same however many maps of its frame there are."""
+    per_frame = trial.settings.repeats if subset == "training" else 1
+    number = maps.source_index * per_frame + repeat_numbers(maps.source_index)
+    return item_seeds(maps.source, maps.source_index, number, f"sample/{trial.settings.seed}")

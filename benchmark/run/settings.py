@@ -1,0 +1,231 @@
+"""Every setting of a run, resolved before anything is read or trained."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from echobench.benchmark.run.overrides import overridden
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.camus import find_frames
+from echobench.data.datasets.dataset import split_of
+from echobench.data.deform import REPEATS, VERSION
+from echobench.data.frames import PHASES, VIEWS
+from echobench.data.phantom.dataset import dataset_name
+from echobench.generators.base import Generator
+from echobench.generators.folder import FolderSettings, folder_of
+from echobench.generators.registry import generator_class
+from echobench.results.records.run import SCORED_ON
+from echobench.results.shown.departures import OFFICIAL, Departure, departures
+from echobench.segmentation.unet import PRESETS as UNET_PRESETS
+from echobench.segmentation.unet import UNetSettings
+
+# Departs from the paper [data.frames, sdm.frames]: a run may join both phases of one view, which no row of its Table 1
+# does, so that a first look at a generator costs one training.
+VIEW_CHOICES = (*VIEWS, "all")
+PHASE_CHOICES = (*PHASES, "all")
+DATA_VARIABLE = "ECHOBENCH_CAMUS"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """repeats: deformed maps per training frame. phantom_patients: size of the phantom, where no data is given."""
+
+    repeats: int
+    phantom_patients: int
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "quick": Preset(repeats=1, phantom_patients=120),
+        "standard": Preset(repeats=2, phantom_patients=500),
+        "paper": Preset(repeats=REPEATS, phantom_patients=500),
+    }
+)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
+    there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
+    from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. deformation: version
+    of the random deformation, None where nothing is deformed. The device is not part of a run's identity."""
+
+    generator: str
+    view: str
+    data: str | None
+    preset: str
+    strength: float
+    repeats: int
+    seed: int
+    unet_seeds: tuple[int, ...]
+    phantom_patients: int | None
+    generator_settings: Any
+    unet_settings: UNetSettings
+    images: int | None = None
+    phase: str = "all"
+    fraction: float = 1.0
+    deformation: str | None = None
+    scored_on: str = "testing"
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that the run covers; every view has a generator of its own, as in the paper."""
+        return VIEWS if self.view == "all" else (self.view,)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases whose frames the U-Net trains on and is scored on; a generator learns from both."""
+        return PHASES if self.phase == "all" else (self.phase,)
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Whose frames the run needs: those of test patients only where they are scored."""
+        return tuple(dict.fromkeys(("training", "validation", self.scored_on)))
+
+    @property
+    def label(self) -> str:
+        """The generator's name as tables show it: a folder by its last part."""
+        drawn = folder_of(self.generator)
+        return f"folder:{drawn.name}" if drawn else self.generator
+
+    @property
+    def backend(self) -> type[Generator]:
+        return generator_class(self.generator)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain nested values, as JSON reads them back."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    def published(self) -> dict[str, Any]:
+        """As a record states them, which is for others: folders by name, not by where they lie on this machine."""
+        return self.as_dict() | {"data": self.data and Path(self.data).name, "generator": self.label}
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
+        # Runs of before there were these settings have none: they stay what they are.
+        unsaid = {"images": None, "phase": "all", "fraction": 1.0, "deformation": None, "scored_on": "testing"}
+        return {
+            key: value
+            for key, value in self.as_dict().items()
+            if key != "unet_seeds" and not (key in unsaid and value == unsaid[key])
+        }
+
+    def slug(self) -> str:
+        """Name of the run's folder: a function of its identity."""
+        digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
+        dataset = "phantom" if self.data is None else "camus"
+        frames = self.view if self.phase == "all" else f"{self.view}-{self.phase}"
+        return f"{dataset}-{self.label.replace(':', '-')}-{frames}-{self.preset}-{digest}"
+
+    def departures(self, split: str | None = None) -> list[Departure]:
+        """Where this run differs from "Echo from noise" (arXiv 2305.05424v2).
+
+        split: its origin, where the data have been read; None looks which lists of patients the data have.
+        """
+        folder = Path(self.data) if self.data else None
+        dataset = dataset_name(folder) if folder else "phantom"
+        if split is None and folder:
+            with suppress(EchobenchError):  # of data that cannot be read, the run will say so
+                split = split_of(folder, find_frames(folder), self.seed).origin
+        return departures(self.published(), dataset=dataset, deforms=self.backend.deforms, split=split or OFFICIAL)
+
+    def deviations(self, split: str | None = None) -> list[str]:
+        """The departures as a record has them, one sentence each."""
+        return [departure.sentence for departure in self.departures(split)]
+
+
+def resolve(
+    *,
+    generator: str,
+    view: str,
+    data: str | None = None,
+    preset: str | None = None,
+    strength: float = 1.0,
+    seed: int = 0,
+    unet_seeds: int = 1,
+    images: int | None = None,
+    phase: str = "all",
+    fraction: float = 1.0,
+    scored_on: str = "testing",
+    assignments: Sequence[str] = (),
+) -> RunSettings:
+    """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
+
+    data: None looks at `ECHOBENCH_CAMUS`, then takes the phantom. preset: None is quick on the phantom and standard on
+    data. unet_seeds: how many U-Nets are trained, with seeds seed, seed + 1, … images: training images in all; None is
+    as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
+    scored on. fraction: of the training patients that generator and maps come from; the validation and the test
+    patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
+    `SCORED_ON`. assignments: changes to the preset's settings, see `overridden`.
+    """
+    backend, drawn = generator_class(generator), folder_of(generator)
+    if generator == "folder":
+        raise EchobenchError("generator folder needs a path behind a colon: --generator folder:DIR")
+    data = data or os.environ.get(DATA_VARIABLE) or None
+    preset = preset or ("standard" if data else "quick")
+    for name, value, choices in (
+        ("view", view, VIEW_CHOICES),
+        ("phase", phase, PHASE_CHOICES),
+        ("preset", preset, tuple(PRESETS)),
+        ("patients to score on", scored_on, tuple(SCORED_ON)),
+    ):
+        if value not in choices:
+            raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
+    if preset not in backend.presets:
+        raise EchobenchError(f"generator {generator} has no preset {preset!r}; it has: {', '.join(backend.presets)}")
+    if not 0 <= seed < 2**63 - unet_seeds:
+        raise EchobenchError(f"seed is {seed}; it must be at least 0 and below 2**63")
+    if not 0 <= strength < inf:
+        raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
+    if not 0 < fraction <= 1:
+        raise EchobenchError(f"fraction is {fraction}; it must be above 0 and at most 1 (all training patients)")
+    if drawn and fraction != 1:
+        raise EchobenchError(f"{generator} was drawn elsewhere: a fraction of its patients cannot be chosen here")
+    if unet_seeds < 1:
+        raise EchobenchError(f"unet-seeds is {unet_seeds}; at least one U-Net must be trained")
+    if images is not None and images < 1:
+        raise EchobenchError(f"images is {images}; the U-Net needs at least one to train on")
+    unet = {"unet": UNET_PRESETS[preset]}
+    # What a folder of drawn images has in place of settings, nobody can choose.
+    parts = overridden(unet if drawn else {"generator": backend.presets[preset]} | unet, assignments)
+    return RunSettings(
+        generator=f"folder:{drawn.resolve()}" if drawn else generator,
+        view=view,
+        data=str(Path(data).resolve()) if data else None,
+        preset=preset,
+        strength=float(strength) if backend.deforms else 0.0,
+        repeats=PRESETS[preset].repeats if backend.deforms else 1,
+        seed=seed,
+        unet_seeds=tuple(range(seed, seed + unet_seeds)),
+        phantom_patients=None if data else PRESETS[preset].phantom_patients,
+        generator_settings=FolderSettings.of(drawn) if drawn else parts["generator"],
+        unet_settings=parts["unet"],
+        images=images,
+        phase=phase,
+        fraction=float(fraction),
+        deformation=VERSION if backend.deforms and strength else None,
+        scored_on=scored_on,
+    )
+
+
+def resolve_device(name: str) -> str:
+    """ "auto" is the GPU where there is one; raises EchobenchError where a GPU is asked for and there is none."""
+    choices = ("auto", "cpu", "cuda")
+    if name not in choices:
+        raise EchobenchError(f"unknown device {name!r}; known: {', '.join(choices)}")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise EchobenchError("device cuda was asked for, and torch sees no GPU; use --device cpu")
+    return name

@@ -1,0 +1,180 @@
+"""The networks of a run: its generators, trained or taken from an earlier run, one for each view; its U-Nets."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from echobench.benchmark.run.processes import agreed, part
+from echobench.benchmark.run.settings import RunSettings
+from echobench.benchmark.run.stages import StageFolder, read_json
+from echobench.benchmark.run.trial import Trial, load_dataset
+from echobench.data.base.errors import EchobenchError
+from echobench.data.frames import Frames
+from echobench.generators.base import Generator
+from echobench.generators.registry import generator_class
+from echobench.generators.training.checkpoint import differences
+from echobench.results.records.run import read_record
+
+
+def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, Generator]:
+    """The generator of each view, trained on the training patients alone.
+
+    earlier: a run whose generators are taken, drawn with this run's settings, in place of a training, unless they are
+    here already. Raises EchobenchError, naming what differs, unless they are what a training here would give.
+    """
+    views = [view for view in trial.settings.views if not trial.stages.finished(_stage(view))]
+    if earlier is not None:
+        offered = offered_generators(trial, earlier)
+        for view in views:
+            _take(trial, view, offered[view], StageFolder(earlier, trial.device))
+        views = []
+    for view in agreed(views, trial.device):
+        _train(trial, view)
+    part()
+    return {
+        view: trial.settings.backend.load(_weights(trial.stages, view), trial.device) for view in trial.settings.views
+    }
+
+
+def offered_generators(trial: Trial, earlier: Path) -> dict[str, Generator]:
+    """The generator of each view that an earlier run can give. Raises EchobenchError, see `trained_generators`."""
+    return {view: _offered(trial, view, StageFolder(earlier, trial.device)) for view in trial.settings.views}
+
+
+def kept_generator(run: Path, view: str, training: Frames, device: str) -> tuple[str, Generator]:
+    """The generator of a view that a run has trained, whether the rest of it is finished or not; and its name.
+
+    training: the frames that it must have learnt from. Raises EchobenchError where there is none, or it has others.
+    """
+    stages = StageFolder(run, device)
+    if not stages.finished(_stage(view)):
+        raise EchobenchError(f"{run} keeps no trained generator for {view}; name the folder of a run that has one")
+    identity = _identity_of(stages, view)
+    if identity["frames"] != training.fingerprint():
+        raise EchobenchError(
+            f"the generator of {run} has learnt from other frames than the training patients' {view} frames here, "
+            "perhaps from those whose maps it is to draw; name another run, or its --data and --seed"
+        )
+    name: str = identity["generator"]
+    return name, generator_class(name).load(kept_weights(run, view), device)
+
+
+def kept_weights(run: Path, view: str) -> Path:
+    """The file of a run that holds the trained generator of a view."""
+    return _weights(StageFolder(run, "cpu"), view)
+
+
+def has_generators(run: Path, views: Sequence[str]) -> bool:
+    """Whether a run, finished or not, has trained the generators of these views."""
+    return all(StageFolder(run, "cpu").finished(_stage(view)) for view in views)
+
+
+def training_of(run: Path) -> tuple[str, float]:
+    """Generator of a run and the fraction of the training patients that it learnt from."""
+    begun = StageFolder(run, "cpu").begun_with()
+    return begun["generator"], begun.get("fraction", 1.0)
+
+
+def assist(settings: RunSettings, folder: Path, device: str) -> None:
+    """What every process but the first does of a run: train along, with the data that the first has cached."""
+    stages = StageFolder(folder, device)
+    if views := agreed((), device):
+        dataset = load_dataset(settings)
+        for view in views:
+            generator = settings.backend(settings.generator_settings, device)
+            generator.fit(dataset.subset("training", view), settings.seed, folder=stages.work / _stage(view))
+    part()
+
+
+def first_unet(run: Path) -> Path:
+    """The weights of a run's first U-Net. Raises EchobenchError where the run keeps none."""
+    found = sorted((run / "stages").glob("unet-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
+    if not found:
+        raise EchobenchError(f"{run} keeps no U-Net in its stages; give its command again with --force")
+    return found[0]
+
+
+def generator_curves(trial: Trial) -> pd.DataFrame:
+    """Training curves of all views' generators: column view, then those of `Generator.curve`; empty without any."""
+    curves = pd.DataFrame()
+    for view in trial.settings.views:
+        if (path := _curve(trial.stages, view)).is_file():
+            curves = pd.concat([curves, pd.read_csv(path).assign(view=view)])
+    return curves[["view", *curves.columns.drop("view")]] if len(curves) else curves
+
+
+def _train(trial: Trial, view: str) -> None:
+    settings, name = trial.settings, _stage(view)
+    generator = settings.backend(settings.generator_settings, trial.device)
+    with trial.stages.measured(name):
+        generator.fit(
+            trial.dataset.subset("training", view),
+            settings.seed,
+            folder=trial.stages.work / name,
+            progress=trial.report(name),
+        )
+        _keep(trial, view, generator, generator.curve)
+
+
+def _offered(trial: Trial, view: str, earlier: StageFolder) -> Generator:
+    name = _stage(view)
+    if not earlier.finished(name):
+        raise EchobenchError(f"{earlier.run} has not finished its stage {name}: there is no generator to take from it")
+    if differing := differences(_identity_of(earlier, view), _identity(trial, view)):
+        raise EchobenchError(
+            f"{earlier.run} has trained another generator: {'; '.join(differing)}. Name another run, or train anew"
+        )
+    try:
+        weights = trial.settings.backend.load(_weights(earlier, view), trial.device)
+        return weights.redraw(trial.settings.generator_settings)
+    except EchobenchError as error:
+        raise EchobenchError(f"the generator of {earlier.run} cannot be taken: {error}") from error
+
+
+def _take(trial: Trial, view: str, generator: Generator, earlier: StageFolder) -> None:
+    curve = _curve(earlier, view)
+    _keep(trial, view, generator, pd.read_csv(curve) if curve.is_file() else pd.DataFrame())
+    trial.stages.take(_stage(view), earlier)
+
+
+def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) -> None:
+    """Write a trained generator, its curve, and what the training was a function of beside its settings."""
+    generator.save(_weights(trial.stages, view))
+    if len(curve):
+        _curve(trial.stages, view).parent.mkdir(exist_ok=True)
+        curve.to_csv(_curve(trial.stages, view), index=False)
+    _identity_file(trial.stages, view).write_text(json.dumps(_identity(trial, view), indent=1) + "\n")
+
+
+def _identity(trial: Trial, view: str) -> dict[str, Any]:
+    """What a training is a function of, but for the generator's settings, which lie with its weights."""
+    frames = trial.dataset.subset("training", view).fingerprint()
+    return {"generator": trial.settings.generator, "seed": trial.settings.seed, "frames": frames}
+
+
+def _identity_of(stages: StageFolder, view: str) -> dict[str, Any]:
+    """The identity of a training that a run has finished; a run of before it was kept has it in its record."""
+    if (path := _identity_file(stages, view)).is_file():
+        return read_json(path)
+    begun, (record, _) = stages.begun_with(), read_record(stages.run)
+    return {"generator": begun["generator"], "seed": begun["seed"], "frames": record.fingerprints["training"]}
+
+
+def _stage(view: str) -> str:
+    return f"fit-{view}"
+
+
+def _weights(stages: StageFolder, view: str) -> Path:
+    return stages.work / f"generator-{view}.pt"
+
+
+def _curve(stages: StageFolder, view: str) -> Path:
+    """Where trained generators keep it themselves, for who wants to watch."""
+    return stages.work / _stage(view) / "curve.csv"
+
+
+def _identity_file(stages: StageFolder, view: str) -> Path:
+    return stages.work / f"{_stage(view)}.identity.json"

@@ -1,0 +1,95 @@
+"""A run under way: its settings, its data, and where it keeps what is finished."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from echobench.benchmark.run.settings import RunSettings
+from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.dataset import Dataset, cache_folder, read_camus
+from echobench.data.frames import Frames, concatenate
+from echobench.data.phantom.dataset import VERSION, dataset_name, write_phantom
+from echobench.generators.folder import folder_of, read_folder
+
+PHANTOM_SEED = 0
+"""Of the built-in phantom: data is data, and does not change with the seed of a run."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run under way. dataset: frames and split; source: what training and validation frames are
+    taken from, the dataset or a folder of drawn ones; stages: where it keeps what is finished."""
+
+    settings: RunSettings
+    dataset: Dataset
+    source: Dataset
+    stages: StageFolder
+    device: str
+    report: Reporter
+
+    def frames(self, subset: str) -> Frames:
+        """The dataset's frames of one subset, view by view, of the phases that the run is about."""
+        parts = [self.dataset.subset(subset, view) for view in self.settings.views]
+        return concatenate(parts).where(phases=self.settings.phases)
+
+    @property
+    def scored(self) -> Frames:
+        """The frames that the U-Nets are scored on."""
+        return self.frames(self.settings.scored_on)
+
+
+def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
+    """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
+    with stages.measured("read") as noted:
+        trial = reopen(settings, stages, device, report)
+        stages.claim({subset: trial.frames(subset).fingerprint() for subset in settings.subsets})
+        noted["items"] = len(trial.dataset.frames)
+        return trial
+
+
+def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Reporter = lambda stage: silent) -> Trial:
+    """The same again once its cost was measured: for whoever looks at a finished run."""
+    dataset = load_dataset(settings, report("read"))
+    return Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
+
+
+def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
+    """The dataset that a run is about: the folder it names, or the phantom, and the patients of it that train.
+
+    Raises EchobenchError where it cannot be read, or has no frame of a view and subset.
+    """
+    view = None if settings.view == "all" else settings.view
+    size = (settings.unet_settings.image_size_px,) * 2
+    if settings.data is not None:
+        folder = Path(settings.data)
+        name = dataset_name(folder)
+        dataset = read_camus(folder, name=name, view=view, seed=settings.seed, size=size, progress=progress)
+    else:
+        assert settings.phantom_patients is not None
+        phantom = phantom_folder(settings.phantom_patients)
+        dataset = read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
+    for name in settings.views:
+        for subset in settings.subsets:
+            if not len(dataset.subset(subset, name).where(phases=settings.phases)):
+                phases = " or ".join(settings.phases)
+                raise EchobenchError(
+                    f"{settings.data or 'the phantom'} has no {name} {phases} frame of a {subset} patient; choose "
+                    "--view and --phase that it has"
+                )
+    return replace(dataset, split=dataset.split.fewer(settings.fraction, settings.seed))
+
+
+def phantom_folder(patients: int) -> Path:
+    """The built-in phantom of that many patients, written into the cache if it is not there."""
+    return write_phantom(cache_folder() / f"phantom-{VERSION}-{patients}", patients, PHANTOM_SEED)
+
+
+def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Dataset:
+    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps."""
+    drawn = folder_of(settings.generator)
+    if drawn is None:
+        return dataset
+    view = None if settings.view == "all" else settings.view
+    size, progress = dataset.frames.size, report("read folder")
+    return read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)

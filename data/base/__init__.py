@@ -1,0 +1,1 @@
+"""What everything stands on, free of torch: errors, progress, files that are whole or not there."""

@@ -1,0 +1,1 @@
+"""Datasets on disk become frames: a reader per layout."""

@@ -1,0 +1,169 @@
+"""CAMUS on disk: the public NIfTI release and the older MetaImage one.
+
+    database_nifti/patient0001/patient0001_4CH_ED.nii.gz, ..._ED_gt.nii.gz, Info_4CH.cfg
+    database_split/subgroup_{training,validation,testing}.txt
+
+    training/patient0001/patient0001_4CH_ED.mhd, ..._ED_gt.mhd
+    testing/patient0001/...                        (numbered from 1 again; read as testing-patient0001)
+
+ED and ES come from the file names: in some patients end-diastole is the later frame. A file
+`..._ED_sector.nii.gz` beside an image, which only echobench writes, gives its sector; where there is none, the
+sector is found in the image.
+
+Leclerc et al., IEEE Transactions on Medical Imaging 38(9), 2019, doi:10.1109/TMI.2019.2900516.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
+from echobench.data.frames import PHASES, VIEWS
+from echobench.data.labels import Label
+from echobench.data.sector import sector_mask
+
+LAYOUT = (
+    "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
+    "or training/ and testing/ with .mhd files"
+)
+_EF = re.compile(r"^(?:LV)?EF *: *(?P<percent>\d+(?:\.\d+)?)", re.IGNORECASE | re.MULTILINE)
+_NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(nii\.gz|nii|mhd)$")
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where one frame lies. A file that is not there is None."""
+
+    patient: str
+    view: str
+    phase: str
+    image: Path | None
+    truth: Path | None
+    sector: Path | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.patient} {self.view} {self.phase}"
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame in memory; fields as in `Frames`, without the leading axis."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    sector: NDArray[np.bool_]
+    spacing_mm: tuple[float, float]
+
+
+def find_frames(folder: Path) -> list[FrameFiles]:
+    """Every frame below a dataset's folder, sorted by patient, view, phase.
+
+    Raises EchobenchError if the folder is missing, holds no frame, or two files of one.
+    """
+    if not folder.is_dir():
+        raise EchobenchError(f"there is no folder {folder}; {LAYOUT}")
+    found: dict[tuple[str, str, str], dict[str | None, Path]] = {}
+    for patient_folder, prefix in _patient_folders(folder):
+        for path in sorted(patient_folder.iterdir()):
+            if match := _NAME.fullmatch(path.name):
+                key = (prefix + match["patient"], match["view"], match["phase"])
+                kinds = found.setdefault(key, {})
+                if earlier := kinds.get(match["kind"]):
+                    raise EchobenchError(f"{earlier} and {path} are of the same frame; remove one of them")
+                kinds[match["kind"]] = path
+    if not found:
+        raise EchobenchError(f"there are no CAMUS frames in {folder}; {LAYOUT}")
+    order = sorted(found, key=lambda key: (key[0], VIEWS.index(key[1]), PHASES.index(key[2])))
+    return [FrameFiles(*key, *(found[key].get(kind) for kind in (None, "_gt", "_sector"))) for key in order]
+
+
+def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image: bool = False) -> Frame:
+    """Read and check one frame, resized to (H, W); the spacing follows the resizing.
+
+    black_without_image: draw a missing image in black where there is a `..._sector` file, for who needs the map alone.
+
+    Raises EchobenchError, naming the file, for whatever makes the frame unfit.
+    """
+    path = files.sector if files.image is None and black_without_image else files.image
+    if path is None:
+        lacks = "neither an image nor a ..._sector file" if black_without_image else "no image"
+        raise EchobenchError(f"{files.truth} has {lacks} beside it")
+    if files.truth is None:
+        raise EchobenchError(f"{path} has no ground truth (…_gt) beside it")
+    image, truth = read_image(path), read_image(files.truth)
+    if image.pixels.shape != truth.pixels.shape:
+        raise EchobenchError(
+            f"{path} is {_by(image.pixels.shape)} pixels and its ground truth {_by(truth.pixels.shape)}"
+        )
+    if not all(np.isfinite(mm) and mm > 0 for mm in image.spacing_mm):
+        raise EchobenchError(f"{path} states a spacing of {image.spacing_mm} mm; it must be positive")
+    labels = _labels(files.truth, truth)
+    grey = np.zeros(labels.shape, dtype=np.uint8) if files.image is None else grey_values(path, image)
+    scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
+    grey = resize_image(grey, size)
+    return Frame(
+        image=grey,
+        labels=resize_labels(labels, size),
+        sector=_sector(files, grey),
+        spacing_mm=(image.spacing_mm[0] * scale[0], image.spacing_mm[1] * scale[1]),
+    )
+
+
+def read_ejection_fractions(folder: Path) -> dict[str, float]:
+    """Ejection fraction in % by patient, from `EF` in the Info files (`LVef` in the older release); CAMUS measures it
+    in both views. A patient whose files do not state it is not in it."""
+    found = {}
+    for patient_folder, prefix in _patient_folders(folder):
+        for path in sorted(patient_folder.glob("Info_*.cfg")):
+            if match := _EF.search(path.read_text(errors="replace")):
+                found[prefix + patient_folder.name] = float(match["percent"])
+    return found
+
+
+def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Patient folders and what to put before their names."""
+    roots = [(folder / "database_nifti", ""), (folder / "training", ""), (folder / "testing", "testing-")]
+    there = [(root, prefix) for root, prefix in roots if root.is_dir()]
+    for root, prefix in there or [(folder, "")]:
+        yield from ((path, prefix) for path in sorted(root.iterdir()) if path.is_dir())
+
+
+def grey_values(path: Path, image: MedicalImage) -> NDArray[np.uint8]:
+    """The pixels as uint8; raises EchobenchError, naming the path, for grey values outside 0-255."""
+    low, high = float(image.pixels.min()), float(image.pixels.max())
+    if low >= 0 and 0 < high <= 1:
+        raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; scale them to 0-255")
+    if not (low >= 0 and high <= 255):
+        raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; they must lie in 0-255")
+    return np.rint(image.pixels.astype(np.float32)).astype(np.uint8)
+
+
+def _labels(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
+    codes = {int(label) for label in Label}
+    unknown = sorted({float(value) for value in np.unique(truth.pixels)} - codes)
+    if unknown:
+        raise EchobenchError(
+            f"{path} has the label {unknown[0]:g}; known: " + ", ".join(f"{int(label)} {label.name}" for label in Label)
+        )
+    if not truth.pixels.any():
+        raise EchobenchError(f"{path} marks no structure")
+    return truth.pixels.astype(np.uint8)
+
+
+def _sector(files: FrameFiles, grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    if files.sector is not None:
+        return resize_labels(read_image(files.sector).pixels.astype(np.uint8), grey.shape).astype(bool)
+    try:
+        return sector_mask(grey)
+    except EchobenchError as error:
+        raise EchobenchError(f"{files.image}: {error}") from error
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(str(side) for side in shape)

@@ -1,0 +1,110 @@
+"""What a dataset's folder holds, and everything that is wrong with it, in one list."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.camus import FrameFiles, find_frames, read_frame
+from echobench.data.datasets.dataset import SIZE, split_of
+from echobench.data.frames import PHASES
+from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_files
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing noticed. unsound: a run on this folder would be refused, or should not be trusted."""
+
+    text: str
+    unsound: bool
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """counts: rows subset × view × phase with columns frames, patients. findings: unsound ones first."""
+
+    counts: pd.DataFrame
+    split_origin: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not any(finding.unsound for finding in self.findings)
+
+
+def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
+    """Read everything in a CAMUS-layout folder; raises EchobenchError only if there is nothing to read."""
+    files = find_frames(folder)
+    findings = [*_unfit_frames(files), *_missing_partners(files), *_split_findings(folder, files, seed)]
+    split = _split_or_none(folder, files, seed)
+    return DatasetReport(
+        counts=_counts(files, split),
+        split_origin=split.origin if split else "none",
+        findings=tuple(sorted(findings, key=lambda finding: not finding.unsound)),
+    )
+
+
+def _unfit_frames(files: Sequence[FrameFiles]) -> Iterator[Finding]:
+    def error_of(frame: FrameFiles) -> str | None:
+        try:
+            read_frame(frame, SIZE)
+        except EchobenchError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        yield from (Finding(text, unsound=True) for text in pool.map(error_of, files) if text)
+
+
+def _missing_partners(files: Sequence[FrameFiles]) -> Iterator[Finding]:
+    """End-diastole without end-systole or the reverse: usable for Dice, not for an ejection fraction."""
+    there = {(f.patient, f.view, f.phase) for f in files}
+    for patient, view in sorted({key[:2] for key in there}):
+        for phase in PHASES:
+            if (patient, view, phase) not in there:
+                yield Finding(f"{patient} has no {phase} frame in view {view}", unsound=False)
+
+
+def _split_findings(folder: Path, files: Sequence[FrameFiles], seed: int) -> Iterator[Finding]:
+    there = {f.patient for f in files}
+    split = read_split_files(folder)
+    if split is not None:
+        listed = {p for subset in SUBSETS for p in split.patients(subset)}
+        if absent := sorted(listed - there):
+            yield Finding(f"the split lists {_some(absent)}, not in the folder", unsound=False)
+        if unlisted := sorted(there - listed):
+            yield Finding(f"the split does not list {_some(unlisted)}: not used", unsound=False)
+        if twice := patients_in_two(split):
+            yield Finding(f"in more than one subset of the split: {_some(twice)}", unsound=True)
+            return
+    try:
+        split_of(folder, files, seed)
+    except EchobenchError as error:
+        yield Finding(str(error), unsound=True)
+
+
+def _split_or_none(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split | None:
+    try:
+        return split_of(folder, files, seed)
+    except EchobenchError:
+        return None
+
+
+def _counts(files: Sequence[FrameFiles], split: Split | None) -> pd.DataFrame:
+    subset_of = {p: subset for subset in SUBSETS for p in split.patients(subset)} if split else {}
+    rows = pd.DataFrame(
+        [(subset_of.get(f.patient, "none"), f.view, f.phase, f.patient) for f in files],
+        columns=["subset", "view", "phase", "patient"],
+    )
+    order = pd.CategoricalDtype([*SUBSETS, "none"], ordered=True)
+    rows["subset"] = rows["subset"].astype(order)
+    grouped = rows.groupby(["subset", "view", "phase"], observed=True)["patient"]
+    return grouped.agg(frames="size", patients="nunique").reset_index()
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,1 @@
+"""What records say and how far it can be trusted: pure functions of records."""

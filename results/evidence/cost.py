@@ -1,0 +1,119 @@
+"""What a run cost, from the stages of its record."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+from echobench.results.records.run import RunRecord, Stage
+
+FIT, DRAW, UNET = "fit-", "draw-", "unet-"
+"""How the names of stages begin: the generator is trained, draws, and a U-Net is trained on what it drew."""
+ELSEWHERE = "folder:"
+"""How the names of generators begin whose images were drawn elsewhere, at a cost that is not known."""
+
+Conditions = Mapping[str, str]
+"""What seconds hang on: `PROCESSOR`, `THREADS` and `INSTRUCTIONS`, each in words."""
+PROCESSOR, THREADS, INSTRUCTIONS = "processor", "threads", "instruction sets"
+UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds by the clock, NaN where nothing of the kind was done or known.
+
+    training_seconds: of the generators of all views. seconds_per_image: while drawing. unet_seconds: of one U-Net, the
+    mean over seeds. peak_memory_mb, peak_gpu_memory_mb: highest while the generator trained or drew. total_seconds: of
+    the whole run. training_watt_hours, joules_per_image: of the whole machine meanwhile, NaN where it did not tell.
+    interrupted: stages that were begun more than once; their seconds and joules are of the last time. taken: those that
+    an earlier run has done.
+    """
+
+    training_seconds: float
+    seconds_per_image: float
+    unet_seconds: float
+    peak_memory_mb: float
+    peak_gpu_memory_mb: float
+    total_seconds: float
+    training_watt_hours: float
+    joules_per_image: float
+    interrupted: tuple[str, ...]
+    taken: tuple[str, ...]
+
+    @property
+    def images_per_hour(self) -> float:
+        return 3600 / self.seconds_per_image if self.seconds_per_image else nan
+
+
+def cost(record: RunRecord) -> Cost:
+    """What a run cost."""
+    elsewhere = record.generator.startswith(ELSEWHERE)
+    fits, draws, unets = (_of(record, kind) for kind in (FIT, DRAW, UNET))
+    of_the_generator = [] if elsewhere else [*fits, *draws]
+    drawn = sum(stage.items or 0 for stage in draws)
+    return Cost(
+        training_seconds=nan if elsewhere else _seconds(fits),
+        seconds_per_image=nan if elsewhere or not drawn else _seconds(draws) / drawn,
+        unet_seconds=_seconds(unets) / len(unets) if unets else nan,
+        peak_memory_mb=max((stage.peak_memory_mb for stage in of_the_generator), default=nan),
+        peak_gpu_memory_mb=max((mb for s in of_the_generator if (mb := s.peak_gpu_memory_mb) is not None), default=nan),
+        total_seconds=_seconds(record.stages),
+        training_watt_hours=nan if elsewhere or not fits else _joules(fits) / 3600,
+        joules_per_image=nan if elsewhere or not drawn else _joules(draws) / drawn,
+        interrupted=tuple(stage.name for stage in record.stages if stage.attempts > 1),
+        taken=tuple(stage.name for stage in record.stages if stage.taken),
+    )
+
+
+def conditions(machine: Mapping[str, Any], stages: Iterable[Stage] = ()) -> Conditions:
+    """What the seconds of a record hang on, from its `machine`; where its stages know their threads, from these.
+
+    Older records know neither their instruction sets nor the threads of each stage: theirs are the threads of the
+    process that finished.
+    """
+    device = "" if machine["device"] == "cpu" else f", {machine['device']}"
+    processes = f", {machine['processes']} processes" if machine.get("processes", 1) > 1 else ""
+    known, sets = machine.get("torch_threads"), machine.get("instruction_sets")
+    threads = {known if stage.threads is None else stage.threads for stage in stages} or {known}
+    return {
+        PROCESSOR: f"{machine['processor']}, {machine['cores']} cores{device}{processes}",
+        THREADS: UNKNOWN if None in threads else " and ".join(map(str, sorted(filter(None, threads)))),
+        INSTRUCTIONS: UNKNOWN if sets is None else ", ".join(sets) or "none that matter",
+    }
+
+
+def machine(record: RunRecord) -> str:
+    """What a run's seconds were measured on, in few words."""
+    return in_words(conditions(record.machine, record.stages))
+
+
+def in_words(found: Conditions) -> str:
+    """Conditions, or some of them, as part of a sentence."""
+    return ", ".join(_in_words(name, value) for name, value in found.items())
+
+
+def told_once(of_rows: Sequence[Conditions]) -> tuple[str, list[str]]:
+    """What is said of all rows of a table together, and the names of the conditions that differ and need a column."""
+    varying = [name for name in of_rows[0] if len({found[name] for found in of_rows}) > 1]
+    agreed = in_words({name: value for name, value in of_rows[0].items() if name not in varying})
+    return "; ".join(filter(None, (agreed, *(f"{name} in a column" for name in varying)))), varying
+
+
+def _in_words(name: str, value: str) -> str:
+    if name == PROCESSOR:
+        return value
+    if name == THREADS and value != UNKNOWN:
+        return f"{value} thread" if value == "1" else f"{value} threads"
+    return f"{name} {value}"
+
+
+def _of(record: RunRecord, kind: str) -> list[Stage]:
+    return [stage for stage in record.stages if stage.name.startswith(kind)]
+
+
+def _joules(stages: Iterable[Stage]) -> float:
+    return sum(nan if stage.energy_joules is None else stage.energy_joules for stage in stages)
+
+
+def _seconds(stages: Iterable[Stage]) -> float:
+    return sum(stage.seconds for stage in stages)

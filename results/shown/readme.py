@@ -1,0 +1,157 @@
+"""The README's tables and figures, from the measured records; `make readme` writes them."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from echobench.results.evidence.adherence import decay
+from echobench.results.evidence.comparison import Comparison, Group
+from echobench.results.evidence.statistics import RULE
+from echobench.results.records.run import FIRST_DEFORMATION, RECORD
+from echobench.results.records.stress import STRESS, read_stress
+from echobench.results.shown.cross import crossed_runs, gap_table
+from echobench.results.shown.figures import image_figure, training_figure
+from echobench.results.shown.formats import markdown
+from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
+from echobench.results.shown.stress_figure import stress_figures
+from echobench.results.shown.stress_finding import short_finding
+from echobench.results.shown.stress_tables import ladder_table
+from echobench.results.shown.sweep import cell_table, sweeps
+from echobench.results.shown.sweep_figure import sweep_figure
+
+_MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+DPI = 110
+
+
+Commands = Callable[[str, Sequence[Path]], Sequence[str]]
+"""The commands that make a block of this kind, as in a shell, from the places of its records."""
+
+
+def with_tables(text: str, measured: Path, commands: Commands = lambda kind, places: ()) -> str:
+    """The text with what stands between its markers made anew; nothing where there is no record of it.
+
+    commands: what gives the commands below each table; a record alone cannot, as it does not know the presets.
+    """
+
+    def made(match: re.Match[str]) -> str:
+        kind, name = match["kind"], match["name"]
+        table, places = _MAKERS[kind](measured, name), places_of(measured, kind, name)
+        return f"{match['start']}{table}{_in_a_shell(commands(kind, places)) if places else ''}{match['end']}"
+
+    return _MARKED.sub(made, text)
+
+
+PLACES = {
+    "table": f"{{}}-*/{RECORD}",
+    "cross": f"{{}}-*/{RECORD}",
+    "curve": f"{{}}/*/{RECORD}",
+    "sweep": f"{{}}-sweep/*/{RECORD}",
+    "stress": f"{{}}-stress/{STRESS}",
+    "speed": "speed-{}.csv",
+}
+"""Where the records of a kind of block lie; the block's name stands for the braces."""
+
+
+def places_of(measured: Path, kind: str, name: str) -> list[Path]:
+    """The folders of a block's records; of speeds, the file."""
+    found = sorted(measured.glob(PLACES[kind].format(name))) if kind in PLACES else []
+    return [path if kind == "speed" else path.parent for path in found]
+
+
+def _in_a_shell(commands: Sequence[str]) -> str:
+    """A block of shell commands, folded up where it is long."""
+    if not commands:
+        return ""
+    block = "\n".join(["```sh", *commands, "```", ""])
+    if len(commands) <= _SHOWN:
+        return f"\n{block}"
+    return f"\n<details><summary>Made by {len(commands)} commands</summary>\n\n{block}\n</details>\n"
+
+
+_SHOWN = 2
+
+
+def _dice(measured: Path, dataset: str) -> str:
+    """Of the runs on a dataset, a table for each group."""
+    return "\n".join(map(runs_markdown, _groups(measured, "table", dataset)))
+
+
+def _curve(measured: Path, folder: str) -> str:
+    """Of the runs in a folder, which differ in one setting, a table for each group."""
+    return "\n".join(map(runs_markdown, _groups(measured, "curve", folder)))
+
+
+def _speed(measured: Path, preset: str) -> str:
+    return "\n".join(speed_markdown(pd.read_csv(path)) for path in places_of(measured, "speed", preset))
+
+
+def _cross(measured: Path, dataset: str) -> str:
+    """Dice of the runs on a dataset there and on other data."""
+    groups = _groups(measured, "cross", dataset)
+    tables = ((group.title, gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
+    return "\n".join(f"{title}:\n\n{markdown(table)}" for title, table in tables)
+
+
+def _rule(measured: Path, name: str) -> str:
+    """How a verdict is reached."""
+    return f"{RULE}\n"
+
+
+def _groups(measured: Path, kind: str, name: str) -> tuple[Group, ...]:
+    """Of the runs of a block."""
+    found = places_of(measured, kind, name)
+    return Comparison.of(found).groups if found else ()
+
+
+def _stress(measured: Path, dataset: str) -> str:
+    """How good each generator is on ordinary maps, and where it loses its map."""
+    folder = measured / f"{dataset}-stress"
+    if not folder.is_dir():
+        return ""
+    record, scores = read_stress(folder)
+    version = record.settings.get("deformation", FIRST_DEFORMATION)
+    old = f", trained with the deformation of {version}" if version == FIRST_DEFORMATION else ""
+    judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames{old}"
+    said = f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, {judge}:"
+    found = decay(scores)
+    sentences = "".join(f"- {sentence}\n" for sentence in short_finding(found, scores))
+    return f"{said}\n\n{markdown(ladder_table(found, record.title))}\n{sentences}"
+
+
+def _sweep(measured: Path, dataset: str) -> str:
+    """Dice of every cell."""
+    folders = sorted((measured / f"{dataset}-sweep").glob("*/"))
+    found = sweeps(folders) if folders else []
+    return "\n".join(f"{sweep.title}:\n\n{markdown(cell_table(sweep))}" for sweep in found)
+
+
+_MAKERS = {
+    "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
+    "rule": _rule,
+}  # fmt: skip
+CURVES = {"images": image_figure, "minutes": training_figure}
+"""Figures of folders whose runs differ in one setting, by the end of the folder's name."""
+
+
+def figures(measured: Path) -> dict[Path, Figure]:
+    """Of the sweeps, stresses and curves, by the file of each beside its records."""
+    swept = {
+        folder / f"{sweep.axis}.png": sweep_figure(sweep)
+        for folder in sorted(measured.glob("*-sweep"))
+        for sweep in sweeps(sorted(folder.glob("*/")))
+    }
+    stressed = {
+        folder / f"{name}.png": figure
+        for folder in sorted(measured.glob("*-stress"))
+        for name, figure in stress_figures(decay(read_stress(folder)[1])).items()
+    }
+    curves = {
+        folder / f"{name}.png": draw(group)
+        for name, draw in CURVES.items()
+        for folder in sorted(measured.glob(f"*-{name}"))
+        for group in _groups(measured, "curve", folder.name)
+    }
+    return swept | stressed | {path: figure for path, figure in curves.items() if figure}

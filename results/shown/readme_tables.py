@@ -1,0 +1,147 @@
+"""The README's tables of runs and of speeds: narrow enough for a page; what all rows share is said above them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from echobench.data.labels import TABLE_REGIONS
+from echobench.results.evidence.comparison import Group, Run
+from echobench.results.evidence.cost import (
+    INSTRUCTIONS,
+    PROCESSOR,
+    THREADS,
+    UNKNOWN,
+    conditions,
+    cost,
+    in_words,
+    told_once,
+)
+from echobench.results.evidence.limits import usual_seeds
+from echobench.results.evidence.statistics import BETTER, WORSE, patient_values
+from echobench.results.shown.formats import Table, markdown
+from echobench.results.shown.tables import LIMITS, OPPONENTS, WHO, missed_structures, summary_table
+
+_SHARED: Mapping[str, Callable[[int], str]] = MappingProxyType(
+    {
+        "missed": lambda n: f"{n} structures missed in every row" if n else "no structure missed",
+        "images": lambda n: f"{n:,} training images",
+    }
+)
+"""Columns that are left out where all rows have the same, and what is said above the table instead."""
+_WAYS = {True: "once", False: "at every step"}
+
+
+def runs_markdown(group: Group) -> str:
+    """What all runs share; the table; which runs of one generator are told apart."""
+    return _with_words(runs_table(group))
+
+
+def runs_table(group: Group) -> Table:
+    """Dice with its evidence, what a row is not, and what the generator cost in seconds."""
+    evidence = summary_table(group).frame.set_index(WHO).to_dict("index")
+    measured = [conditions(run.record.machine, run.record.stages) for run in group.runs]
+    machines, varying = told_once(measured)
+    frame = pd.DataFrame(
+        _row(run, evidence[run.label]) | {name: found[name] for name in varying}
+        for run, found in zip(group.runs, measured, strict=True)
+    )
+    same = [name for name in _SHARED if frame[name].nunique() == 1]
+    shared = [*_about(group), *(_SHARED[name](frame[name].iloc[0]) for name in same)]
+    return Table(
+        name="runs",
+        caption=f"{', '.join(shared)}. Seconds: {machines}.",
+        frame=frame.drop(columns=[*same, *([] if _steps_differ(group) else ["NFE"])]),
+        formats={"Dice": ".1f", "Dice 95 %": ".1f", "seed std": ".2f", "training s": ",.0f", "s per image": ".2g"},
+        notes=tuple(_told_apart(group)),
+    )
+
+
+def _row(run: Run, evidence: Mapping[Any, Any]) -> dict[str, Any]:
+    """A run's row; evidence: its row in the summary."""
+    spent = cost(run.record)
+    regions = (patient_values(run.scores, region=region).mean() for region in TABLE_REGIONS)
+    return {
+        WHO: f"`{run.label}`",
+        **{name: evidence[name] for name in ("Dice", "Dice low", "Dice high", "seed std")},
+        **{f"vs `{name}`": evidence[f"vs {name}"] for name in OPPONENTS},
+        LIMITS: evidence[LIMITS],
+        " / ".join(TABLE_REGIONS): " / ".join(f"{mean:.1f}" for mean in regions),
+        "missed": missed_structures(run.scores),
+        "images": run.record.training_images,
+        "NFE": run.record.evaluations,
+        "training s": spent.training_seconds,
+        "s per image": spent.seconds_per_image,
+    }
+
+
+def _steps_differ(group: Group) -> bool:
+    """Whether runs of one generator draw with different numbers of network evaluations."""
+    drawing = {(run.record.generator, run.record.evaluations) for run in group.runs}
+    return len(drawing) > len({generator for generator, _ in drawing})
+
+
+def _about(group: Group) -> Iterator[str]:
+    """What the runs of a group share."""
+    runs, record = group.runs, group.runs[0].record
+    yield f"{group.title[0].upper()}{group.title[1:]}"
+    yield f"{len(record.scored_patients)} {record.whom}"
+    yield f"preset {' and '.join(f'`{preset}`' for preset in dict.fromkeys(run.record.preset for run in runs))}"
+    unet = record.settings["unet_settings"]
+    length = f"{unet['epochs']} epochs" if unet.get("steps") is None else f"{unet['steps']:,} steps"
+    yield f"{usual_seeds(runs)} U-Net seeds ({length} of {unet['batch_size']} images)"
+
+
+def _told_apart(group: Group) -> Iterator[str]:
+    """A sentence for each generator of several runs: which of them are told apart, by the verdict of all pairs."""
+    generator = {run.label: run.record.generator for run in group.runs}
+    pairs = group.pairs
+    for name in dict.fromkeys(generator.values()):
+        own = pairs[(pairs["first"].map(generator) == name) & (pairs["second"].map(generator) == name)]
+        if own.empty:
+            continue
+        told = own[own["verdict"].isin([BETTER, WORSE])]
+        clauses = [
+            f"`{first}` is {verdict} than {' and '.join(f'`{second}`' for second in rows['second'])}"
+            for (first, verdict), rows in told.groupby(["first", "verdict"], sort=False)
+        ]
+        if len(told) < len(own):
+            clauses.append(f"{'nothing else' if clauses else 'nothing'} tells the rows of `{name}` apart")
+        yield f"Dice: {'; '.join(clauses)}."
+
+
+def speed_markdown(rows: pd.DataFrame) -> str:
+    """What `make speed` wrote: the reference loop in every way, of the samplers the fastest way alone."""
+    reference = rows["nfe"] == rows["nfe"].max()
+    fastest = rows["cached"] & (rows["precision"] == "bf16")
+    chosen = rows[reference | fastest].drop_duplicates(["sampler", "nfe", "cached", "precision"])
+    frame = pd.DataFrame(
+        {
+            "sampler": chosen["sampler"],
+            "NFE": chosen["nfe"],
+            "label map read": chosen["cached"].map(_WAYS),
+            "precision": chosen["precision"],
+            "ms per step": chosen["ms_per_step"],
+            "s per image": chosen["seconds_per_image"],
+            "times faster": chosen["times_reference"],
+        }
+    )
+    formats = {"ms per step": ",.1f", "s per image": ",.3f", "times faster": ".3g"}
+    return _with_words(Table("speed", f"{', '.join(_of_speeds(rows))}.", frame, formats))
+
+
+def _of_speeds(rows: pd.DataFrame) -> Iterator[str]:
+    """What was measured, how, and on what, as far as a file of speeds says it."""
+    said: dict[str, Any] = {str(name): value for name, value in rows.dropna(axis=1, how="all").max().items()}
+    yield f"`sdm`, preset `{said['preset']}`, {said['weights']:,} weights"
+    yield f"batches of {said['batch']}, {said['size_px']} × {said['size_px']} pixels"
+    if "extrapolated_from_steps" in said:
+        yield f"longer loops extrapolated from {said['extrapolated_from_steps']:.0f} steps"
+    found = {PROCESSOR: said.get("processor", f"processor {UNKNOWN}"), THREADS: str(said.get("threads", UNKNOWN))}
+    yield in_words(found | {INSTRUCTIONS: said.get("instruction_sets", UNKNOWN)})
+
+
+def _with_words(table: Table) -> str:
+    """Caption, table and notes as paragraphs."""
+    return "\n".join([f"{table.caption}\n", markdown(table), *(f"{note}\n" for note in table.notes)])

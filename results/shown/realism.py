@@ -1,0 +1,271 @@
+"""How real drawn images are: tables of what was measured beside each run, and whether it goes with Dice.
+
+Runs of `real` have no row: their images are those that the others are measured against. What real frames of other
+patients score stands in a row of its own, the floor.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isnan, nan
+
+import pandas as pd
+
+from echobench.data.labels import REGIONS
+from echobench.results.evidence.comparison import Group
+from echobench.results.evidence.differences import key, shown
+from echobench.results.evidence.statistics import MEAN, RankCorrelation, patient_values, rank_correlation
+from echobench.results.records.realism import (
+    INCEPTION,
+    NO_FILE,
+    PIXELS,
+    UNET,
+    UNMEASURED,
+    Measured,
+    Quantity,
+    comparable_parts,
+    read_realism,
+)
+from echobench.results.shown.formats import Table, named_apart
+from echobench.results.shown.tables import WHO
+
+HELD_OUT, COPIES, FLAGGED = "held-out real frames", "copies patients", "flagged"
+
+FD_UNET = Quantity("FD-UNet", "FD-UNet", spec=".1f", of_subsets=True)
+KD_UNET = Quantity("KD-UNet", "KD-UNet", spec=".1f", of_subsets=True)
+FID = Quantity("FID", "FID", INCEPTION, spec=".1f", of_subsets=True)
+KID = Quantity("KID", "KID", INCEPTION, spec=".4f", of_subsets=True)
+ADHERENCE = Quantity("adherence", "adherence", region=MEAN, spec=".1f", scale=100)
+DISTANCES = (FD_UNET, KD_UNET, FID, KID)
+"""What is low where drawn images are like real ones."""
+
+_DIVERSITY = Quantity("diversity of features", "diversity of features", of_subsets=True)
+_OVERLAP = {
+    extractor: tuple(
+        Quantity(name, name, extractor, of_subsets=True) for name in ("precision", "recall", "density", "coverage")
+    )
+    for extractor in (UNET, INCEPTION)
+}
+_SUMMARY = (FD_UNET, KD_UNET, *_OVERLAP[UNET], ADHERENCE, _DIVERSITY)
+_INCEPTION = (FID, KID, *_OVERLAP[INCEPTION])
+_ADHERENCE = tuple(Quantity(name, "adherence", region=name, spec=".1f", scale=100) for name in (*REGIONS, MEAN))
+_MEMORISED = {
+    by: Quantity(f"copies by {by}", "memorised", extractor, spec=".1f", scale=100)
+    for by, extractor in (("features", UNET), ("pixels", PIXELS))
+}
+_COPIES = (
+    *_MEMORISED.values(),
+    Quantity("nearest by features", "nearest training frame"),
+    Quantity("nearest by pixels", "nearest training frame", PIXELS),
+    _DIVERSITY,
+    Quantity("diversity of structure", "diversity of structure", PIXELS, of_subsets=True),
+    Quantity("diversity of grey values", "diversity of grey values", PIXELS, spec=".1f", of_subsets=True),
+)
+
+_FRECHET = (
+    "A Fréchet distance of so few images is rank-deficient and biased by n: hold it against the held-out row, never "
+    "against another n. Precision and recall (3 neighbours), density and coverage (5) stand beside it because of that."
+)
+"""The numbers here and in `_FLAGGED` are constants of the measurement, to which a test holds them."""
+_FLAGGED = (
+    "A drawn image counts as a copy if it is nearer to its nearest training frame, relative to the 50 nearest, than "
+    "all but 1 % of held-out real frames. A generator is flagged if more than 5 % of its images are, and more often "
+    "than held-out frames (Fisher's exact test, one-sided, p < 0.01)."
+)
+
+
+def realism_tables(group: Group) -> list[Table]:
+    """Realism of what each run drew; FID where it was measured; adherence per region; copies and diversity.
+
+    Numbers of other reference weights, subset sizes or reference splits stand in tables of their own, whose names end
+    in a number. Runs that were not measured are rows with the reason in the first table. No table where no run was.
+    """
+    measured, missing = read_realism(group)
+    if not measured and set(missing.values()) <= {NO_FILE}:
+        return []
+    reasons: list[dict[str, object]] = [{WHO: label, UNMEASURED: reason} for label, reason in missing.items()]
+    reasons += [{WHO: failure.label, UNMEASURED: failure.reason} for failure in group.failures]
+    summaries = [_summary(group, part) for part in comparable_parts(measured, _SUMMARY) or [[]]]
+    summaries[0] = _with_rows(summaries[0], reasons)
+    with_inception = [one for one in measured if one.row(FID)]
+    return named_apart(
+        [
+            *summaries,
+            *(_inception(group, part) for part in comparable_parts(with_inception, _INCEPTION)),
+            *(_adherence(group, part) for part in comparable_parts(measured, _ADHERENCE)),
+            *(_copies(group, part) for part in comparable_parts(measured, _COPIES)),
+        ]
+    )
+
+
+def copying(group: Group) -> list[str]:
+    """The labels of the runs that are flagged as copying training patients."""
+    return [one.run.label for one in read_realism(group)[0] if _flagged(one)]
+
+
+def realism_column(group: Group, quantity: Quantity = FD_UNET) -> "pd.Series[float]":
+    """A quantity of every run but `real`, by label, as in the tables; NaN where it is not known.
+
+    Where runs were measured on different terms, those of the largest part have values: the others do not compare.
+    """
+    measured, _ = read_realism(group)
+    parts = comparable_parts([one for one in measured if one.row(quantity)], (quantity,))
+    values = {one.run.label: one.value(quantity) for one in max(parts, key=len, default=[])}
+    labels = [run.label for run in group.runs if not run.is_reference]
+    return pd.Series([values.get(label, nan) for label in labels], index=labels, dtype=float)
+
+
+def agreement_with_dice(group: Group, quantity: Quantity = FD_UNET) -> RankCorrelation:
+    """Whether a quantity goes with mean Dice over the runs of generators, with a sentence that says so.
+
+    `real` is left out: it is no generator, and at the end of both scales by construction. Runs of one generator are not
+    independent, so that there is no answer where one has several.
+    """
+    column = realism_column(group, quantity)
+    times = Counter(run.record.generator for run in group.runs if not isnan(column.get(run.label, nan)))
+    if several := [generator for generator, runs in times.items() if runs > 1]:
+        why = f"{', '.join(several)} with several runs: whether {quantity.name} goes with Dice takes one run of each"
+        return RankCorrelation(len(times), nan, nan, why)
+    dice = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
+    return rank_correlation(column.to_list(), [dice[label] for label in column.index], quantity.name)
+
+
+def agreements(group: Group) -> list[str]:
+    """`agreement_with_dice` in sentences, of those distances and that adherence that were measured."""
+    aim = " (low is good in it, so that −1 is full agreement)"
+    measured = [q for q in (*DISTANCES, ADHERENCE) if realism_column(group, q).notna().any()]
+    found = {quantity: agreement_with_dice(group, quantity) for quantity in measured}
+    return [
+        f"{one.statement}{aim if quantity in DISTANCES and not isnan(one.rho) else ''}."
+        for quantity, one in found.items()
+    ]
+
+
+def _summary(group: Group, part: Sequence[Measured]) -> Table:
+    rows = [
+        {WHO: one.run.label} | _numbers(one, _SUMMARY) | {COPIES: FLAGGED if _flagged(one) else "no"} for one in part
+    ]
+    caption = (
+        f"Realism of what each run drew. {group.title}. FD-UNet and KD-UNet are the distances of FID and KID in "
+        f"features of the reference U-Net, which was trained on real frames, not of InceptionV3. "
+        f"{_terms(part, FD_UNET)} "
+        "adherence: Dice in % of the map asked for and what that U-Net sees, mean ± standard deviation over patients. "
+        "diversity: between images of one map, 0 where the seed changes nothing."
+    )
+    notes = (*_without_inception(part), *_rank_notes(part), _FRECHET, _FLAGGED) if part else ()
+    return _table("realism", caption, rows, part, _SUMMARY, notes)
+
+
+def _inception(group: Group, part: Sequence[Measured]) -> Table:
+    rows = [{WHO: one.run.label} | _numbers(one, _INCEPTION) for one in part]
+    caption = f"Distances in features of InceptionV3. {group.title}. {_terms(part, FID)}"
+    return _table("inception", caption, rows, part, _INCEPTION, (_FRECHET,))
+
+
+def _adherence(group: Group, part: Sequence[Measured]) -> Table:
+    rows = [{WHO: one.run.label} | _numbers(one, _ADHERENCE) | {"images": _images(one, ADHERENCE)} for one in part]
+    caption = (
+        "Adherence: Dice in % of the map asked for and what the reference U-Net sees in the image drawn for it, mean ± "
+        f"standard deviation over patients. {group.title}. {_judge(part, ADHERENCE)}"
+    )
+    note = "The held-out row is Dice of the experts' maps. Maps asked for were deformed where a run's settings say so."
+    return _table("adherence", caption, rows, part, _ADHERENCE, (note,))
+
+
+def _copies(group: Group, part: Sequence[Measured]) -> Table:
+    rows = [
+        {WHO: one.run.label}
+        | _numbers(one, _COPIES)
+        | {FLAGGED: " and ".join(_flagged(one)) or "no", "images": _images(one, _MEMORISED["features"])}
+        for one in part
+    ]
+    caption = (
+        f"Copies of training frames, and diversity. {group.title}. copies: % of the drawn images. nearest: relative "
+        "distance to the nearest training frame, median ± standard deviation, 0 is a copy. diversity: between images "
+        f"of one map, mean ± standard deviation over maps, 0 where the seed changes nothing. {_judge(part, FD_UNET)}"
+    )
+    return _table("copies", caption, rows, part, _COPIES, (_FLAGGED,))
+
+
+def _table(
+    name: str,
+    caption: str,
+    rows: Sequence[dict[str, object]],
+    part: Sequence[Measured],
+    quantities: Sequence[Quantity],
+    notes: tuple[str, ...],
+) -> Table:
+    frame = pd.DataFrame([*rows, *_floors(part, quantities)])
+    return Table(name, caption, frame, {quantity.name: quantity.spec for quantity in quantities}, notes)
+
+
+def _numbers(one: Measured, quantities: Sequence[Quantity], column: str = "") -> dict[str, object]:
+    """Columns "x mean" and "x std" of every quantity; column: "held_out" for the floor."""
+    value, spread = (column, f"{column}_spread") if column else ("value", "spread")
+    names = {quantity.name: quantity for quantity in quantities}
+    return {
+        f"{name} {role}": one.value(quantity, of)
+        for name, quantity in names.items()
+        for role, of in (("mean", value), ("std", spread))
+    }
+
+
+def _floors(part: Sequence[Measured], quantities: Sequence[Quantity]) -> list[dict[str, object]]:
+    """The row of held-out real frames; several where runs have drawn their subsets with other seeds."""
+    found: dict[str, tuple[dict[str, object], list[str]]] = {}
+    for one in part:
+        numbers = _numbers(one, quantities, "held_out")
+        same = key([f"{number:.6g}" for number in numbers.values()])
+        found.setdefault(same, (numbers, []))[1].append(one.run.label)
+    return [
+        {WHO: HELD_OUT if len(found) == 1 else f"{HELD_OUT}, beside {', '.join(labels)}"} | numbers
+        for numbers, labels in found.values()
+    ]
+
+
+def _flagged(one: Measured) -> list[str]:
+    """By what a run is flagged as copying: features, pixels, both or nothing."""
+    rows = {by: one.row(quantity) for by, quantity in _MEMORISED.items()}
+    return [f"by {by}" for by, row in rows.items() if row is not None and row["flagged"]]
+
+
+def _images(one: Measured, quantity: Quantity) -> float:
+    return one.value(replace(quantity, scale=1), "n_drawn")
+
+
+def _judge(part: Sequence[Measured], quantity: Quantity) -> str:
+    """Who judged: extractor, its weights, what was done to the images."""
+    row = next((row for one in part if (row := one.row(quantity))), None)
+    if row is None:
+        return ""
+    return f"Features: {row['extractor']} {shown(row['weights_sha256'])}; resize {row['resize']}, {row['channels']}."
+
+
+def _terms(part: Sequence[Measured], quantity: Quantity) -> str:
+    """The same, and between which frames."""
+    row = next((row for one in part if (row := one.row(quantity))), None)
+    if row is None:
+        return ""
+    return (
+        f"{_judge(part, quantity)} Mean ± standard deviation over random subsets of n = {row['n_drawn']:.0f} drawn and "
+        f"{row['n_real']:.0f} real frames of the {row['reference_split']} split."
+    )
+
+
+def _without_inception(part: Sequence[Measured]) -> list[str]:
+    """Why there is no FID, and of which runs."""
+    labels: dict[str, list[str]] = {}
+    for one in part:
+        for reason in one.rows.loc[(one.rows["metric"] == FID.metric) & one.rows["value"].isna(), "note"]:
+            labels.setdefault(str(reason), []).append(one.run.label)
+    of = {reason: "" if len(whose) == len(part) else f" of {', '.join(whose)}" for reason, whose in labels.items()}
+    return [f"FID and KID{whose}: {reason}." for reason, whose in of.items()]
+
+
+def _rank_notes(part: Sequence[Measured]) -> list[str]:
+    rows = [row for one in part if (row := one.row(FD_UNET))]
+    return [f"FD-UNet: {note}." for note in dict.fromkeys(row["note"] for row in rows) if note]
+
+
+def _with_rows(table: Table, rows: Sequence[dict[str, object]]) -> Table:
+    return replace(table, frame=pd.concat([table.frame, pd.DataFrame(rows)], ignore_index=True)) if rows else table
