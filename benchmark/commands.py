@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from echobench.benchmark import RUNS
 from echobench.benchmark.cells import compare, sweep
-from echobench.benchmark.cli.main import RUNS, main
+from echobench.benchmark.cli.main import main
 from echobench.benchmark.stress import settings as stress
 from echobench.benchmark.stress.settings import resolve_stress
 from echobench.data.base.errors import EchobenchError

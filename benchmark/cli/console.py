@@ -34,12 +34,12 @@ def progress_bars() -> Iterator[Reporter]:
         TextColumn("{task.description:>18}"), BarColumn(20), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def report(stage: str) -> "_Bar":
-            return _Bar(bars, stage)
-
-        yield report
+    bars = Progress(*columns, console=Console(stderr=True))
+    try:
+        yield lambda stage: _Bar(bars, stage)
+    finally:
+        if bars.live.is_started:
+            bars.stop()
 
 
 class _Bar:
@@ -50,6 +50,7 @@ class _Bar:
 
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (figures or {}).items())
+        self._bars.start()
         self._bars.update(self._task, completed=done, total=total, figures=shown, visible=True)
 
 

@@ -1,17 +1,21 @@
-"""What verbs share about their options: lists in one text, and the refusal of options that would change nothing."""
+"""What verbs share: their options, lists in one text, and the refusal of options that would change nothing."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from echobench.benchmark import RUNS
 from echobench.data.base.errors import EchobenchError
 
 Values = Mapping[str, Any]
 """What a call has for every parameter of its verb, typed or not."""
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,53 @@ def refuse_idle(context: click.Context) -> None:
         if found and idle.where(context.params):
             because = idle.because.format(**context.params)
             raise EchobenchError(f"{', '.join(found)} would change nothing here: {because}; leave it out")
+
+
+with_data = click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
+with_preset = click.option(
+    "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
+)
+with_view = click.option("--view", metavar="2C|4C|all", default="4C", help="Apical two-chamber, four-chamber, or both.")
+with_strength = click.option(
+    "--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none."
+)
+with_seed = click.option(
+    "--seed", type=int, default=0, help="Of all that is drawn and trained, and of a derived split."
+)
+with_assignments = click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
+)
+with_device = click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
+with_force = click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier call.")
+
+
+def with_unet_seeds(default: int) -> Decorator:
+    return click.option(
+        "--unet-seeds", type=int, default=default, help="How many U-Nets are trained on the same images."
+    )
+
+
+def with_scored_on(default: str) -> Decorator:
+    return click.option(
+        "--on",
+        "scored_on",
+        metavar="testing|validation",
+        default=default,
+        help="Patients who are scored. Test patients who were looked at to choose cannot judge the choice any more.",
+    )
+
+
+def with_out(gets: str) -> Decorator:
+    """Of a verb that puts several runs into a folder, and what follows from all of them into one inside it."""
+    return click.option("--out", metavar="DIR", type=Path, default=RUNS, help=f"Gets the runs, and a folder `{gets}`.")
+
+
+def with_finished_runs(verb: Function) -> Function:
+    """Arguments and an option of the same meaning, of a verb that can tabulate without running."""
+    verb = click.option(
+        "--runs", metavar="DIR", multiple=True, type=Path, help="Only tabulate these runs, or those in them."
+    )(verb)
+    return click.argument("folders", metavar="[DIR]...", nargs=-1, type=Path)(verb)
 
 
 def names_in(names: str | None) -> list[str] | None:

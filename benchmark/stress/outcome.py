@@ -24,8 +24,10 @@ FINDING = "finding.txt"
 
 @dataclass(frozen=True)
 class Outcome:
-    """ladder: how good each generator is, and where it loses its map. finding: the same in sentences."""
+    """ladder: how good each generator is, and where it loses its map. finding: the same in sentences. folder: where all
+    of it lies."""
 
+    folder: Path
     ladder: Table
     finding: list[str]
 
@@ -34,7 +36,7 @@ def write_outcome(folder: Path) -> Outcome:
     """Of the stress in a folder: tables/, figures/, pictures/ and finding.txt beside its record."""
     record, scores = read_stress(folder)
     found = decay(scores)
-    outcome = Outcome(ladder_table(found, record.title), finding(found, scores))
+    outcome = Outcome(folder, ladder_table(found, record.title), finding(found, scores))
     of_cells = [decay_table(found, record.title), structure_table(scores, record.title)]
     write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
     (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding))

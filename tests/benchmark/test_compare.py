@@ -1,5 +1,6 @@
 """`compare`: cells, what happens to one that fails, and what is written."""
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -146,6 +147,7 @@ def test_where_nothing_finished_the_reason_is_printed(tmp_path):
 def test_bad_options_exit_with_1():
     for arguments in (["run"], ["run", "--generator", "real", "--strength", "x"], ["run", "--typo"]):
         assert CliRunner().invoke(main, arguments).exit_code == 1
+    assert click.UsageError("of another program").exit_code == 2
 
 
 def test_no_cell_of_a_printed_table_is_cut(finished, tmp_path):

@@ -189,7 +189,7 @@ ASKED: dict[str, object] = {
     "benchmark.cells.sweep.carry_out": None,
     "benchmark.cells.sweep.tabulate": [],
     "benchmark.stress.stress.stress": None,
-    "benchmark.stress.outcome.write_outcome": SimpleNamespace(ladder=None, finding=[]),
+    "benchmark.stress.outcome.write_outcome": SimpleNamespace(folder=None, ladder=None, finding=[]),
     "benchmark.measure.cross.targets": lambda run: None,
     "benchmark.measure.cross.cross_runs": [],
     "benchmark.generate.generate": 1,

@@ -1,0 +1,160 @@
+"""What a verb of the command line does, as one call: for the command line, and for notebooks by `import echobench`.
+
+Names that a call hands on are those of `resolve`, `resolve_stress` or a `plan`, and mean what they say. Folders are
+those that the command line takes: a run that is in one of them already is read, not run again.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from echobench.benchmark import RUNS
+from echobench.benchmark.cells import compare as comparing
+from echobench.benchmark.cells import sweep as sweeping
+from echobench.benchmark.measure import cross as crossing
+from echobench.benchmark.run import pipeline, trial
+from echobench.benchmark.run.settings import resolve, resolve_device
+from echobench.benchmark.run.stages import Reporter
+from echobench.benchmark.stress import outcome as outcomes
+from echobench.benchmark.stress import stress as stressing
+from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
+from echobench.data.base.progress import silent
+from echobench.data.datasets.dataset import Dataset
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.run import RunRecord
+from echobench.results.shown.formats import Table
+
+
+def load_dataset(data: str | None = None, *, view: str = "4C", **asked: Any) -> Dataset:
+    """The frames that a run sees, their split and what is known of the patients; None is the phantom.
+
+    asked: further names of `resolve`. Raises EchobenchError where the data cannot be read.
+    """
+    return trial.load_dataset(resolve(generator="real", view=view, data=data, **asked))
+
+
+def run(
+    *,
+    generator: str,
+    view: str = "4C",
+    out: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    generator_from: Path | None = None,
+    report: Reporter = lambda stage: silent,
+    **asked: Any,
+) -> tuple[RunRecord, pd.DataFrame]:
+    """Train one U-Net on what a generator drew, and score it: the record of the run and its raw scores.
+
+    asked: further names of `resolve`. out: None is a folder in runs/, named by the settings. The rest is of
+    `pipeline.run`, which says what is raised.
+    """
+    settings = resolve(generator=generator, view=view, **asked)
+    return pipeline.run(
+        settings, out or RUNS / settings.slug(), device=resolve_device(device), force=force,
+        generator_from=generator_from, report=report,
+    )  # fmt: skip
+
+
+def compare(
+    *,
+    runs: Sequence[Path] = (),
+    out: Path = RUNS,
+    device: str = "auto",
+    inception: Path | None = None,
+    report: Reporter = lambda stage: silent,
+    **asked: Any,
+) -> Comparison:
+    """Run what is missing of a comparison, measure, and write tables, figures and report into out/comparison.
+
+    runs: only tabulate these, or those in them. inception: weights of InceptionV3 for FID and KID. asked: names of
+    `compare.plan`.
+    """
+    folder = out / comparing.COMPARISON
+    if runs:
+        return comparing.compare(comparing.found_runs(runs), folder)
+    planned, device = comparing.plan(out, **asked), resolve_device(device)
+    comparing.carry_out(planned, device, report, inception)
+    pictures = comparing.draw_pictures(planned, folder, device)
+    return comparing.compare([cell.folder for cell in planned], folder, pictures)
+
+
+def sweep(
+    *,
+    runs: Sequence[Path] = (),
+    out: Path = RUNS,
+    device: str = "auto",
+    generator_from: Sequence[Path] = (),
+    report: Reporter = lambda stage: silent,
+    **asked: Any,
+) -> list[Table]:
+    """Run what is missing of a sweep; its tables, which are written into out/sweep with a figure.
+
+    runs: only tabulate these, or those in them. generator_from: runs whose generators are taken. asked: names of
+    `sweep.plan`.
+    """
+    if runs:
+        swept = comparing.found_runs(runs)
+    else:
+        planned = sweeping.plan(out, **asked)
+        sweeping.carry_out(planned, resolve_device(device), report, generator_from)
+        swept = [cell.folder for cell in planned]
+    return sweeping.tabulate(swept, out / sweeping.SWEEP)
+
+
+def stress(
+    *,
+    runs: Sequence[Path] = (),
+    generators: Sequence[str] | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    report: Reporter = lambda stage: silent,
+    **asked: Any,
+) -> outcomes.Outcome:
+    """Find where generators stop following label maps that no training set holds.
+
+    runs: whose generators are taken. generators: those of runs/, trained if need be; None is the usual ones, or none
+    beside `runs`. out: None is a folder in runs/, named by the settings. asked: names of `resolve_stress`.
+    """
+    settings = resolve_stress(**asked)
+    missing = cells(RUNS, settings, generators or ([] if runs else GENERATORS))
+    folder = out or RUNS / settings.slug()
+    stressing.stress(
+        settings, folder, missing=missing, runs=runs, device=resolve_device(device), force=force, report=report
+    )
+    return outcomes.write_outcome(folder)
+
+
+def cross(
+    *,
+    runs: Sequence[Path] = (),
+    on: str = "echonet",
+    data_echonet: str | None = None,
+    data_camus: Path | None = None,
+    skip_broken: bool = False,
+    out: Path = RUNS,
+    device: str = "auto",
+    report: Reporter = lambda stage: silent,
+    **asked: Any,
+) -> list[Table]:
+    """Score the U-Nets of runs on data of another kind; the tables, which are written into out/cross with figures.
+
+    runs: finished ones, or folders of them; without, those that `compare.plan` makes of `asked`. on, data_echonet,
+    data_camus, skip_broken: see `measure.cross.targets`.
+    """
+    device = resolve_device(device)
+    target_of = crossing.targets(
+        on, echonet=data_echonet, camus=data_camus, skip_broken=skip_broken, progress=report("read videos")
+    )
+    if runs:
+        folders = comparing.found_runs(runs)
+    else:
+        planned = comparing.plan(out, **asked)
+        for cell in planned if on == "echonet" else ():  # before hours of training
+            crossing.refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
+        comparing.carry_out(planned, device, report)
+        folders = [cell.folder for cell in planned]
+    return crossing.cross_runs(folders, target_of, out / crossing.CROSS, device)

@@ -1,0 +1,59 @@
+"""`echobench data check` and `echobench data phantom`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from echobench.benchmark.cli.options import Verb
+
+
+@click.group()
+def data() -> None:
+    """Look at datasets."""
+
+
+@data.command(cls=Verb)
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["camus", "echonet"]),
+    help="[default: echonet where DIR has a FileList.csv, else camus]",
+)
+def check(folder: Path, layout: str | None) -> None:
+    """List what a CAMUS or EchoNet-Dynamic folder holds and what is wrong with it; exit 1 if a run would be unsound."""
+    from echobench.data.datasets.check import check_camus
+    from echobench.data.datasets.echonet.check import check_echonet
+    from echobench.data.datasets.echonet.writing import FILE_LIST
+
+    layout = layout or ("echonet" if (folder / FILE_LIST).is_file() else "camus")
+    report = check_camus(folder) if layout == "camus" else check_echonet(folder)
+    click.echo(report.counts.to_string(index=False))
+    click.echo(f"split: {report.split_origin}")
+    for finding in report.findings:
+        click.echo(f"{'UNSOUND' if finding.unsound else 'note'}: {finding.text}")
+    if not report.sound:
+        click.echo(f"{sum(f.unsound for f in report.findings)} problems: a run on {folder} would be unsound", err=True)
+        sys.exit(1)
+    click.echo("sound")
+
+
+@data.command(cls=Verb)
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--patients", type=click.IntRange(3), default=120, help="Divided 80 / 10 / 10 per cent, or 75 / 12 / 12.")
+@click.option("--seed", type=int, default=0, help="Of the patients.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["camus", "echonet"]),
+    default="camus",
+    help="echonet: other patients, filmed with another scanner, as EchoNet-Dynamic publishes its videos.",
+)
+def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:
+    """Write the built-in phantom as a CAMUS or EchoNet-Dynamic folder, to look at or to train on elsewhere."""
+    from echobench.data.phantom.dataset import write_phantom
+    from echobench.data.phantom.echonet import write_phantom_echonet
+
+    write = write_phantom if layout == "camus" else write_phantom_echonet
+    click.echo(write(folder, patients, seed))

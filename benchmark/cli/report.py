@@ -1,0 +1,19 @@
+"""`echobench report`."""
+
+from pathlib import Path
+
+import click
+
+from echobench.benchmark.cli.options import Verb
+
+
+@click.command(cls=Verb)
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--out", metavar="DIR", type=Path, help="Gets report.html.  [default: DIR]")
+def report(folder: Path, out: Path | None) -> None:
+    """Write one page, report.html, of the runs in a folder: the answer, and the record behind every number."""
+    from echobench.benchmark.cells.compare import found_runs
+    from echobench.results.evidence.comparison import Comparison
+    from echobench.results.report.page import write_report
+
+    click.echo(write_report(out or folder, Comparison.of(found_runs([folder])), folder.resolve().name))

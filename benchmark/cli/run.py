@@ -1,0 +1,90 @@
+"""`echobench run`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from echobench.benchmark import RUNS
+from echobench.benchmark.cli import options
+from echobench.benchmark.cli.options import Verb
+
+if TYPE_CHECKING:
+    from echobench.benchmark.run.settings import RunSettings
+
+
+@click.command(cls=Verb)
+# What is compared
+@click.option("--generator", metavar="NAME", required=True, help="Who draws the training images: real, sdm, …")
+@options.with_view
+@click.option("--phase", metavar="ED|ES|all", default="all", help="Frames that the U-Net trains on and is scored on.")
+@options.with_data
+# How much
+@options.with_preset
+@options.with_strength
+@options.with_seed
+@click.option("--images", metavar="N", type=int, help="Training images in all.  [default: what the preset says]")
+@click.option("--fraction", type=float, default=1.0, help="Of the training patients, of generator and maps.")
+@options.with_unet_seeds(1)
+@options.with_assignments
+@options.with_scored_on("testing")
+# Where
+@click.option("--generator-from", metavar="RUN", type=Path, help="A run's folder: take its generator, train none.")
+@options.with_device
+@click.option("--out", metavar="DIR", type=Path, help="Folder of the run.  [default: runs/, named by the settings]")
+@options.with_force
+@click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
+def run(generator_from: Path | None, device: str, out: Path | None, force: bool, dry_run: bool, **asked: Any) -> None:
+    """Train one identical U-Net on what a generator drew and score it on the locked test patients.
+
+    With --on validation it is scored on the validation patients instead: as long as there is something to choose,
+    test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
+
+    \b
+    Examples:
+      echobench run --generator sdm --view 4C
+      echobench run --generator real --view 4C --data CAMUS_public
+      echobench run --generator sdm --set generator.sampling.steps=50 --generator-from runs/phantom-sdm-4C-…
+    """
+    from echobench.benchmark.run.settings import resolve, resolve_device
+
+    settings, device = resolve(**asked), resolve_device(device)
+    folder = out or RUNS / settings.slug()
+    if dry_run:
+        click.echo(json.dumps(_plan(settings, device, folder, generator_from), indent=1, ensure_ascii=False))
+        return
+
+    from echobench.benchmark.run.processes import is_first
+    from echobench.benchmark.run.trained import assist
+
+    if not is_first():
+        assist(settings, folder, device)
+        return
+
+    from echobench.benchmark.cli.console import print_runs, progress_bars
+    from echobench.benchmark.run.pipeline import run as run_once
+    from echobench.results.evidence.comparison import group_beside
+
+    with progress_bars() as report:
+        run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
+    print_runs(group_beside(folder))
+    click.echo(f"record and pictures: {folder}")
+
+
+def _plan(settings: "RunSettings", device: str, folder: Path, generator_from: Path | None) -> dict[str, Any]:
+    """Every resolved setting, where its default is from, and how the run departs from the paper."""
+    from echobench.benchmark.run.trained import training_of
+    from echobench.generators.settings import sources
+
+    plan = settings.as_dict() | {"device": device, "out": str(folder)}
+    if generator_from is not None:
+        training_of(generator_from)  # there has to be one
+        plan["generator_from"] = str(generator_from)
+    departures = settings.departures()
+    plan["sources"] = {
+        "generator_settings": sources(settings.generator_settings),
+        "deviations": {departure.key: departure.source for departure in departures},
+    }
+    plan["deviations"] = [departure.sentence for departure in departures]
+    return plan
