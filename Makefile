@@ -19,6 +19,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	mkdir -p build/layout/echobench
 	for folder in benchmark data generators results segmentation; do ln -sfn ../../../$$folder build/layout/echobench/$$folder; done
+	for file in __init__.py __main__.py py.typed; do ln -sfn ../../../benchmark/api/$$file build/layout/echobench/$$file; done
 	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p echobench
 	cd build/layout && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
 

@@ -23,9 +23,28 @@ ENTRY_POINTS = "echobench.generators"
 """A package that declares an entry point of this group adds a generator under the entry point's name."""
 
 
+_registered: dict[str, type[Generator]] = {}
+
+
+def register(name: str, backend: type[Generator]) -> None:
+    """Make a class known under a name, in this process: in a notebook, and before there is a package of it.
+
+    A later class of the name takes the place of the earlier. Raises EchobenchError for a name of ours, for one that no
+    folder can have, and for what is no Generator.
+    """
+    if name in BACKENDS or not name.replace("-", "_").isidentifier():
+        raise EchobenchError(
+            f"a generator cannot be called {name!r}; take letters, digits and -, and none of: {', '.join(BACKENDS)}"
+        )
+    if not (isinstance(backend, type) and issubclass(backend, Generator)):
+        raise EchobenchError(f"{backend!r} is not a Generator class: derive it from echobench.Generator")
+    _registered[name] = backend
+
+
 def names() -> list[str]:
     """Every known generator, ours first; a package's of the same name as one of ours is not reachable."""
-    return [*BACKENDS, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(BACKENDS))]
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)} | set(_registered)
+    return [*BACKENDS, *sorted(others - set(BACKENDS))]
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,8 @@ def generator_class(name: str) -> type[Generator]:
         module, _, attribute = BACKENDS[ours].partition(":")
         backend: type[Generator] = getattr(import_module(module), attribute)
         return backend
+    if name in _registered:
+        return _registered[name]
     for point in entry_points(group=ENTRY_POINTS, name=name):
         try:
             loaded = point.load()

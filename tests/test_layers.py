@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
 FOLDERS = ("benchmark", "data", "generators", "results", "segmentation")
 
 
@@ -26,6 +24,7 @@ def lint_imports(layout: Path) -> subprocess.CompletedProcess[str]:
 def layout(tmp_path: Path) -> Path:
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / "echobench" / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "benchmark" / "api" / "__init__.py", tmp_path / "echobench")
     return tmp_path
 
 
@@ -37,6 +36,7 @@ def test_generators_and_segmentation_never_meet(layout):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
+        ("segmentation/unet.py", "import echobench"),
         ("generators/real.py", "import echobench.segmentation.unet"),
         ("data/labels.py", "import echobench.results.shown.tables"),
     ],
