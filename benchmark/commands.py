@@ -26,10 +26,11 @@ from echobench.generators.registry import generator_class
 from echobench.results.evidence.adherence import IDEAL
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.cost import FIT
+from echobench.results.evidence.cross import crossed_runs
 from echobench.results.evidence.differences import Facts, flat, key
+from echobench.results.records.cross import ECHONET
 from echobench.results.records.run import RunRecord, read_record
 from echobench.results.records.stress import StressRecord, read_stress
-from echobench.results.shown.cross import ECHONET, crossed_runs
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 
 CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"
@@ -56,7 +57,7 @@ def commands(kind: str, places: Sequence[Path]) -> list[str]:
     groups = Comparison.of(places).groups
     found = [command for group in groups for command in of_runs([run.record for run in group.runs])]
     if kind == "cross":
-        targets = (crossed[0].record.target for group in groups for crossed in crossed_runs(group))
+        targets = (crossed[0].record.target for group in groups for crossed in crossed_runs(group.runs))
         found += [cross_command(target) for target in dict.fromkeys(targets)]
     return found
 

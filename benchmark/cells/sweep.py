@@ -11,9 +11,10 @@ from echobench.benchmark.run.trained import has_generators, training_of
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
 from echobench.generators.registry import generator_class
+from echobench.results.evidence.sweep import sweeps
 from echobench.results.records.run import read_failed
 from echobench.results.shown.formats import Table
-from echobench.results.shown.sweep import best_table, cell_table, evidence_table, sweeps
+from echobench.results.shown.sweep import best_table, cell_table, evidence_table
 from echobench.results.shown.sweep_figure import sweep_figure
 
 GENERATORS = ("real", "warp", "sdm")

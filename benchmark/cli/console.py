@@ -17,11 +17,11 @@ from echobench.benchmark.run.stages import Reporter
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cost import machine
+from echobench.results.evidence.realism import agreements
 from echobench.results.evidence.statistics import RULE
 from echobench.results.report.answer import answer
 from echobench.results.report.contents import group_tables, paper_tables
 from echobench.results.shown import formats
-from echobench.results.shown.realism import agreements
 from echobench.results.shown.tables import WHY, dice_summary, summary_table
 
 _FILE_COLUMNS, _WIDEST, _REASON = 120, 1000, 60

@@ -25,8 +25,9 @@ from echobench.data.labels import REGIONS
 from echobench.data.phantom.dataset import dataset_name
 from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
 from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.cross import ECHONET, CrossRecord, read_cross, write_cross
 from echobench.results.records.run import RunRecord, is_finished, read_failed, read_record
-from echobench.results.shown.cross import ECHONET, CrossRecord, cross_figures, cross_tables, read_cross, write_cross
+from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.formats import Table
 from echobench.segmentation.scores import METRICS, score
 from echobench.segmentation.segmenter import Segmenter

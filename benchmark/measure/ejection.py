@@ -7,9 +7,8 @@ import pandas as pd
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import reopen
-from echobench.data.base.files import write_whole
 from echobench.data.frames import PHASES
-from echobench.results.records.ejection import COLUMNS, EJECTION, EXPERT, PREDICTED, is_current
+from echobench.results.records.ejection import EJECTION, EXPERT, PREDICTED
 from echobench.results.records.run import read_record
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.volumes import ejection
@@ -22,7 +21,7 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
     the run or of every scored patient, and where the frames are no longer those that the run was scored on.
     """
     record, _ = read_record(folder)
-    if is_current(folder, record) or set(settings.phases) < set(PHASES):
+    if EJECTION.is_current(folder, record.scores_sha256) or set(settings.phases) < set(PHASES):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
     scored = trial.scored
@@ -38,5 +37,4 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
     table = pd.concat(tables, ignore_index=True)
     table["unet_seed"] = table["unet_seed"].astype("Int64")
     table["dataset_ef_percent"] = table["patient"].map(trial.dataset.ejection_fraction)
-    table["scores_sha256"] = record.scores_sha256
-    write_whole(folder / EJECTION, table[list(COLUMNS)].round(4).to_csv(index=False))
+    EJECTION.write(folder, record.scores_sha256, table[list(EJECTION.columns)].round(4))

@@ -15,11 +15,10 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trained import first_unet, trained_generators
 from echobench.benchmark.run.trial import Trial, reopen
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import write_whole
 from echobench.data.frames import concatenate
 from echobench.data.maps import undeformed_maps
 from echobench.generators.base import Generator
-from echobench.results.records.realism import REALISM, is_current
+from echobench.results.records.realism import REALISM, UNMEASURED, is_judged_by
 from echobench.results.records.run import read_record
 from echobench.segmentation.segmenter import Segmenter
 
@@ -39,8 +38,8 @@ def measure_realism(
     """
     judge = Segmenter.load(first_unet(reference), device=device)
     networks = (unet_extractor(judge), inception_extractor(inception, torch.device(device)))
-    path, (record, _) = folder / REALISM, read_record(folder)
-    if is_current(folder, record, {network.provenance()["weights_sha256"] for network in networks if network}):
+    scores_sha256 = read_record(folder)[0].scores_sha256
+    if is_judged_by(folder, scores_sha256, {network.provenance()["weights_sha256"] for network in networks if network}):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
     generators = trained_generators(trial)
@@ -58,8 +57,8 @@ def measure_realism(
             seed=settings.seed,
         )
     except EchobenchError as error:
-        table = pd.DataFrame([{"metric": "not measured", "note": str(error)}])
-    write_whole(path, table.assign(scores_sha256=record.scores_sha256).to_csv(index=False))
+        table = pd.DataFrame([{"metric": UNMEASURED, "note": str(error)}])
+    REALISM.write(folder, scores_sha256, table)
 
 
 def _redrawn(trial: Trial, generators: dict[str, Generator]) -> Redrawn:

@@ -14,10 +14,10 @@ from echobench.benchmark.run.machine import Meter
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, write_whole
 from echobench.data.base.progress import Progress
+from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
 from echobench.results.records.run import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
-from echobench.results.shown.cross import PREFIX
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
 _WORK, _SETTINGS, _DATA = "stages", "settings.json", "data.json"
@@ -73,7 +73,7 @@ class StageFolder:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
         if not any((self.run / name).is_file() for name in (RECORD, FAILED, f"{_WORK}/{_SETTINGS}")):
             return
-        names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM, EJECTION)
+        names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM.name, EJECTION.name)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
         for name in (_WORK, PICTURES, SYNTHETIC):

@@ -16,7 +16,8 @@ from echobench.data.ladder.anatomy import NotApplicable, smooth
 from echobench.data.ladder.maps import Skip, reached_sector, stress_maps
 from echobench.data.maps import LabelMaps, item_seeds, undeformed_maps
 from echobench.generators.base import Generator
-from echobench.results.evidence.adherence import COLUMNS, UNDEFORMED
+from echobench.results.evidence.adherence import UNDEFORMED
+from echobench.results.records.stress import STRESS_COLUMNS
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
 
@@ -106,7 +107,7 @@ def measured(
         for measure, structures in values.items()
         for structure, value in structures.items()
     ]
-    return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
+    return pd.concat(rows, ignore_index=True)[list(STRESS_COLUMNS)]
 
 
 def _values(

@@ -33,9 +33,6 @@ from echobench.results.evidence.statistics import MEAN, bootstrap_interval
 
 CELL = ["generator", "deformation", "severity"]
 KEYS = [*CELL, "patient", "structure"]
-COLUMNS = (*KEYS, "measure", "value", "start", "ignored")
-"""Of stress.csv, long and raw: a row per image, structure and measure; start: of the same generator's undeformed image
-at the same place; ignored: of that image beside this map, at severity 0 of the image beside another patient's map."""
 
 UNDEFORMED = "none"
 """The deformation of severity 0."""
@@ -73,8 +70,8 @@ RULE = (
 @dataclass(frozen=True, eq=False)
 class Decay:
     """patients: a row per measure, generator, deformation, severity and patient, means over structures. raw: the score;
-    raw start and raw ignored as in `COLUMNS`; difference: from `warp`'s score for the same map. value, start, followed
-    and ignored count from nothing on. cells: see `decay`.
+    raw start and raw ignored as in `STRESS_COLUMNS`; difference: from `warp`'s score for the same map. value, start,
+    followed and ignored count from nothing on. cells: see `decay`.
 
     ordinary: a row per generator and structure, the `MEAN` of all among them. For each of `MEASURES` its mean, and as
     endings of its name: " needed", which preserves `PRESERVED` of what `warp` has over another patient's map;
@@ -88,7 +85,7 @@ class Decay:
 
 
 def decay(scores: pd.DataFrame) -> Decay:
-    """What raw scores, `COLUMNS`, say about every generator, deformation and severity, in their order.
+    """What raw scores, `STRESS_COLUMNS`, say about every generator, deformation and severity, in their order.
 
     cells: a row each: patients (whose maps), verdict, relative verdict (of deformed maps, whatever becomes of ordinary
     ones), and for each of `MEASURES` its mean and, as endings of its name,

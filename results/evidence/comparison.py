@@ -21,27 +21,13 @@ from echobench.results.records.run import (
     RECORD,
     SCORED_ON,
     FailedRun,
+    Run,
     RunRecord,
     deformation_of,
     is_finished,
     read_failed,
     read_record,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run. label: its name in tables, the generator's and, if others share that, what sets it apart."""
-
-    folder: Path
-    record: RunRecord
-    scores: pd.DataFrame
-    label: str
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether the run's images are the real frames themselves."""
-        return self.record.generator == "real"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
-"""realism.csv, what was measured of the images of a run, and whose numbers may stand in one column.
+"""realism.csv, what was measured of the images of a run.
 
-The file in a run's folder is the table that `echobench.benchmark.measure.realism.measure` returns, with the
-scores_sha256 of the run's record, so that what was measured of another run in the same folder is noticed. The table
-cannot be imported from here, so that `COLUMNS` are its format; a test holds them to it.
+It is the table that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
+the columns are said here too; a test holds them to it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import nan
@@ -14,25 +13,25 @@ from typing import Any
 
 import pandas as pd
 
-from echobench.data.base.errors import EchobenchError
-from echobench.results.evidence.comparison import Group, Run
-from echobench.results.records.run import RunRecord
+from echobench.results.records.files import MeasuredTable
+from echobench.results.records.run import Run
 
-REALISM = "realism.csv"
-COLUMNS = (
-    "metric", "region", "extractor", "value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged",
-    "note", "weights_sha256", "resize", "channels", "reference_split",
+REALISM = MeasuredTable(
+    "realism.csv",
+    columns=(
+        "metric", "region", "extractor", "value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real",
+        "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
+    ),
+    texts=("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split"),
+    measured_anew="`echobench compare`",
+    in_place=("metric", "note"),
 )  # fmt: skip
 UNMEASURED = "not measured"
 """The metric of a file that only says, in its note, why there are no numbers."""
 UNET, INCEPTION, PIXELS = "echobench-unet", "inception", "pixels"
 """How the names of extractors begin: the reference U-Net's features, InceptionV3's, and no features at all."""
-NO_FILE = f"no {REALISM} in the run's folder"
-OUTDATED = f"{REALISM} is not of the run in the record; `echobench compare` measures it anew"
 
 _TERMS = ("extractor", "weights_sha256", "resize", "channels", "reference_split", "n_real")
-_OF_RUN = "scores_sha256"
-_TEXTS = ("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split", _OF_RUN)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredRealism:
     """What was measured of a run: the rows of its file."""
 
     run: Run
@@ -83,57 +82,28 @@ class Measured:
         return tuple(row[name] for name in _TERMS) + ((row["n_drawn"],) if quantity.of_subsets else ())
 
 
-def is_current(folder: Path, record: RunRecord, judges: AbstractSet[str] = frozenset()) -> bool:
-    """Whether a run's file is there, of the run in its record, and judged by the networks of these weights."""
-    if not (folder / REALISM).is_file():
+def is_judged_by(folder: Path, scores_sha256: str, judges: AbstractSet[str]) -> bool:
+    """Whether a run's file is there, of the run with these scores, and judged by the networks of these weights."""
+    if not REALISM.is_current(folder, scores_sha256):
         return False
-    rows = _read(folder / REALISM)
-    return set(rows[_OF_RUN]) == {record.scores_sha256} and judges <= set(rows.get("weights_sha256", ()))
+    return judges <= set(REALISM.read(folder).get("weights_sha256", ()))
 
 
-def read_realism(group: Group) -> tuple[list[Measured], dict[str, str]]:
-    """What was measured of a group's runs, and by label why others were not; `real` is in neither.
+def read_realism(runs: Sequence[Run]) -> tuple[list[MeasuredRealism], dict[str, str]]:
+    """What was measured of the runs, and by label why others were not; `real` is in neither.
 
     Raises EchobenchError for a damaged file.
     """
     measured, missing = [], {}
-    for run in group.runs:
+    for run in runs:
         if run.is_reference:
             continue
-        if not (run.folder / REALISM).is_file():
-            missing[run.label] = NO_FILE
+        if reason := REALISM.missing(run.folder, run.record.scores_sha256):
+            missing[run.label] = reason
             continue
-        if not is_current(run.folder, run.record):
-            missing[run.label] = OUTDATED
-            continue
-        rows = _read(run.folder / REALISM)
+        rows = REALISM.read(run.folder)
         if rows["metric"].eq(UNMEASURED).any():
             missing[run.label] = str(rows["note"].iloc[0])
         else:
-            measured.append(Measured(run, rows))
+            measured.append(MeasuredRealism(run, rows))
     return measured, missing
-
-
-def comparable_parts(measured: Iterable[Measured], quantities: Sequence[Quantity]) -> list[list[Measured]]:
-    """Runs whose numbers may share columns: the terms of every quantity that two of them have are equal."""
-    parts: list[list[Measured]] = []
-    for one in measured:
-        fitting = (part for part in parts if all(_comparable(one, other, quantities) for other in part))
-        if (part := next(fitting, None)) is None:
-            parts.append([one])
-        else:
-            part.append(one)
-    return parts
-
-
-def _comparable(one: Measured, other: Measured, quantities: Sequence[Quantity]) -> bool:
-    pairs = ((one.terms(quantity), other.terms(quantity)) for quantity in quantities)
-    return all(first == second for first, second in pairs if first is not None and second is not None)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        rows = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str)).fillna(dict.fromkeys(_TEXTS, ""))
-        return rows[["metric", "note", _OF_RUN] if rows["metric"].tolist() == [UNMEASURED] else [*COLUMNS, _OF_RUN]]
-    except (ValueError, KeyError) as error:
-        raise EchobenchError(f"{path} is damaged; delete it, and `echobench compare` measures it anew") from error

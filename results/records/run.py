@@ -7,9 +7,8 @@ run.json               `RunRecord`; written last, by rename, so that a folder wi
 failed.json            `FailedRun`, where a run stopped with an error; gone when it has gone on and finished
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +16,10 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, write_whole
+from echobench.data.base.files import write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
+from echobench.results.records.files import SCHEMA, Kind
 
-SCHEMA = 1
 FIRST_DEFORMATION = "0.1"
 """Version of the random deformation in records that name none: it was not yet the published one."""
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
@@ -138,6 +137,10 @@ class FailedRun:
     schema: int = SCHEMA
 
 
+_KIND = Kind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})
+_FAILED = Kind(FailedRun, "delete it, or give the run's command again")
+
+
 def write_record(
     folder: Path,
     record: RunRecord,
@@ -154,26 +157,18 @@ def write_record(
     write_whole(folder / CURVES, curves.to_csv(index=False))
     if generator_curves is not None and len(generator_curves):
         write_whole(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
-    document = asdict(record) | {"scores_sha256": file_sha256(folder / SCORES)}
-    write_whole(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    _KIND.write(folder / RECORD, record, folder / SCORES)
     (folder / FAILED).unlink(missing_ok=True)
 
 
 def write_failed(folder: Path, failed: FailedRun) -> None:
     """Write failed.json, in place of an earlier one."""
-    write_whole(folder / FAILED, json.dumps(asdict(failed), indent=1, sort_keys=True) + "\n")
+    _FAILED.write(folder / FAILED, failed)
 
 
 def read_failed(folder: Path) -> FailedRun | None:
     """Why the run in a folder stopped; None where no run has failed. Raises EchobenchError for a damaged file."""
-    path = folder / FAILED
-    if not path.is_file():
-        return None
-    try:
-        document = json.loads(path.read_text())
-        return FailedRun(**{f.name: document[f.name] for f in fields(FailedRun)})
-    except (ValueError, KeyError, TypeError) as error:
-        raise EchobenchError(f"{path} is damaged; delete it, or give the run's command again") from error
+    return _FAILED.read(folder / FAILED) if (folder / FAILED).is_file() else None
 
 
 def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
@@ -182,23 +177,9 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     Raises EchobenchError for a folder without one, and for one that is half-written, damaged, or of a newer
     schema.
     """
-    document = _read_document(folder / RECORD)
-    scores = folder / SCORES
-    if not scores.is_file():
-        raise EchobenchError(f"{folder} has {RECORD} but no {SCORES}; run it again with --force")
-    if file_sha256(scores) != document["scores_sha256"]:
-        raise EchobenchError(f"{scores} is not what {RECORD} describes: it was cut or edited; --force redoes it")
-    known = {f.name for f in fields(RunRecord)}
-    read: dict[str, Any] = {"stages": [Stage(**stage) for stage in document["stages"]]}
-    if "metrics" in document:
-        read["metrics"] = [MetricFacts(**metric) for metric in document["metrics"]]
-    record = RunRecord(**{k: v for k, v in document.items() if k in known} | read)
-    return record, read_scores(scores)
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    """Raw scores of a CSV file: numbers among its texts, such as the unit 1, stay texts."""
-    return pd.read_csv(path, dtype=dict.fromkeys(("patient", "view", "phase", "region", "metric", "unit"), str))
+    if not is_finished(folder):
+        raise EchobenchError(f"{folder} has no {RECORD}: the run there is not finished; give its command again")
+    return _KIND.read_with_scores(folder / RECORD, folder / SCORES)
 
 
 def is_finished(folder: Path) -> bool:
@@ -206,21 +187,16 @@ def is_finished(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
-def _read_document(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise EchobenchError(f"{path.parent} has no {RECORD}: the run there is not finished; give its command again")
-    try:
-        document = json.loads(path.read_text())
-        schema = document["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise EchobenchError(f"{path} is half-written or damaged; run it again with --force") from error
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise EchobenchError(f"{path} has schema {schema}, newer than {SCHEMA}, which this echobench reads: upgrade")
-    missing = {f.name for f in fields(RunRecord)} - _KEPT_LATER - set(document)
-    if missing:
-        raise EchobenchError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}; run it again with --force")
-    return document
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run. label: its name in tables, the generator's and, if others share that, what sets it apart."""
 
+    folder: Path
+    record: RunRecord
+    scores: pd.DataFrame
+    label: str
 
-_KEPT_LATER = {"training_patients", "validation_patients", "notes", "metrics"}
-"""What records of before have not."""
+    @property
+    def is_reference(self) -> bool:
+        """Whether the run's images are the real frames themselves."""
+        return self.record.generator == "real"

@@ -1,19 +1,22 @@
 """What `echobench stress` leaves: stress.csv, raw and long, and stress.json, written last, by rename."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, write_whole
-from echobench.results.evidence.adherence import COLUMNS
+from echobench.data.base.files import write_whole
+from echobench.results.records.files import SCHEMA, Kind
 from echobench.results.records.run import Stage
 
-SCHEMA = 1
 STRESS, STRESS_SCORES = "stress.json", "stress.csv"
+STRESS_COLUMNS = (
+    "generator", "deformation", "severity", "patient", "structure", "measure", "value", "start", "ignored",
+)  # fmt: skip
+"""Of stress.csv, long and raw: a row per image, structure and measure; start: of the same generator's undeformed image
+at the same place; ignored: of that image beside this map, at severity 0 of the image beside another patient's map."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +55,21 @@ class StressRecord:
         return f"{self.dataset}, {self.view}, maps of {len(self.patients)} validation patients"
 
 
+_KIND = Kind(StressRecord, "give its command again with --force", parts={"stages": Stage}, keeps_order=True)
+
+
 def write_stress(folder: Path, record: StressRecord, scores: pd.DataFrame) -> None:
-    """Write the scores, columns `COLUMNS`, then the record with their hash."""
-    path = folder / STRESS_SCORES
-    write_whole(path, scores[list(COLUMNS)].to_csv(index=False, float_format="%.4g"))
-    document = asdict(record) | {"scores_sha256": file_sha256(path)}
-    write_whole(folder / STRESS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    """Write the scores, columns `STRESS_COLUMNS`, then the record with their hash."""
+    write_whole(folder / STRESS_SCORES, scores[list(STRESS_COLUMNS)].to_csv(index=False, float_format="%.4g"))
+    _KIND.write(folder / STRESS, record, folder / STRESS_SCORES)
 
 
 def read_stress(folder: Path) -> tuple[StressRecord, pd.DataFrame]:
     """Raises EchobenchError where there is none, or it is damaged."""
-    path = folder / STRESS
-    if not path.is_file():
+    if not (folder / STRESS).is_file():
         raise EchobenchError(f"{folder} has no {STRESS}: the stress there is not finished; give its command again")
-    try:
-        document = json.loads(path.read_text())
-        record = StressRecord(**{field.name: document[field.name] for field in fields(StressRecord)})
-    except (ValueError, KeyError, TypeError) as error:
-        raise EchobenchError(f"{path} is half-written or damaged; give its command again") from error
-    if file_sha256(folder / STRESS_SCORES) != record.scores_sha256:
-        raise EchobenchError(f"{folder / STRESS_SCORES} is not the file that {STRESS} was written for")
-    scores = pd.read_csv(folder / STRESS_SCORES)
-    if tuple(scores.columns) != COLUMNS:
+    record, scores = _KIND.read_with_scores(folder / STRESS, folder / STRESS_SCORES)
+    if tuple(scores.columns) != STRESS_COLUMNS:
         raise EchobenchError(
             f"{folder / STRESS_SCORES} was written by another version of echobench; give its command again with --force"
         )

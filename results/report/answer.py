@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from echobench.results.evidence.comparison import Group, Run
+from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import ELSEWHERE, FIT, cost, machine
+from echobench.results.evidence.realism import copying
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
-from echobench.results.records.run import SCORED_ON
-from echobench.results.shown.realism import copying
+from echobench.results.records.run import SCORED_ON, Run
 from echobench.results.shown.tables import WHO
 
 _WORDS = {

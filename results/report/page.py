@@ -15,13 +15,13 @@ from types import MappingProxyType
 from jinja2 import Environment, StrictUndefined, Template
 
 from echobench.results.evidence.comparison import Comparison, Failure, Group
+from echobench.results.evidence.realism import agreements
 from echobench.results.report.answer import answer, caveats
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.pictures import Left, left_pictures, panel, svg
 from echobench.results.report.provenance import Provenance, provenance, shared_deviations
 from echobench.results.report.shown import ShownTable, shown_table
 from echobench.results.shown.figures import CAPTIONS
-from echobench.results.shown.realism import agreements
 
 REPORT = "report.html"
 QUESTION = "Which generator of synthetic echocardiograms can be trusted, and what does it cost?"

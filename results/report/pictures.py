@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from echobench.results.evidence.comparison import Run
+from echobench.results.records.run import Run
 
 CONTOURS = ".contours.png"
 """The ending, in place of .png, of a transparent picture that lies on top of another."""

@@ -1,149 +1,27 @@
-"""What a run's U-Nets score on data of another kind: a file beside its record, tables and a figure of a group.
+"""What U-Nets score on data of another kind: tables and a figure of a group, for every target."""
 
-cross-TARGET.csv    raw: one row per image × region × metric × U-Net seed, as scores.csv
-cross-TARGET.json   `CrossRecord`; written last, by rename
-"""
-
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from math import nan
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from scipy import stats
 
-from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, write_whole
-from echobench.data.frames import PHASES, VIEWS
+from echobench.data.frames import PHASES
 from echobench.data.labels import TABLE_REGIONS
-from echobench.results.evidence.comparison import Group, Run
-from echobench.results.evidence.statistics import (
-    LEVEL,
-    MEAN,
-    RESAMPLES,
-    bootstrap_interval,
-    compared_pairs,
-    patient_values,
-    seed_spread,
-)
-from echobench.results.records.run import read_scores
+from echobench.results.evidence.comparison import Group
+from echobench.results.evidence.cross import Crossed, crossed_runs, gap, pooled_dice
+from echobench.results.evidence.statistics import MEAN, bootstrap_interval, compared_pairs, patient_values, seed_spread
+from echobench.results.records.cross import ECHONET, PREFIX, CrossRecord
 from echobench.results.shown.figures import column_figure, looks_of
 from echobench.results.shown.formats import Table, named_apart, numbered
 from echobench.results.shown.published import published
 from echobench.results.shown.tables import WHO, missed_structures, pair_table
 
-PREFIX = "cross-"
-ECHONET = "echonet"
-"""The target that is EchoNet-Dynamic itself."""
-
-
-@dataclass(frozen=True)
-class CrossRecord:
-    """What was scored.
-
-    target: its name; dataset, view: whose frames, and of which view. regions: those that its experts drew. resize: how
-    frames came to the U-Net's size and its labels back. fingerprint: SHA-256 of the frames. skipped: a sentence for
-    each video that could not be read. run_sha256: of the scores in the run's own record, so that scores of other U-Nets
-    are noticed. scores_sha256: of the CSV. machine: what the seconds are of; None in records from before it was kept.
-    """
-
-    target: str
-    dataset: str
-    view: str
-    regions: list[str]
-    frames: int
-    patients: int
-    unet_seeds: list[int]
-    resize: str
-    fingerprint: str
-    skipped: list[str]
-    seconds: float
-    commit: str | None
-    versions: dict[str, str]
-    finished: str
-    run_sha256: str
-    scores_sha256: str = ""
-    machine: dict[str, Any] | None = None
-
-    @property
-    def region(self) -> str:
-        """What is compared: the mean of the paper's regions where all are drawn, else the first that is."""
-        return MEAN if set(TABLE_REGIONS) <= set(self.regions) else self.regions[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Crossed:
-    """A run of a group on other data.
-
-    own, there: raw scores of its own scored patients and of the others, of those views and phases that both have.
-    """
-
-    run: Run
-    record: CrossRecord
-    own: pd.DataFrame
-    there: pd.DataFrame
-
-    @classmethod
-    def of(cls, run: Run, record: CrossRecord, there: pd.DataFrame) -> Self:
-        own = run.scores
-        for kind in ("view", "phase"):
-            if both := set(own[kind]) & set(there[kind]):  # none where the other view is the point
-                own, there = (scores[scores[kind].isin(both)] for scores in (own, there))
-        return cls(run, record, own, there)
-
-    @property
-    def same_patients(self) -> bool:
-        """Whether the others are the run's own scored patients, in the other view."""
-        return self.record.target in VIEWS
-
-
-def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:
-    """Write a target's files into a run's folder, in place of earlier ones."""
-    csv, path = run / f"{PREFIX}{record.target}.csv", run / f"{PREFIX}{record.target}.json"
-    path.unlink(missing_ok=True)
-    scores.to_csv(csv, index=False)
-    document = asdict(record) | {"scores_sha256": file_sha256(csv)}
-    write_whole(path, json.dumps(document, indent=1, sort_keys=True) + "\n")
-
-
-def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | None:
-    """A target's record and scores; None where it was not scored. Raises EchobenchError for damaged files."""
-    path, csv = run / f"{PREFIX}{target}.json", run / f"{PREFIX}{target}.csv"
-    if not path.is_file():
-        return None
-    try:
-        document = {"machine": None} | json.loads(path.read_text())
-        record = CrossRecord(**{field.name: document[field.name] for field in fields(CrossRecord)})
-        if file_sha256(csv) != record.scores_sha256:
-            raise ValueError("scores are not those of the record")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EchobenchError(f"{path} or {csv.name} is damaged; delete both and run `echobench cross` again") from error
-    return record, read_scores(csv)
-
-
-def crossed_runs(group: Group) -> list[list[Crossed]]:
-    """The runs of a group that were scored on the same frames, a list for each target and set of frames.
-
-    Scores that are not of the U-Nets in a run's record are passed over; `echobench cross` makes them anew.
-    """
-    together: dict[tuple[str, str], list[Crossed]] = {}
-    for run in group.runs:
-        for path in sorted(run.folder.glob(f"{PREFIX}*.json")):
-            found = read_cross(run.folder, path.stem.removeprefix(PREFIX))
-            if found and found[0].run_sha256 == run.record.scores_sha256:
-                together.setdefault((found[0].target, found[0].fingerprint), []).append(Crossed.of(run, *found))
-    return list(together.values())
-
 
 def cross_tables(group: Group) -> list[Table]:
     """For each target the Dice there beside that on the run's own scored patients, and what speaks for differences."""
     tables: list[Table] = []
-    for crossed in crossed_runs(group):
+    for crossed in crossed_runs(group.runs):
         tables.append(gap_table(group, crossed))
         if len(crossed) > 1:
             tables.append(_evidence_table(group, crossed))
@@ -152,60 +30,15 @@ def cross_tables(group: Group) -> list[Table]:
 
 def cross_figures(group: Group) -> dict[str, Figure]:
     """A figure for each target: Dice on the own scored patients and there, with 95 % intervals."""
-    crossed = crossed_runs(group)
+    crossed = crossed_runs(group.runs)
     names = numbered([f"{PREFIX}{one[0].record.target}" for one in crossed])
     return {name: _figure(group, one) for name, one in zip(names, crossed, strict=True)}
-
-
-def pooled_dice(scores: pd.DataFrame, region: str, seed: int = 0) -> tuple[float, float, float]:
-    """Dice in per cent of all pixels together, as EchoNet-Dynamic reports it, with its 5th and 95th percentile.
-
-    The mean over U-Net seeds; the percentiles are of resampled frames, all seeds of a frame together.
-    """
-    rows = scores[(scores["metric"] == "dice") & (scores["region"] == region) & scores["value"].notna()]
-    total = rows["n_ref"] + rows["n_pred"]
-    frames = rows.assign(total=total, both=rows["value"] * total)  # twice the pixels that both have
-    of_frames = frames.pivot_table(
-        index=["patient", "view", "phase"], columns="unet_seed", values=["both", "total"], fill_value=0
-    )
-    both, whole = (of_frames[name].to_numpy() for name in ("both", "total"))
-
-    def pooled(chosen: NDArray[np.intp]) -> float:
-        return float(100 * (both[chosen].sum(axis=0) / whole[chosen].sum(axis=0)).mean())
-
-    n, generator = len(of_frames), np.random.default_rng(seed)
-    drawn = [pooled(generator.integers(0, n, n)) for _ in range(RESAMPLES // 10)]
-    low, high = np.percentile(drawn, [5, 95])
-    return pooled(np.arange(n)), float(low), float(high)
-
-
-def gap(
-    own: "pd.Series[float]", other: "pd.Series[float]", *, paired: bool, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of `other` minus mean of `own`, both by patient, with its 95 % bootstrap interval, NaN for a single patient.
-
-    paired: the same patients, of whom those count that have both.
-    """
-    if paired:
-        differences = (other - own).dropna().to_numpy(dtype=np.float64)
-        return float(differences.mean()), *bootstrap_interval(differences)
-    if min(len(own), len(other)) < 2:
-        return float(other.mean() - own.mean()), nan, nan
-    result = stats.bootstrap(
-        (other.to_numpy(), own.to_numpy()), lambda a, b, axis: a.mean(axis) - b.mean(axis), confidence_level=LEVEL,
-        n_resamples=RESAMPLES, method="percentile", vectorized=True, rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    return (
-        float(other.mean() - own.mean()),
-        float(result.confidence_interval.low),
-        float(result.confidence_interval.high),
-    )
 
 
 def gap_table(group: Group, crossed: Sequence[Crossed]) -> Table:
     """A row per run of those scored on the same frames: Dice on its own scored patients and there."""
     record = crossed[0].record
-    region = record.region
+    region = crossed[0].region
     pooled_region = region if region != MEAN else TABLE_REGIONS[0]
     return Table(
         name=f"{PREFIX}{record.target}",
@@ -240,12 +73,12 @@ def _row(one: Crossed, region: str, pooled_region: str) -> dict[str, object]:
 
 def _evidence_table(group: Group, crossed: Sequence[Crossed]) -> Table:
     record = crossed[0].record
-    pairs = compared_pairs({one.run.label: one.there for one in crossed}, record.region)
+    pairs = compared_pairs({one.run.label: one.there for one in crossed}, crossed[0].region)
     return replace(
         pair_table(pairs, group.title, group.notes),
         name=f"{PREFIX}{record.target}-evidence",
-        caption=f"Dice ({_words(record.region)}) of the first minus the second on {_target(record)}, in points of %. "
-        f"{group.title}.",
+        caption=f"Dice ({_words(crossed[0].region)}) of the first minus the second on {_target(record)}, in points "
+        f"of %. {group.title}.",
     )
 
 
@@ -271,7 +104,7 @@ def _published(record: CrossRecord) -> Iterator[str]:
 
 
 def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
-    region, looks = crossed[0].record.region, looks_of(group)
+    region, looks = crossed[0].region, looks_of(group)
     pairs = [
         (one.run.label, patient_values(one.own, region=region), patient_values(one.there, region=region))
         for one in crossed

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from echobench.results.evidence.comparison import Group
-from echobench.results.records.ejection import NO_FILE, Agreement, Measured, agreement, read_ejection
+from echobench.results.evidence.ejection import Agreement, agreement, agreement_with_experts
+from echobench.results.records.ejection import EJECTION, MeasuredEjection, read_ejection
 from echobench.results.records.realism import UNMEASURED
 from echobench.results.shown.figures import column_figure, looks_of
 from echobench.results.shown.formats import Table
@@ -27,12 +28,12 @@ def ejection_tables(group: Group) -> list[Table]:
     Runs that were not measured are rows with the reason. No table where no run was.
     """
     measured, missing = read_ejection(group.runs)
-    if not measured and set(missing.values()) <= {NO_FILE}:
+    if not measured and set(missing.values()) <= {EJECTION.absent}:
         return []
     rows: list[Mapping[str, object]] = [
         {WHO: one.run.label, "against": EXPERTS}
-        | _columns(one.agreement())
-        | {f"{volume} bias": one.agreement(f"{volume.lower()}_ml").bias for volume in ("EDV", "ESV")}
+        | _columns(agreement_with_experts(one))
+        | {f"{volume} bias": agreement_with_experts(one, f"{volume.lower()}_ml").bias for volume in ("EDV", "ESV")}
         for one in measured
     ]
     rows += [{WHO: who, "against": DATASET} | _columns(found) for who, found in _with_the_dataset(measured).items()]
@@ -96,7 +97,7 @@ def _bland_altman(axes: Axes, title: str, values: pd.DataFrame, reference: "pd.S
     axes.set_title(f"{title}{without}\n{numbers.replace('-', '−')}", fontsize=7)
 
 
-def _with_the_dataset(measured: list[Measured]) -> dict[str, Agreement]:
+def _with_the_dataset(measured: list[MeasuredEjection]) -> dict[str, Agreement]:
     """Agreement with the dataset's EF by who stands in the row, the experts' masks first; empty where it has none."""
     if not measured or measured[0].dataset.isna().all():
         return {}

@@ -9,9 +9,9 @@ import pandas as pd
 
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.labels import TABLE_REGIONS
-from echobench.results.evidence.comparison import Group, Run
+from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.statistics import MEAN, patient_values
-from echobench.results.records.run import RunRecord
+from echobench.results.records.run import Run, RunRecord
 from echobench.results.shown.formats import Table
 
 EDITION, LOCATOR = "arXiv:2305.05424v2", "Table 1"

@@ -9,17 +9,19 @@ from matplotlib.figure import Figure
 
 from echobench.results.evidence.adherence import decay
 from echobench.results.evidence.comparison import Comparison, Group
+from echobench.results.evidence.cross import crossed_runs
 from echobench.results.evidence.statistics import RULE
+from echobench.results.evidence.sweep import sweeps
 from echobench.results.records.run import FIRST_DEFORMATION, RECORD
 from echobench.results.records.stress import STRESS, read_stress
-from echobench.results.shown.cross import crossed_runs, gap_table
+from echobench.results.shown.cross import gap_table
 from echobench.results.shown.figures import image_figure, training_figure
 from echobench.results.shown.formats import markdown
 from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import short_finding
 from echobench.results.shown.stress_tables import ladder_table
-from echobench.results.shown.sweep import cell_table, sweeps
+from echobench.results.shown.sweep import cell_table
 from echobench.results.shown.sweep_figure import sweep_figure
 
 _MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
@@ -91,7 +93,7 @@ def _speed(measured: Path, preset: str) -> str:
 def _cross(measured: Path, dataset: str) -> str:
     """Dice of the runs on a dataset there and on other data."""
     groups = _groups(measured, "cross", dataset)
-    tables = ((group.title, gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group))
+    tables = ((group.title, gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group.runs))
     return "\n".join(f"{title}:\n\n{markdown(table)}" for title, table in tables)
 
 

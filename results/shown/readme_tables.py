@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.labels import TABLE_REGIONS
-from echobench.results.evidence.comparison import Group, Run
+from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import (
     INSTRUCTIONS,
     PROCESSOR,
@@ -20,6 +20,7 @@ from echobench.results.evidence.cost import (
 )
 from echobench.results.evidence.limits import usual_seeds
 from echobench.results.evidence.statistics import BETTER, WORSE, patient_values
+from echobench.results.records.run import Run
 from echobench.results.shown.formats import Table, markdown
 from echobench.results.shown.tables import LIMITS, OPPONENTS, WHO, missed_structures, summary_table
 

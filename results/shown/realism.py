@@ -1,43 +1,42 @@
-"""How real drawn images are: tables of what was measured beside each run, and whether it goes with Dice.
+"""How real drawn images are: tables of what was measured beside each run.
 
 Runs of `real` have no row: their images are those that the others are measured against. What real frames of other
 patients score stands in a row of its own, the floor.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isnan, nan
 
 import pandas as pd
 
 from echobench.data.labels import REGIONS
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.differences import key, shown
-from echobench.results.evidence.statistics import MEAN, RankCorrelation, patient_values, rank_correlation
+from echobench.results.evidence.realism import (
+    ADHERENCE,
+    FD_UNET,
+    FID,
+    KD_UNET,
+    KID,
+    MEMORISED,
+    comparable_parts,
+    flagged_by,
+)
+from echobench.results.evidence.statistics import MEAN
 from echobench.results.records.realism import (
     INCEPTION,
-    NO_FILE,
     PIXELS,
+    REALISM,
     UNET,
     UNMEASURED,
-    Measured,
+    MeasuredRealism,
     Quantity,
-    comparable_parts,
     read_realism,
 )
 from echobench.results.shown.formats import Table, named_apart
 from echobench.results.shown.tables import WHO
 
 HELD_OUT, COPIES, FLAGGED = "held-out real frames", "copies patients", "flagged"
-
-FD_UNET = Quantity("FD-UNet", "FD-UNet", spec=".1f", of_subsets=True)
-KD_UNET = Quantity("KD-UNet", "KD-UNet", spec=".1f", of_subsets=True)
-FID = Quantity("FID", "FID", INCEPTION, spec=".1f", of_subsets=True)
-KID = Quantity("KID", "KID", INCEPTION, spec=".4f", of_subsets=True)
-ADHERENCE = Quantity("adherence", "adherence", region=MEAN, spec=".1f", scale=100)
-DISTANCES = (FD_UNET, KD_UNET, FID, KID)
-"""What is low where drawn images are like real ones."""
 
 _DIVERSITY = Quantity("diversity of features", "diversity of features", of_subsets=True)
 _OVERLAP = {
@@ -49,12 +48,8 @@ _OVERLAP = {
 _SUMMARY = (FD_UNET, KD_UNET, *_OVERLAP[UNET], ADHERENCE, _DIVERSITY)
 _INCEPTION = (FID, KID, *_OVERLAP[INCEPTION])
 _ADHERENCE = tuple(Quantity(name, "adherence", region=name, spec=".1f", scale=100) for name in (*REGIONS, MEAN))
-_MEMORISED = {
-    by: Quantity(f"copies by {by}", "memorised", extractor, spec=".1f", scale=100)
-    for by, extractor in (("features", UNET), ("pixels", PIXELS))
-}
 _COPIES = (
-    *_MEMORISED.values(),
+    *MEMORISED.values(),
     Quantity("nearest by features", "nearest training frame"),
     Quantity("nearest by pixels", "nearest training frame", PIXELS),
     _DIVERSITY,
@@ -80,8 +75,8 @@ def realism_tables(group: Group) -> list[Table]:
     Numbers of other reference weights, subset sizes or reference splits stand in tables of their own, whose names end
     in a number. Runs that were not measured are rows with the reason in the first table. No table where no run was.
     """
-    measured, missing = read_realism(group)
-    if not measured and set(missing.values()) <= {NO_FILE}:
+    measured, missing = read_realism(group.runs)
+    if not measured and set(missing.values()) <= {REALISM.absent}:
         return []
     reasons: list[dict[str, object]] = [{WHO: label, UNMEASURED: reason} for label, reason in missing.items()]
     reasons += [{WHO: failure.label, UNMEASURED: failure.reason} for failure in group.failures]
@@ -98,52 +93,9 @@ def realism_tables(group: Group) -> list[Table]:
     )
 
 
-def copying(group: Group) -> list[str]:
-    """The labels of the runs that are flagged as copying training patients."""
-    return [one.run.label for one in read_realism(group)[0] if _flagged(one)]
-
-
-def realism_column(group: Group, quantity: Quantity = FD_UNET) -> "pd.Series[float]":
-    """A quantity of every run but `real`, by label, as in the tables; NaN where it is not known.
-
-    Where runs were measured on different terms, those of the largest part have values: the others do not compare.
-    """
-    measured, _ = read_realism(group)
-    parts = comparable_parts([one for one in measured if one.row(quantity)], (quantity,))
-    values = {one.run.label: one.value(quantity) for one in max(parts, key=len, default=[])}
-    labels = [run.label for run in group.runs if not run.is_reference]
-    return pd.Series([values.get(label, nan) for label in labels], index=labels, dtype=float)
-
-
-def agreement_with_dice(group: Group, quantity: Quantity = FD_UNET) -> RankCorrelation:
-    """Whether a quantity goes with mean Dice over the runs of generators, with a sentence that says so.
-
-    `real` is left out: it is no generator, and at the end of both scales by construction. Runs of one generator are not
-    independent, so that there is no answer where one has several.
-    """
-    column = realism_column(group, quantity)
-    times = Counter(run.record.generator for run in group.runs if not isnan(column.get(run.label, nan)))
-    if several := [generator for generator, runs in times.items() if runs > 1]:
-        why = f"{', '.join(several)} with several runs: whether {quantity.name} goes with Dice takes one run of each"
-        return RankCorrelation(len(times), nan, nan, why)
-    dice = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
-    return rank_correlation(column.to_list(), [dice[label] for label in column.index], quantity.name)
-
-
-def agreements(group: Group) -> list[str]:
-    """`agreement_with_dice` in sentences, of those distances and that adherence that were measured."""
-    aim = " (low is good in it, so that −1 is full agreement)"
-    measured = [q for q in (*DISTANCES, ADHERENCE) if realism_column(group, q).notna().any()]
-    found = {quantity: agreement_with_dice(group, quantity) for quantity in measured}
-    return [
-        f"{one.statement}{aim if quantity in DISTANCES and not isnan(one.rho) else ''}."
-        for quantity, one in found.items()
-    ]
-
-
-def _summary(group: Group, part: Sequence[Measured]) -> Table:
+def _summary(group: Group, part: Sequence[MeasuredRealism]) -> Table:
     rows = [
-        {WHO: one.run.label} | _numbers(one, _SUMMARY) | {COPIES: FLAGGED if _flagged(one) else "no"} for one in part
+        {WHO: one.run.label} | _numbers(one, _SUMMARY) | {COPIES: FLAGGED if flagged_by(one) else "no"} for one in part
     ]
     caption = (
         f"Realism of what each run drew. {group.title}. FD-UNet and KD-UNet are the distances of FID and KID in "
@@ -156,13 +108,13 @@ def _summary(group: Group, part: Sequence[Measured]) -> Table:
     return _table("realism", caption, rows, part, _SUMMARY, notes)
 
 
-def _inception(group: Group, part: Sequence[Measured]) -> Table:
+def _inception(group: Group, part: Sequence[MeasuredRealism]) -> Table:
     rows = [{WHO: one.run.label} | _numbers(one, _INCEPTION) for one in part]
     caption = f"Distances in features of InceptionV3. {group.title}. {_terms(part, FID)}"
     return _table("inception", caption, rows, part, _INCEPTION, (_FRECHET,))
 
 
-def _adherence(group: Group, part: Sequence[Measured]) -> Table:
+def _adherence(group: Group, part: Sequence[MeasuredRealism]) -> Table:
     rows = [{WHO: one.run.label} | _numbers(one, _ADHERENCE) | {"images": _images(one, ADHERENCE)} for one in part]
     caption = (
         "Adherence: Dice in % of the map asked for and what the reference U-Net sees in the image drawn for it, mean ± "
@@ -172,11 +124,11 @@ def _adherence(group: Group, part: Sequence[Measured]) -> Table:
     return _table("adherence", caption, rows, part, _ADHERENCE, (note,))
 
 
-def _copies(group: Group, part: Sequence[Measured]) -> Table:
+def _copies(group: Group, part: Sequence[MeasuredRealism]) -> Table:
     rows = [
         {WHO: one.run.label}
         | _numbers(one, _COPIES)
-        | {FLAGGED: " and ".join(_flagged(one)) or "no", "images": _images(one, _MEMORISED["features"])}
+        | {FLAGGED: " and ".join(flagged_by(one)) or "no", "images": _images(one, MEMORISED["features"])}
         for one in part
     ]
     caption = (
@@ -191,7 +143,7 @@ def _table(
     name: str,
     caption: str,
     rows: Sequence[dict[str, object]],
-    part: Sequence[Measured],
+    part: Sequence[MeasuredRealism],
     quantities: Sequence[Quantity],
     notes: tuple[str, ...],
 ) -> Table:
@@ -199,7 +151,7 @@ def _table(
     return Table(name, caption, frame, {quantity.name: quantity.spec for quantity in quantities}, notes)
 
 
-def _numbers(one: Measured, quantities: Sequence[Quantity], column: str = "") -> dict[str, object]:
+def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str = "") -> dict[str, object]:
     """Columns "x mean" and "x std" of every quantity; column: "held_out" for the floor."""
     value, spread = (column, f"{column}_spread") if column else ("value", "spread")
     names = {quantity.name: quantity for quantity in quantities}
@@ -210,7 +162,7 @@ def _numbers(one: Measured, quantities: Sequence[Quantity], column: str = "") ->
     }
 
 
-def _floors(part: Sequence[Measured], quantities: Sequence[Quantity]) -> list[dict[str, object]]:
+def _floors(part: Sequence[MeasuredRealism], quantities: Sequence[Quantity]) -> list[dict[str, object]]:
     """The row of held-out real frames; several where runs have drawn their subsets with other seeds."""
     found: dict[str, tuple[dict[str, object], list[str]]] = {}
     for one in part:
@@ -223,17 +175,11 @@ def _floors(part: Sequence[Measured], quantities: Sequence[Quantity]) -> list[di
     ]
 
 
-def _flagged(one: Measured) -> list[str]:
-    """By what a run is flagged as copying: features, pixels, both or nothing."""
-    rows = {by: one.row(quantity) for by, quantity in _MEMORISED.items()}
-    return [f"by {by}" for by, row in rows.items() if row is not None and row["flagged"]]
-
-
-def _images(one: Measured, quantity: Quantity) -> float:
+def _images(one: MeasuredRealism, quantity: Quantity) -> float:
     return one.value(replace(quantity, scale=1), "n_drawn")
 
 
-def _judge(part: Sequence[Measured], quantity: Quantity) -> str:
+def _judge(part: Sequence[MeasuredRealism], quantity: Quantity) -> str:
     """Who judged: extractor, its weights, what was done to the images."""
     row = next((row for one in part if (row := one.row(quantity))), None)
     if row is None:
@@ -241,7 +187,7 @@ def _judge(part: Sequence[Measured], quantity: Quantity) -> str:
     return f"Features: {row['extractor']} {shown(row['weights_sha256'])}; resize {row['resize']}, {row['channels']}."
 
 
-def _terms(part: Sequence[Measured], quantity: Quantity) -> str:
+def _terms(part: Sequence[MeasuredRealism], quantity: Quantity) -> str:
     """The same, and between which frames."""
     row = next((row for one in part if (row := one.row(quantity))), None)
     if row is None:
@@ -252,7 +198,7 @@ def _terms(part: Sequence[Measured], quantity: Quantity) -> str:
     )
 
 
-def _without_inception(part: Sequence[Measured]) -> list[str]:
+def _without_inception(part: Sequence[MeasuredRealism]) -> list[str]:
     """Why there is no FID, and of which runs."""
     labels: dict[str, list[str]] = {}
     for one in part:
@@ -262,7 +208,7 @@ def _without_inception(part: Sequence[Measured]) -> list[str]:
     return [f"FID and KID{whose}: {reason}." for reason, whose in of.items()]
 
 
-def _rank_notes(part: Sequence[Measured]) -> list[str]:
+def _rank_notes(part: Sequence[MeasuredRealism]) -> list[str]:
     rows = [row for one in part if (row := one.row(FD_UNET))]
     return [f"FD-UNet: {note}." for note in dict.fromkeys(row["note"] for row in rows) if note]
 

@@ -7,8 +7,8 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from echobench.results.evidence.statistics import estimate, seed_means
+from echobench.results.evidence.sweep import AXES, Line, Sweep
 from echobench.results.shown.figures import MEAN_DICE, REFERENCE, column_figure, labelled, look
-from echobench.results.shown.sweep import AXES, Line, Sweep
 
 DODGE = 0.015
 """What lies between the bars of two generators at the same value, in lengths of the axis."""

@@ -7,8 +7,9 @@ import pandas as pd
 
 from echobench.data.base.metric import DIAGONAL, MetricFacts
 from echobench.data.labels import REGIONS, TABLE_REGIONS
-from echobench.results.evidence.comparison import Group, Run, maps_of
+from echobench.results.evidence.comparison import Group, maps_of
 from echobench.results.evidence.cost import conditions, cost, told_once
+from echobench.results.evidence.ejection import agreement_with_experts
 from echobench.results.evidence.limits import limits, usual_seeds
 from echobench.results.evidence.statistics import (
     MEAN,
@@ -20,6 +21,7 @@ from echobench.results.evidence.statistics import (
     verdict_on,
 )
 from echobench.results.records.ejection import read_ejection
+from echobench.results.records.run import Run
 from echobench.results.shown.formats import P_VALUE, Table
 
 ROW_REGIONS = (*TABLE_REGIONS, MEAN, "LVmyo")
@@ -57,7 +59,7 @@ def _missed(metric: MetricFacts) -> str:
 def summary_table(group: Group) -> Table:
     """Mean Dice of each run with its 95 % interval, the spread of patients beside that of U-Net seeds, the verdicts
     against `OPPONENTS`, EF if known, and what a row is not (see `limits`)."""
-    rows, ejections = [], {one.run.label: one.agreement() for one in read_ejection(group.runs)[0]}
+    rows, ejections = [], {one.run.label: agreement_with_experts(one) for one in read_ejection(group.runs)[0]}
     found_verdicts, usual = verdicts(group), usual_seeds(group.runs)
     for run in group.runs:
         found = estimate(run.scores)

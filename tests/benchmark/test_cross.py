@@ -17,8 +17,8 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import reopen
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
+from echobench.results.records.cross import read_cross
 from echobench.results.records.run import read_record
-from echobench.results.shown.cross import read_cross
 from echobench.segmentation.segmenter import Segmenter
 
 pytestmark = pytest.mark.usefixtures("tiny")

@@ -9,17 +9,11 @@ import pytest
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.cross import gap, pooled_dice
 from echobench.results.evidence.statistics import patient_values
+from echobench.results.records.cross import CrossRecord, read_cross, write_cross
 from echobench.results.report.page import write_report
-from echobench.results.shown.cross import (
-    CrossRecord,
-    cross_figures,
-    cross_tables,
-    gap,
-    pooled_dice,
-    read_cross,
-    write_cross,
-)
+from echobench.results.shown.cross import cross_figures, cross_tables
 
 OWN = {f"p{i}": 0.85 + 0.01 * i for i in range(8)}
 THERE = {f"v{i}": 0.75 + 0.01 * i for i in range(8)}

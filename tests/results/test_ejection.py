@@ -9,7 +9,8 @@ from scipy import stats
 
 from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.records.ejection import COLUMNS, EJECTION, EXPERT, OUTDATED, PREDICTED, agreement
+from echobench.results.evidence.ejection import agreement
+from echobench.results.records.ejection import EJECTION, EXPERT, PREDICTED
 from echobench.results.records.realism import UNMEASURED
 from echobench.results.records.run import read_record
 from echobench.results.shown.ejection import DATASET, EXPERTS, ejection_figure, ejection_tables
@@ -86,7 +87,7 @@ def rows_of(sha256, *errors, dataset=5.0, planes="4C"):
         tables.append(
             pd.DataFrame({"patient": PATIENTS, "masks": PREDICTED, "unet_seed": seed, "ef_percent": TRUTH + error})
         )
-    table = pd.concat(tables, ignore_index=True).reindex(columns=list(COLUMNS))
+    table = pd.concat(tables, ignore_index=True).reindex(columns=[*EJECTION.columns, "scores_sha256"])
     volumes = {"edv_ml": 100.0, "esv_ml": 100 - table["ef_percent"]}
     known = {"planes": planes, "dataset_ef_percent": np.tile(TRUTH - dataset, 1 + len(errors))}
     return table.assign(**volumes, **known, scores_sha256=sha256)
@@ -99,7 +100,7 @@ def add_measured(add_run):
     def add(generator, *errors, **changes):
         folder = add_run(generator, {patient: 0.9 for patient in PATIENTS})
         sha256 = read_record(folder)[0].scores_sha256
-        rows_of(sha256, *errors, **changes).to_csv(folder / EJECTION, index=False)
+        rows_of(sha256, *errors, **changes).to_csv(folder / EJECTION.name, index=False)
         return folder
 
     return add
@@ -141,9 +142,9 @@ def test_biplane_has_no_word_on_single_planes_and_no_dataset_no_rows_against_it(
 
 def test_a_file_of_other_u_nets_is_not_shown(add_measured, add_run):
     measured, folder = add_measured("real", noise(0)), add_measured("sdm", noise(0))
-    rows_of("0" * 64, noise(0)).to_csv(folder / EJECTION, index=False)
+    rows_of("0" * 64, noise(0)).to_csv(folder / EJECTION.name, index=False)
     (table,) = ejection_tables(group_of(measured, folder))
-    assert table.frame.set_index(WHO).loc["sdm", UNMEASURED] == OUTDATED
+    assert table.frame.set_index(WHO).loc["sdm", UNMEASURED] == EJECTION.outdated
     without = group_of(add_run("paint", {"a": 0.9}))
     assert ejection_tables(without) == [] and ejection_figure(without) is None
     assert "EF MAE" not in shown(summary_table(without))
@@ -151,7 +152,7 @@ def test_a_file_of_other_u_nets_is_not_shown(add_measured, add_run):
 
 def test_a_damaged_file_is_named(add_measured):
     folder = add_measured("sdm", noise(0))
-    (folder / EJECTION).write_text("patient,planes\n")
+    (folder / EJECTION.name).write_text("patient,planes\n")
     with pytest.raises(EchobenchError, match=r"ejection\.csv is damaged"):
         ejection_tables(group_of(folder))
 

@@ -10,6 +10,7 @@ from echobench.benchmark.measure.realism import distances, extractors, measure, 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.realism import agreement_with_dice, agreements, copying, realism_column
 from echobench.results.records import realism as realism_file
 from echobench.results.records.realism import UNMEASURED
 from echobench.results.shown import realism
@@ -20,10 +21,6 @@ from echobench.results.shown.realism import (
     FD_UNET,
     HELD_OUT,
     KD_UNET,
-    agreement_with_dice,
-    agreements,
-    copying,
-    realism_column,
     realism_tables,
 )
 from echobench.results.shown.tables import WHO
@@ -86,7 +83,7 @@ def by_name(group):
 
 
 def test_the_file_is_what_the_measurement_writes():
-    assert realism_file.COLUMNS == measure.COLUMNS
+    assert realism_file.REALISM.columns == measure.COLUMNS
     assert extractors.UNET.startswith(realism_file.UNET) and extractors.INCEPTION.startswith(realism_file.INCEPTION)
     assert measure._BLOCKS["extractor"].startswith(realism_file.PIXELS)
     assert f"coverage ({distances.NEIGHBOURS})" in realism._FRECHET

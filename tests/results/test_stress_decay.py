@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from echobench.results.evidence.adherence import (
-    COLUMNS,
     DOUBT,
     FOLLOWS,
     IDEAL,
@@ -15,6 +14,7 @@ from echobench.results.evidence.adherence import (
     inverted,
     lost_maps,
 )
+from echobench.results.records.stress import STRESS_COLUMNS
 from echobench.results.shown import formats
 from echobench.results.shown.stress_figure import CAPTIONS, stress_figures
 from echobench.results.shown.stress_finding import finding
@@ -46,7 +46,7 @@ def rows(generator, deformation, severity, dice, contrast, *, patients=PATIENTS,
             for measure, values in (("dice", dice), ("contrast", contrast))
             for structure in structures[measure]
         ],
-        columns=list(COLUMNS),
+        columns=list(STRESS_COLUMNS),
     )
 
 

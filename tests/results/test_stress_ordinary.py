@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from echobench.results.evidence.adherence import (
-    COLUMNS,
     DOUBT,
     FOLLOWS,
     IDEAL,
@@ -21,7 +20,7 @@ from echobench.results.evidence.adherence import (
     lost_maps,
     order,
 )
-from echobench.results.records.stress import read_stress
+from echobench.results.records.stress import STRESS_COLUMNS, read_stress
 from echobench.results.shown.stress_finding import finding, short_finding
 from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table
 
@@ -88,7 +87,7 @@ def planted(generator: str, score: Score, patients: int = 12) -> pd.DataFrame:
         for structure in structures
         for number in range(patients)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(STRESS_COLUMNS))
 
 
 def beside_ideal(generator: str, score: Score, ideal: Score = good) -> pd.DataFrame:

@@ -5,7 +5,8 @@ import pytest
 
 from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.shown.sweep import best_table, cell_table, evidence_table, sweeps
+from echobench.results.evidence.sweep import sweeps
+from echobench.results.shown.sweep import best_table, cell_table, evidence_table
 from echobench.results.shown.sweep_figure import sweep_figure
 
 DICE = {"a": 0.7, "b": 0.8, "c": 0.9}

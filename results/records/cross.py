@@ -1,0 +1,64 @@
+"""What a run's U-Nets score on data of another kind: files beside its record.
+
+cross-TARGET.csv    raw: one row per image × region × metric × U-Net seed, as scores.csv
+cross-TARGET.json   `CrossRecord`; written last, by rename
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from echobench.data.base.files import write_whole
+from echobench.results.records.files import Kind
+
+PREFIX = "cross-"
+ECHONET = "echonet"
+"""The target that is EchoNet-Dynamic itself."""
+
+
+@dataclass(frozen=True)
+class CrossRecord:
+    """What was scored.
+
+    target: its name; dataset, view: whose frames, and of which view. regions: those that its experts drew. resize: how
+    frames came to the U-Net's size and its labels back. fingerprint: SHA-256 of the frames. skipped: a sentence for
+    each video that could not be read. run_sha256: of the scores in the run's own record, so that scores of other U-Nets
+    are noticed. scores_sha256: of the CSV. machine: what the seconds are of; None in records from before it was kept.
+    """
+
+    target: str
+    dataset: str
+    view: str
+    regions: list[str]
+    frames: int
+    patients: int
+    unet_seeds: list[int]
+    resize: str
+    fingerprint: str
+    skipped: list[str]
+    seconds: float
+    commit: str | None
+    versions: dict[str, str]
+    finished: str
+    run_sha256: str
+    scores_sha256: str = ""
+    machine: dict[str, Any] | None = None
+
+
+_KIND = Kind(CrossRecord, "delete both and run `echobench cross` again")
+
+
+def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:
+    """Write a target's files into a run's folder, in place of earlier ones."""
+    csv, path = run / f"{PREFIX}{record.target}.csv", run / f"{PREFIX}{record.target}.json"
+    path.unlink(missing_ok=True)
+    write_whole(csv, scores.to_csv(index=False))
+    _KIND.write(path, record, csv)
+
+
+def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | None:
+    """A target's record and scores; None where it was not scored. Raises EchobenchError for damaged files."""
+    path, csv = run / f"{PREFIX}{target}.json", run / f"{PREFIX}{target}.csv"
+    return _KIND.read_with_scores(path, csv) if path.is_file() else None
