@@ -101,12 +101,8 @@ def _carry_out(
     unets = _train_unets(trial, training, validation)
     scores, predicted = _score(trial, unets)
     read_back = _read_back(generators, validation)
-    pictures.save(
-        stages.run, validation, read_back, trial.scored, predicted, trial.frames("validation"),
-        whom=SCORED_ON[settings.scored_on],
-    )  # fmt: skip
-    record = _record(trial, next(iter(generators.values())), training, started)
-    write_record(stages.run, record, scores, _curves(unets), generator_curves(trial))
+    _save_pictures(trial, validation, read_back, predicted)
+    _write_record(trial, generators, training, unets, scores, started)
 
 
 def _has_everything(settings: RunSettings, stages: StageFolder, device: str, generator_from: Path | None) -> bool:
@@ -179,8 +175,24 @@ def _score(trial: Trial, unets: Mapping[int, _Trained]) -> tuple[pd.DataFrame, N
     return pd.concat(parts, ignore_index=True), next(iter(predicted.values()))
 
 
-def _curves(unets: Mapping[int, _Trained]) -> pd.DataFrame:
-    return pd.concat([curves.assign(unet_seed=seed) for seed, (_, curves) in unets.items()])
+def _save_pictures(
+    trial: Trial, validation: Frames, read_back: NDArray[np.uint8] | None, predicted: NDArray[np.uint8]
+) -> None:
+    real, whom = trial.frames("validation"), SCORED_ON[trial.settings.scored_on]
+    pictures.save(trial.stages.run, validation, read_back, trial.scored, predicted, real, whom=whom)
+
+
+def _write_record(
+    trial: Trial,
+    generators: Mapping[str, Generator],
+    training: Frames,
+    unets: Mapping[int, _Trained],
+    scores: pd.DataFrame,
+    started: str,
+) -> None:
+    record = _record(trial, next(iter(generators.values())), training, started)
+    curves = pd.concat([curves.assign(unet_seed=seed) for seed, (_, curves) in unets.items()])
+    write_record(trial.stages.run, record, scores, curves, generator_curves(trial))
 
 
 def _record(trial: Trial, generator: Generator, training: Frames, started: str) -> RunRecord:

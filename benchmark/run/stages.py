@@ -18,6 +18,7 @@ from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
 from echobench.results.records.run import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
 from echobench.results.records.stress import STRESS, STRESS_SCORES
+from echobench.results.records.unsaid import fill_in
 from echobench.results.shown.cross import PREFIX
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
@@ -123,10 +124,13 @@ class StageFolder:
         return [Stage(**read_json(path)) for path in files]
 
     def begun_with(self) -> dict[str, Any]:
-        """The settings that `opened` was given first. Raises EchobenchError where no run was begun."""
+        """The settings that `opened` was given first, and what older runs leave unsaid.
+
+        Raises EchobenchError where no run was begun.
+        """
         if not (self.work / _SETTINGS).is_file():
             raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
-        return read_json(self.work / _SETTINGS)
+        return fill_in(read_json(self.work / _SETTINGS))
 
     def _finish(self, stage: Stage) -> None:
         write_whole(self._stage_file(stage.name), json.dumps(asdict(stage)))
