@@ -198,8 +198,7 @@ _ASKED = (
 
 def _asked(record: RunRecord) -> Facts:
     """The settings that options of their own say, the data apart."""
-    had = {"phase": "all", "images": None, "fraction": 1.0, "scored_on": record.scored_on} | record.settings
-    return {name: had[name] for name in _ASKED}
+    return {name: record.settings[name] for name in _ASKED}
 
 
 def _common(record: RunRecord | StressRecord) -> dict[str, Any]:

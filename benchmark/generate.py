@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
-from echobench.benchmark.run.stages import lock
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, write_whole
+from echobench.data.base.files import file_sha256, locked, write_whole
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame
 from echobench.data.datasets.dataset import split_of
@@ -75,12 +74,15 @@ def generate(
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
     if strength:
         arguments["deformation"] = VERSION
-    _claim(out, {"checkpoint_sha256": file_sha256(checkpoint), "maps_sha256": _hash_of(sources)} | arguments)
-    writer = FrameWriter(out, stream.maps, stream.seeds)
-    while writer.written < len(stream.maps):
-        chunk = slice(writer.written, writer.written + CHUNK)
-        writer.append(generator.sample(stream.read(chunk), stream.seeds[chunk]))
-        progress(writer.written, len(stream.maps))
+    origin = {"checkpoint_sha256": file_sha256(checkpoint), "maps_sha256": _hash_of(sources)} | arguments
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        _claim(out, origin)
+        writer = FrameWriter(out, stream.maps, stream.seeds)
+        while writer.written < len(stream.maps):
+            chunk = slice(writer.written, writer.written + CHUNK)
+            writer.append(generator.sample(stream.read(chunk), stream.seeds[chunk]))
+            progress(writer.written, len(stream.maps))
     return writer.written
 
 
@@ -237,8 +239,6 @@ def _hash_of(sources: Sequence[FrameFiles]) -> str:
 
 def _claim(out: Path, origin: dict[str, Any]) -> None:
     """Note what draws into a folder; raises EchobenchError where something else has drawn before."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock(out)
     path = out / ORIGIN
     if path.is_file():
         if differing := differences(json.loads(path.read_text()), origin):

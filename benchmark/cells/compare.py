@@ -1,28 +1,27 @@
-"""A comparison: runs that are missing are made, one after another, and what follows from all of them is written."""
+"""A comparison: runs that are missing are made, and what follows from all of them is written."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
 
+from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.panel import picture_runs
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism_of_runs import measure_realism
-from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import PICTURES, Reporter
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import locked
 from echobench.data.base.progress import silent
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.records.run import FAILED, RECORD, is_finished, read_failed
+from echobench.results.records.run import FAILED, RECORD, is_finished
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
-from echobench.results.shown import figures, formats
+from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 
 GENERATORS = ("real", "warp", "sdm", "cyclegan", "paint")
 """Who is compared where nothing else is said."""
@@ -31,21 +30,7 @@ TABLE_1 = (
     *((generator, "all", "all") for generator in ("sdm", "cyclegan", "real")),
 )
 """Generator, view and phase of the rows of the paper's Table 1."""
-COMPARISON, TABLES, FIGURES = "comparison", "tables", "figures"
-TEXTS: dict[str, Callable[[formats.Table], str]] = {
-    "csv": formats.csv,
-    "md": formats.markdown,
-    "tex": formats.latex,
-}
-"""How tables are written, by the ending of the file."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a comparison, and its folder."""
-
-    settings: RunSettings
-    folder: Path
+COMPARISON = "comparison"
 
 
 def plan(
@@ -83,28 +68,32 @@ def plan(
         )
         for generator, view, phase in cells
     ]  # fmt: skip
-    return [Cell(one, runs / one.slug()) for one in settings]
+    return [Cell(one, runs / one.slug(), f"{one.label} {one.view}") for one in settings]
 
 
 def carry_out(
-    cells: Sequence[Cell], device: str, report: Reporter = lambda stage: silent, inception: Path | None = None
+    cells: Sequence[Cell],
+    device: str,
+    report: Reporter = lambda stage: silent,
+    inception: Path | None = None,
+    *,
+    executor: str = "serial",
 ) -> None:
-    """Run what is not finished. A cell that fails leaves its reason in its folder, and the others are run.
+    """Run what is not finished (see `Executor.carry_out`), and measure ejection fractions, and realism beside a `real`.
 
-    inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache.
-    Raises whatever stops a cell before it has a folder of its own to say so in, and for unfit weights.
+    inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache. executor: one of
+    `EXECUTORS`. Raises EchobenchError for unfit weights, too, before anything is run.
     """
+    place = find_executor(executor)
     if inception is not None:
         inception_extractor(inception, torch.device(device))  # before hours of work, not after
-    for cell in cells:
-        try:
-            run(cell.settings, cell.folder, device=device, report=_labelled(report, cell))
-        except Exception:
-            if read_failed(cell.folder) is None:
-                raise
-    _measure_realism(cells, device, inception)
-    for cell in cells:
-        if is_finished(cell.folder):
+    place.carry_out(cells, device, report)
+    finished = [cell for cell in cells if is_finished(cell.folder)]
+    judges = {_frames_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
+    for cell in finished:
+        with locked(cell.folder):
+            if judge := judges.get(_frames_of(cell)):
+                measure_realism(cell.settings, cell.folder, judge, device, inception)
             measure_ejection(cell.settings, cell.folder, device)
 
 
@@ -139,27 +128,6 @@ def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = M
     return comparison
 
 
-def write_tables(written: Iterable[formats.Table], folder: Path) -> None:
-    """Each table in all of `TEXTS`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for table in written:
-        for ending, text in TEXTS.items():
-            (folder / f"{table.name}.{ending}").write_text(text(table))
-
-
-def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:
-    """Each figure as a PNG of its name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=figures.DPI)
-        plt.close(figure)
-
-
-def file_name(title: str) -> str:
-    """A group's title as the name of a folder."""
-    return "".join(letter if letter.isalnum() else "-" for letter in title).strip("-")
-
-
 def found_runs(places: Iterable[Path]) -> list[Path]:
     """The folders of runs, finished or failed: each place itself, or those in it. Raises EchobenchError for none."""
     found = []
@@ -169,15 +137,6 @@ def found_runs(places: Iterable[Path]) -> list[Path]:
             raise EchobenchError(f"there is no run in {place}, or in a folder in it: no {RECORD}, no {FAILED}")
         found += inside
     return found
-
-
-def _measure_realism(cells: Iterable[Cell], device: str, inception: Path | None) -> None:
-    """Of every finished cell whose views and phases have a finished `real` beside it."""
-    finished = [cell for cell in cells if is_finished(cell.folder)]
-    judges = {_frames_of(cell): cell for cell in finished if cell.settings.generator == "real"}
-    for cell in finished:
-        if judge := judges.get(_frames_of(cell)):
-            measure_realism(cell.settings, cell.folder, judge.folder, device, inception)
 
 
 def _frames_of(cell: Cell) -> tuple[str, str]:
@@ -190,7 +149,3 @@ def _title(comparison: Comparison) -> str:
 
 def _is_run(folder: Path) -> bool:
     return is_finished(folder) or (folder / FAILED).is_file()
-
-
-def _labelled(report: Reporter, cell: Cell) -> Reporter:
-    return lambda stage: report(f"{cell.settings.label} {cell.settings.view} {stage}")

@@ -1,10 +1,11 @@
 """A sweep: runs that differ in the generator and in one setting, and what follows from all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from echobench.benchmark.cells.compare import FIGURES, TABLES, Cell, file_name, write_figures, write_tables
-from echobench.benchmark.run.pipeline import run
+from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.run.trained import has_generators, training_of
@@ -12,7 +13,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.sweep import sweeps
-from echobench.results.records.run import read_failed
+from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
 from echobench.results.shown.sweep import best_table, cell_table, evidence_table
 from echobench.results.shown.sweep_figure import sweep_figure
@@ -62,7 +63,7 @@ def plan(
     if len(strengths) > 1 and not any(one.backend.deforms for one in settings):
         names = ", ".join(dict.fromkeys(one.label for one in settings))
         raise EchobenchError(f"{names} cannot draw deformed maps: a sweep of strengths needs who can, such as warp")
-    return [Cell(one, runs / slug) for slug, one in {one.slug(): one for one in settings}.items()]
+    return [Cell(one, runs / slug, _title(one)) for slug, one in {one.slug(): one for one in settings}.items()]
 
 
 def carry_out(
@@ -70,13 +71,19 @@ def carry_out(
     device: str,
     report: Reporter = lambda stage: silent,
     generator_from: Sequence[Path] = (),
+    *,
+    executor: str = "serial",
 ) -> None:
-    """Run what is not finished. A cell that fails leaves its reason in its folder, and the others are run.
+    """Run what is not finished, see `Executor.carry_out` and `with_teachers`. executor: one of `EXECUTORS`."""
+    find_executor(executor).carry_out(with_teachers(cells, generator_from), device, report)
+
+
+def with_teachers(cells: Sequence[Cell], generator_from: Sequence[Path] = ()) -> list[Cell]:
+    """The same cells, each with the run whose generator it takes.
 
     A generator is trained once for all strengths, in the first of its cells, and taken by the others.
     generator_from: earlier runs whose generators are taken in its place, by the cells of the same generator and
-    fraction. Raises EchobenchError for one that no cell takes, and whatever stops a cell before it has a folder of its
-    own to say so in.
+    fraction. Raises EchobenchError for one that no cell takes.
     """
     given: dict[tuple[str, float], Path] = {}
     for earlier in generator_from:
@@ -92,18 +99,7 @@ def carry_out(
             raise EchobenchError(
                 f"{earlier} has the generator {training[0]}, fraction {training[1]:g}, of which this sweep has no cell"
             )
-    for cell in cells:
-        try:
-            run(
-                cell.settings,
-                cell.folder,
-                device=device,
-                generator_from=_teacher(cell, cells, given),
-                report=_labelled(report, cell.settings),
-            )
-        except Exception:
-            if read_failed(cell.folder) is None:
-                raise
+    return [_taught(cell, given.get(_training(cell)) or _trainer(cell, cells)) for cell in cells]
 
 
 def tabulate(folders: Sequence[Path], out: Path) -> list[Table]:
@@ -126,19 +122,17 @@ def _training(cell: Cell) -> tuple[str, float]:
     return cell.settings.generator, cell.settings.fraction
 
 
-def _teacher(cell: Cell, cells: Sequence[Cell], given: Mapping[tuple[str, float], Path]) -> Path | None:
-    """The run whose generator a cell takes; None for who trains one, or has nothing to train."""
-    if not cell.settings.backend.trained:
-        return None
+def _taught(cell: Cell, teacher: Path) -> Cell:
+    takes = cell.settings.backend.trained and teacher.resolve() != cell.folder.resolve()
+    return replace(cell, teacher=teacher) if takes else cell
+
+
+def _trainer(cell: Cell, cells: Sequence[Cell]) -> Path:
+    """The cell that trains the generator of this one: the first that has, or else the first."""
     kin = [other.folder for other in cells if _training(other) == _training(cell)]
-    trained = [folder for folder in kin if has_generators(folder, cell.settings.views)]
-    earlier = given.get(_training(cell))
-    teacher = earlier or next(iter(trained), kin[0])
-    return None if teacher.resolve() == cell.folder.resolve() else teacher
+    return next((folder for folder in kin if has_generators(folder, cell.settings.views)), kin[0])
 
 
-def _labelled(report: Reporter, settings: RunSettings) -> Reporter:
-    where = f"{settings.label} strength {settings.strength:g}"
-    if settings.fraction != 1:
-        where += f" fraction {settings.fraction:g}"
-    return lambda stage: report(f"{where} {stage}")
+def _title(settings: RunSettings) -> str:
+    title = f"{settings.label} strength {settings.strength:g}"
+    return title if settings.fraction == 1 else f"{title} fraction {settings.fraction:g}"

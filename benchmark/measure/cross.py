@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echobench.benchmark.cells.compare import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
@@ -28,6 +27,7 @@ from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.cross import ECHONET, CrossRecord, read_cross, write_cross
 from echobench.results.records.run import RunRecord, is_finished, read_failed, read_record
 from echobench.results.shown.cross import cross_figures, cross_tables
+from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
 from echobench.segmentation.scores import METRICS, score
 from echobench.segmentation.segmenter import Segmenter

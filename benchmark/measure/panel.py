@@ -24,7 +24,7 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trained import first_unet, trained_generators
 from echobench.benchmark.run.trial import reopen
 from echobench.data.base.errors import EchobenchError
-from echobench.data.frames import Frames, concatenate
+from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.records.run import SCORED_ON
 from echobench.results.report.pictures import CONTOURS
@@ -93,9 +93,7 @@ def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, dev
     }
     _save(worst_cases(scored, predicted, whom=SCORED_ON[one.settings.scored_on]), folder / "worst-cases.png")
     drawn = {
-        label: concatenate(
-            [drawn_frames(trial, g, view, "validation") for view, g in trained_generators(trial).items()]
-        )
+        label: drawn_frames(trial, trained_generators(trial), "validation")
         for label, trial in trials.items()
         if trial.settings.backend.deforms
     }

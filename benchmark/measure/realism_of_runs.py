@@ -15,7 +15,6 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trained import first_unet, trained_generators
 from echobench.benchmark.run.trial import Trial, reopen
 from echobench.data.base.errors import EchobenchError
-from echobench.data.frames import concatenate
 from echobench.data.maps import undeformed_maps
 from echobench.generators.base import Generator
 from echobench.results.records.realism import REALISM, UNMEASURED, is_judged_by
@@ -46,7 +45,7 @@ def measure_realism(
     training = trial.frames("training")
     try:
         table = measure(
-            concatenate([drawn_frames(trial, generator, view, "training") for view, generator in generators.items()]),
+            drawn_frames(trial, generators, "training"),
             training,
             training,
             trial.frames("validation"),

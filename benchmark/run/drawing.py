@@ -1,5 +1,7 @@
 """What a run draws: the label maps of each view and subset, and the images that the generator draws for them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ from echobench.benchmark.run.stages import SYNTHETIC
 from echobench.benchmark.run.trial import Trial
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress
-from echobench.data.frames import Frames
+from echobench.data.frames import Frames, concatenate
 from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
 from echobench.data.store import FrameWriter
 from echobench.generators.base import Generator
@@ -16,8 +18,12 @@ CHUNK = 64
 """Maps per call of a generator: what a killed run may lose."""
 
 
-def drawn_frames(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
-    """Label maps of one view and subset with the images that the generator draws for them."""
+def drawn_frames(trial: Trial, generators: Mapping[str, Generator], subset: str) -> Frames:
+    """Label maps of a subset with the images that the generator of each view draws for them, view by view."""
+    return concatenate([_drawn(trial, generator, view, subset) for view, generator in generators.items()])
+
+
+def _drawn(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
     maps = _maps(trial, view, subset)
     if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
         return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))

@@ -1,6 +1,9 @@
-"""One run: dataset → label maps → generator → synthetic frames → U-Net → scores → record."""
+"""One run: dataset → generators → training frames → validation frames → U-Nets → scores → maps read back → pictures →
+record.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +17,16 @@ from echobench.benchmark.run.machine import describe_machine, package_versions, 
 from echobench.benchmark.run.processes import agreed
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
-from echobench.benchmark.run.trained import generator_curves, offered_generators, trained_generators
+from echobench.benchmark.run.trained import (
+    generator_curves,
+    has_generators,
+    offered_generators,
+    trained_generators,
+)
 from echobench.benchmark.run.trial import Trial, begin, load_dataset, reopen
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
-from echobench.data.frames import Frames, concatenate
+from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.folder import folder_of
 from echobench.results.records.run import (
@@ -33,6 +41,9 @@ from echobench.results.records.run import (
 from echobench.segmentation.scores import METRICS, score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
+
+_Trained = tuple[Segmenter, pd.DataFrame]
+"""A U-Net and its training curves."""
 
 
 def run(
@@ -58,47 +69,63 @@ def run(
         load_dataset(settings)  # before anything is removed
         if generator_from is not None:
             StageFolder(generator_from, device).begun_with()
-        stages.clear()
-    stages.open(settings.identity())
-    if is_finished(folder):
-        finished = read_record(folder)
-        trial = reopen(settings, stages, device)
-        if _fingerprints(trial) != finished[0].fingerprints:
-            raise EchobenchError(
-                f"{folder} is of other data than there is now; choose another --out, or --force to start over"
-            )
-        if generator_from is not None:
-            offered_generators(trial, generator_from)  # what it cannot give, it is not asked for in silence
-        if set(settings.unet_seeds) <= set(finished[0].settings["unet_seeds"]):
+    with stages.opened(settings.identity(), force=force):
+        if is_finished(folder) and _has_everything(settings, stages, device, generator_from):
             agreed((), device)  # nothing to train
-            return finished
-    try:
-        _carry_out(settings, stages, device, generator_from, report)
-    except Exception as error:
-        write_failed(folder, _failure(settings, stages, error))
-        raise
-    return read_record(folder)
+        else:
+            with _reason_kept(settings, stages):
+                _carry_out(settings, stages, device, generator_from, report)
+        return read_record(folder)
+
+
+def train_generators(
+    settings: RunSettings, folder: Path, *, device: str = "cpu", generator_from: Path | None = None, report: Reporter
+) -> None:
+    """The first part of a run, which trains or takes its generators unless it has them; `run` goes on from there."""
+    stages = StageFolder(folder, device)
+    with stages.opened(settings.identity()):
+        if not has_generators(folder, settings.views):
+            with _reason_kept(settings, stages):
+                trained_generators(begin(settings, stages, device, report), generator_from)
 
 
 def _carry_out(
     settings: RunSettings, stages: StageFolder, device: str, generator_from: Path | None, report: Reporter
 ) -> None:
+    """The nine steps; what takes long in them is a stage, which a run that goes on finds done."""
     started = _now()
     trial = begin(settings, stages, device, report)
     generators = trained_generators(trial, generator_from)
-    training, validation = (
-        concatenate([drawn_frames(trial, generator, view, subset) for view, generator in generators.items()])
-        for subset in ("training", "validation")
-    )
-    trained = [_segmenter(trial, training, validation, seed) for seed in settings.unet_seeds]
-    scores, predicted = _scores(trial, [segmenter for segmenter, _ in trained], trial.scored)
-    read_back, real = _read_back(generators, validation), trial.frames("validation")
-    pictures.save(stages.run, validation, read_back, trial.scored, predicted, real, whom=SCORED_ON[settings.scored_on])
-    record = _record(trial, next(iter(generators.values())), training, started)
-    curves = pd.concat(
-        [curve.assign(unet_seed=seed) for seed, (_, curve) in zip(settings.unet_seeds, trained, strict=True)]
-    )
-    write_record(stages.run, record, scores, curves, generator_curves(trial))
+    training = drawn_frames(trial, generators, "training")
+    validation = drawn_frames(trial, generators, "validation")
+    unets = _train_unets(trial, training, validation)
+    scores, predicted = _score(trial, unets)
+    read_back = _read_back(generators, validation)
+    _save_pictures(trial, validation, read_back, predicted)
+    _write_record(trial, generators, training, unets, scores, started)
+
+
+def _has_everything(settings: RunSettings, stages: StageFolder, device: str, generator_from: Path | None) -> bool:
+    """Whether a finished run has all U-Net seeds; raises EchobenchError where it is of other data or generators."""
+    finished, _ = read_record(stages.run)
+    trial = reopen(settings, stages, device)
+    if _fingerprints(trial) != finished.fingerprints:
+        raise EchobenchError(
+            f"{stages.run} is of other data than there is now; choose another --out, or --force to start over"
+        )
+    if generator_from is not None:
+        offered_generators(trial, generator_from)  # what it cannot give, it is not asked for in silence
+    return set(settings.unet_seeds) <= set(finished.settings["unet_seeds"])
+
+
+@contextmanager
+def _reason_kept(settings: RunSettings, stages: StageFolder) -> Iterator[None]:
+    """Whatever stops what is done meanwhile is said in failed.json."""
+    try:
+        yield
+    except Exception as error:
+        write_failed(stages.run, _failure(settings, stages, error))
+        raise
 
 
 def _read_back(generators: Mapping[str, Generator], drawn: Frames) -> NDArray[np.uint8] | None:
@@ -112,8 +139,12 @@ def _read_back(generators: Mapping[str, Generator], drawn: Frames) -> NDArray[np
     return np.concatenate(parts)
 
 
-def _segmenter(trial: Trial, training: Frames, validation: Frames, seed: int) -> tuple[Segmenter, pd.DataFrame]:
-    """The U-Net of one seed and its training curves."""
+def _train_unets(trial: Trial, training: Frames, validation: Frames) -> dict[int, _Trained]:
+    """A U-Net for every seed."""
+    return {seed: _train_unet(trial, training, validation, seed) for seed in trial.settings.unet_seeds}
+
+
+def _train_unet(trial: Trial, training: Frames, validation: Frames, seed: int) -> _Trained:
     name = f"unet-{seed}"
     weights, curves_file = trial.stages.work / f"{name}.pt", trial.stages.work / f"{name}.csv"
     if trial.stages.finished(name):
@@ -134,16 +165,34 @@ def _segmenter(trial: Trial, training: Frames, validation: Frames, seed: int) ->
     return segmenter, pd.read_csv(curves_file)
 
 
-def _scores(trial: Trial, segmenters: list[Segmenter], frames: Frames) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+def _score(trial: Trial, unets: Mapping[int, _Trained]) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
     """Raw scores of every U-Net on frames that none of them was trained on, and the first one's predictions."""
+    frames = trial.scored
     with trial.stages.measured("score") as noted:
-        predictions = [segmenter.predict(frames.images) for segmenter in segmenters]
-        parts = [
-            score(frames, predicted).assign(unet_seed=seed)
-            for seed, predicted in zip(trial.settings.unet_seeds, predictions, strict=True)
-        ]
-        noted["items"] = len(frames) * len(segmenters)
-    return pd.concat(parts, ignore_index=True), predictions[0]
+        predicted = {seed: segmenter.predict(frames.images) for seed, (segmenter, _) in unets.items()}
+        parts = [score(frames, labels).assign(unet_seed=seed) for seed, labels in predicted.items()]
+        noted["items"] = len(frames) * len(unets)
+    return pd.concat(parts, ignore_index=True), next(iter(predicted.values()))
+
+
+def _save_pictures(
+    trial: Trial, validation: Frames, read_back: NDArray[np.uint8] | None, predicted: NDArray[np.uint8]
+) -> None:
+    real, whom = trial.frames("validation"), SCORED_ON[trial.settings.scored_on]
+    pictures.save(trial.stages.run, validation, read_back, trial.scored, predicted, real, whom=whom)
+
+
+def _write_record(
+    trial: Trial,
+    generators: Mapping[str, Generator],
+    training: Frames,
+    unets: Mapping[int, _Trained],
+    scores: pd.DataFrame,
+    started: str,
+) -> None:
+    record = _record(trial, next(iter(generators.values())), training, started)
+    curves = pd.concat([curves.assign(unet_seed=seed) for seed, (_, curves) in unets.items()])
+    write_record(trial.stages.run, record, scores, curves, generator_curves(trial))
 
 
 def _record(trial: Trial, generator: Generator, training: Frames, started: str) -> RunRecord:

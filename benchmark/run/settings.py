@@ -25,6 +25,7 @@ from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
 from echobench.results.records.run import SCORED_ON
+from echobench.results.records.unsaid import UNSAID
 from echobench.results.shown.departures import OFFICIAL, Departure, departures
 from echobench.segmentation.unet import PRESETS as UNET_PRESETS
 from echobench.segmentation.unet import UNetSettings
@@ -71,11 +72,11 @@ class RunSettings:
     phantom_patients: int | None
     generator_settings: Any
     unet_settings: UNetSettings
-    images: int | None = None
-    phase: str = "all"
-    fraction: float = 1.0
-    deformation: str | None = None
-    scored_on: str = "testing"
+    images: int | None
+    phase: str
+    fraction: float
+    deformation: str | None
+    scored_on: str
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -113,12 +114,10 @@ class RunSettings:
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
-        # Runs of before there were these settings have none: they stay what they are.
-        unsaid = {"images": None, "phase": "all", "fraction": 1.0, "deformation": None, "scored_on": "testing"}
         return {
             key: value
             for key, value in self.as_dict().items()
-            if key != "unet_seeds" and not (key in unsaid and value == unsaid[key])
+            if key != "unet_seeds" and not (key in UNSAID and value == UNSAID[key])
         }
 
     def slug(self) -> str:

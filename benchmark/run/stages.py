@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
 from echobench.results.records.run import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
+from echobench.results.records.stress import STRESS, STRESS_SCORES
+from echobench.results.records.unsaid import fill_in
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
 _WORK, _SETTINGS, _DATA = "stages", "settings.json", "data.json"
@@ -37,26 +39,32 @@ class StageFolder:
         self.under_way: tuple[str, int] | None = None
         self._device = device
 
-    def open(self, settings: dict[str, Any]) -> None:
-        """Make the folder, or go on in it if it was begun with the same settings.
+    @contextmanager
+    def opened(self, settings: dict[str, Any], *, force: bool = False) -> Iterator[None]:
+        """The folder, made or gone on with if it was begun with the same settings, without other processes in it.
 
-        Raises EchobenchError if it cannot be written, holds something else, or was begun with other settings.
+        force: what was written there is removed first. Raises EchobenchError if it cannot be written, another process
+        is at work in it, or it was begun with other settings.
         """
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            probe = self.work / ".writable"
+            self.run.mkdir(parents=True, exist_ok=True)
+            probe = self.run / ".writable"
             probe.touch()
             probe.unlink()
         except OSError as error:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
-        lock(self.run)
-        path = self.work / _SETTINGS
-        if path.is_file() and (begun := read_json(path)) != settings:
-            raise EchobenchError(
-                f"{self.run} was begun with other settings ({_first_difference(begun, settings)}); "
-                "choose another --out, or --force to start over"
-            )
-        path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
+        with locked(self.run):
+            if force:
+                self._clear()
+            path = self.work / _SETTINGS
+            if not path.is_file():
+                write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
+            elif (begun := read_json(path)) != settings:
+                raise EchobenchError(
+                    f"{self.run} was begun with other settings ({_first_difference(begun, settings)}); "
+                    "choose another --out, or --force to start over"
+                )
+            yield
 
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""
@@ -69,11 +77,11 @@ class StageFolder:
             )
         write_whole(path, json.dumps(fingerprints) + "\n")
 
-    def clear(self) -> None:
+    def _clear(self) -> None:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
-        if not any((self.run / name).is_file() for name in (RECORD, FAILED, f"{_WORK}/{_SETTINGS}")):
+        if not any((self.run / name).is_file() for name in (RECORD, STRESS, FAILED, f"{_WORK}/{_SETTINGS}")):
             return
-        names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM.name, EJECTION.name)
+        names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM.name, EJECTION.name, STRESS, STRESS_SCORES)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
         for name in (_WORK, PICTURES, SYNTHETIC):
@@ -116,24 +124,19 @@ class StageFolder:
         return [Stage(**read_json(path)) for path in files]
 
     def begun_with(self) -> dict[str, Any]:
-        """The settings that `open` was given first. Raises EchobenchError where no run was begun."""
+        """The settings that `opened` was given first, and what older runs leave unsaid.
+
+        Raises EchobenchError where no run was begun.
+        """
         if not (self.work / _SETTINGS).is_file():
             raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
-        return read_json(self.work / _SETTINGS)
+        return fill_in(read_json(self.work / _SETTINGS))
 
     def _finish(self, stage: Stage) -> None:
         write_whole(self._stage_file(stage.name), json.dumps(asdict(stage)))
 
     def _stage_file(self, name: str) -> Path:
         return self.work / f"{name}.stage.json"
-
-
-_HELD = ExitStack()
-
-
-def lock(folder: Path) -> None:
-    """Keep other processes out of a folder until this one ends; see `locked`."""
-    _HELD.enter_context(locked(folder))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def has_generators(run: Path, views: Sequence[str]) -> bool:
 def training_of(run: Path) -> tuple[str, float]:
     """Generator of a run and the fraction of the training patients that it learnt from."""
     begun = StageFolder(run, "cpu").begun_with()
-    return begun["generator"], begun.get("fraction", 1.0)
+    return begun["generator"], begun["fraction"]
 
 
 def assist(settings: RunSettings, folder: Path, device: str) -> None:

@@ -5,10 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from echobench.benchmark.cells.compare import Cell
-from echobench.benchmark.run.stages import Reporter, StageFolder
-from echobench.benchmark.run.trained import kept_generator, kept_weights, trained_generators
-from echobench.benchmark.run.trial import begin
+from echobench.benchmark.run.trained import kept_generator, kept_weights
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.data.frames import Frames
@@ -25,15 +22,6 @@ class Competitor:
     generator: Generator
     run: Path
     weights_sha256: str
-
-
-def train_missing(cells: Sequence[Cell], device: str, report: Reporter) -> None:
-    """Train the generators of those runs that have none yet, as `run` does; the runs can be gone on with."""
-    for cell in cells:
-        stages = StageFolder(cell.folder, device)
-        stages.open(cell.settings.identity())
-        if not all(stages.finished(f"fit-{view}") for view in cell.settings.views):
-            trained_generators(begin(cell.settings, stages, device, _labelled(report, cell.settings.label)))
 
 
 def competitors(runs: Sequence[Path], view: str, training: Frames, device: str) -> list[Competitor]:
@@ -54,7 +42,3 @@ def _competitor(run: Path, view: str, training: Frames, device: str) -> Competit
     if not generator.deforms:
         raise EchobenchError(f"{name} of {run} draws no deformed maps: there is nothing to put it to the test with")
     return Competitor(name, name, generator, run, file_sha256(kept_weights(run, view)))
-
-
-def _labelled(report: Reporter, label: str) -> Reporter:
-    return lambda stage: report(f"{label} {stage}")

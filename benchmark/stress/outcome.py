@@ -7,12 +7,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from echobench.benchmark.cells.compare import FIGURES, TABLES, write_figures, write_tables
 from echobench.benchmark.run.stages import PICTURES, StageFolder
 from echobench.benchmark.stress.pictures import Row, picture
 from echobench.benchmark.stress.stress import cell_name, cells_folder
 from echobench.results.evidence.adherence import decay, lost_maps
 from echobench.results.records.stress import StressRecord, read_stress
+from echobench.results.shown.files import FIGURES, TABLES, write_figures, write_tables
 from echobench.results.shown.formats import Table
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import finding

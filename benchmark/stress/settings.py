@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from echobench.benchmark.cells.compare import Cell, plan
+from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.stress.judge import JudgeSettings
 from echobench.data.base.errors import EchobenchError
@@ -112,7 +112,7 @@ def resolve_stress(
 
 
 def cells(runs: Path, settings: StressSettings, generators: Sequence[str]) -> list[Cell]:
-    """The runs of these generators on the same data, in the folders under `runs` that `run` and `compare` give them.
+    """The cells that train these generators on the same data, in the folders under `runs` that `run` gives them.
 
     Raises EchobenchError for an unknown name, and for a generator that draws no deformed maps.
     """
@@ -121,8 +121,6 @@ def cells(runs: Path, settings: StressSettings, generators: Sequence[str]) -> li
         if not generator_class(name).deforms:
             raise EchobenchError(f"{name} draws no deformed maps: there is nothing to put it to the test with")
     ideal = settings.ideal
-    return (
-        plan(runs, generators=chosen, views=[ideal.view], data=ideal.data, preset=ideal.preset, seed=ideal.seed)
-        if chosen
-        else []
-    )
+    same: dict[str, Any] = {"view": ideal.view, "data": ideal.data, "preset": ideal.preset, "seed": ideal.seed}
+    trained = [resolve(generator=name, **same) for name in chosen]
+    return [Cell(one, runs / one.slug(), one.label, generator_only=True) for one in trained]

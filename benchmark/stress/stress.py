@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from echobench.benchmark.cells.compare import Cell
+from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.run.stages import PICTURES, Reporter, StageFolder, read_json
+from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
 from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
-from echobench.benchmark.stress.competitors import Competitor, competitors, train_missing
+from echobench.benchmark.stress.competitors import Competitor, competitors
 from echobench.benchmark.stress.gallery import gallery
 from echobench.benchmark.stress.judge import divided, judge_frames
 from echobench.benchmark.stress.settings import PHASE, StressSettings
@@ -30,7 +32,8 @@ from echobench.data.frames import Frames
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
-from echobench.results.records.stress import STRESS, STRESS_SCORES, StressRecord, write_stress
+from echobench.results.records.run import read_failed
+from echobench.results.records.stress import StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -71,36 +74,39 @@ def stress(
     runs: Sequence[Path] = (),
     device: str = "cpu",
     force: bool = False,
+    executor: str = "serial",
     report: Reporter = lambda stage: silent,
 ) -> tuple[StressRecord, pd.DataFrame]:
     """Put trained generators, and `warp` beside them, to the test; what is finished in `folder` is not done again.
 
-    missing: runs whose generators are taken, trained before if they are not. runs: folders of others. force: start
-    over, whatever is there.
+    missing: cells whose generators are taken, trained before if they are not. runs: folders of others. force: start
+    over, whatever is there. executor: one of `EXECUTORS`, for the cells.
     Raises EchobenchError for whatever a user can cause.
     """
-    started, dataset = _now(), load_dataset(settings.ideal, report("read"))
+    started, place, dataset = _now(), find_executor(executor), load_dataset(settings.ideal, report("read"))
     frames = _frames(settings, dataset)
     stages, training = StageFolder(folder, device), dataset.subset("training", settings.ideal.view)
     competitors(runs, settings.ideal.view, training, device)  # before anything is removed or trained
-    if force:
-        stages.clear()
-        for name in (STRESS, STRESS_SCORES):
-            (folder / name).unlink(missing_ok=True)
-    stages.open(settings.identity())
-    stages.claim({"training": training.fingerprint(), "validation": frames.fingerprint()})
-    test = _Test(settings, stages, device, report, dataset, frames)
-    train_missing(missing, device, report)
-    places = [cell.folder for cell in missing]
-    others = competitors([*places, *runs], settings.ideal.view, training, device)
-    entrants = [_ideal(), *others]
-    scores = pd.concat(_scores(test, entrants, _judge(test)), ignore_index=True)
-    record = _record(test, entrants, started)
-    if set(scores["deformation"]) == {UNDEFORMED}:
-        raise EchobenchError(f"none of the deformations applies to these maps: {record.skipped[0]['reason']}")
-    write_stress(folder, record, scores)
-    _show_ladder(test)
+    with stages.opened(settings.identity(), force=force):
+        stages.claim({"training": training.fingerprint(), "validation": frames.fingerprint()})
+        test = _Test(settings, stages, device, report, dataset, frames)
+        place.carry_out(missing, device, report)
+        others = competitors([*map(_trained, missing), *runs], settings.ideal.view, training, device)
+        entrants = [_ideal(), *others]
+        scores = pd.concat(_scores(test, entrants, _judge(test)), ignore_index=True)
+        record = _record(test, entrants, started)
+        if set(scores["deformation"]) == {UNDEFORMED}:
+            raise EchobenchError(f"none of the deformations applies to these maps: {record.skipped[0]['reason']}")
+        write_stress(folder, record, scores)
+        _show_ladder(test)
     return record, scores
+
+
+def _trained(cell: Cell) -> Path:
+    """The folder of a cell that was carried out. Raises EchobenchError, with its reason, where it has no generator."""
+    if not has_generators(cell.folder, cell.settings.views) and (failed := read_failed(cell.folder)):
+        raise EchobenchError(f"{cell.title} was not trained: {failed.error}")
+    return cell.folder
 
 
 def _frames(settings: StressSettings, dataset: Dataset) -> Frames:

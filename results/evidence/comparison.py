@@ -17,17 +17,16 @@ from echobench.results.evidence.cost import ELSEWHERE, machine
 from echobench.results.evidence.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
 from echobench.results.evidence.statistics import compared_pairs
 from echobench.results.records.run import (
-    FIRST_DEFORMATION,
     RECORD,
     SCORED_ON,
     FailedRun,
     Run,
     RunRecord,
-    deformation_of,
     is_finished,
     read_failed,
     read_record,
 )
+from echobench.results.records.unsaid import FIRST_DEFORMATION
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,6 @@ class Comparison:
 _OF_THE_VIEW = ("view", "phase", "training frames", "scored frames", "deformation")
 _OF_THE_MAPS = ("strength", "seed", "images")
 """Settings that say for which label maps a generator draws."""
-_BEFORE = {"images": None, "phase": "all", "fraction": 1.0, "scored_on": "testing"}
-"""What runs had before there were these settings, of which their records say nothing."""
 
 
 def _place(record: RunRecord) -> tuple[str, ...]:
@@ -152,7 +149,7 @@ def _place(record: RunRecord) -> tuple[str, ...]:
 
 def shared_facts(record: RunRecord) -> Facts:
     """What must be equal for two runs to stand in one table."""
-    fingerprints, settings = record.fingerprints, _BEFORE | record.settings
+    fingerprints, settings = record.fingerprints, record.settings
     return {
         "data": record.dataset,
         "view": record.view,
@@ -187,14 +184,13 @@ def _versions(parts: Iterable[Sequence[Run]]) -> Sequence[str | None]:
 
 def maps_of(record: RunRecord) -> Facts:
     """What says for which label maps a run's images were drawn."""
-    settings = _BEFORE | record.settings
-    return {name: settings.get(name) for name in _OF_THE_MAPS}
+    return {name: record.settings.get(name) for name in _OF_THE_MAPS}
 
 
 def own_settings(settings: Facts) -> Facts:
     """A run's settings but for those that its group shares; the preset first, as it often says it all."""
     shared = ("preset", "data", "unet_settings", "generator", "fraction", "deformation", "scored_on")
-    own = {name: value for name, value in {**settings, **_BEFORE, **settings}.items() if name not in shared}
+    own = {name: value for name, value in settings.items() if name not in shared}
     return {"preset": settings["preset"]} | {
         name.removeprefix("generator_settings."): value for name, value in flat(own).items()
     }
@@ -241,12 +237,12 @@ def _beside(record: RunRecord) -> tuple[Facts, str, list[int]]:
 def failures_beside(runs: Sequence[Run], failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
     """The failures whose settings put them beside these runs, whatever they have for the setting that is swept."""
     shared = {"view", "phase", "fraction", "scored_on", "data", "phantom_patients", "unet_settings"} - {swept}
-    ours, deformations = _BEFORE | runs[0].record.settings, {None, _deformation(runs)}
+    ours, deformations = runs[0].record.settings, {None, _deformation(runs)}
     return [
         f
         for f in failures
-        if all((_BEFORE | f.failed.settings).get(name) == ours.get(name) for name in shared)
-        and (deformations == {None} or deformation_of(f.failed.settings) in deformations)
+        if all(f.failed.settings.get(name) == ours.get(name) for name in shared)
+        and (deformations == {None} or f.failed.settings["deformation"] in deformations)
     ]
 
 

@@ -142,7 +142,7 @@ def _own(cell: Run | Failure, axis: str) -> Facts:
 
 
 def _value(cell: Run | Failure, axis: str) -> float:
-    return float(_settings(cell).get(axis, 1))  # all patients, in records from before there were fractions
+    return float(_settings(cell)[axis])
 
 
 def _settings(cell: Run | Failure) -> Facts:

@@ -19,9 +19,8 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
 from echobench.results.records.files import SCHEMA, Kind
+from echobench.results.records.unsaid import fill_in
 
-FIRST_DEFORMATION = "0.1"
-"""Version of the random deformation in records that name none: it was not yet the published one."""
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
 FAILED = "failed.json"
 SCORED_ON: Mapping[str, str] = MappingProxyType({"testing": "test patients", "validation": "validation patients"})
@@ -59,11 +58,12 @@ class Stage:
 class RunRecord:
     """What was run, on what, with what, and what it cost.
 
-    settings: every resolved setting, nested by part. fingerprints: SHA-256 of the training frames, the scored frames
-    (under the name of their subset) and the split. test_patients, validation_patients: of the split, whichever of them
-    are scored, see `scored_on`. training_patients: whose frames were trained on and whose maps were drawn. Both are
-    None in records from before they were kept. deviations: where the run differs from "Echo from noise" (arXiv
-    2305.05424v2). notes: what a reader of the scores must know. metrics: what was scored, in the order of tables.
+    settings: every resolved setting, nested by part; what older records leave unsaid is filled in. fingerprints:
+    SHA-256 of the training frames, the scored frames (under the name of their subset) and the split. test_patients,
+    validation_patients: of the split, whichever of them are scored, see `scored_on`. training_patients: whose frames
+    were trained on and whose maps were drawn. Both are None in records from before they were kept. deviations: where
+    the run differs from "Echo from noise" (arXiv 2305.05424v2). notes: what a reader of the scores must know.
+    metrics: what was scored, in the order of tables.
     scores_sha256: of scores.csv, so that a damaged one is noticed.
     """
 
@@ -92,15 +92,19 @@ class RunRecord:
     metrics: list[MetricFacts] = field(default_factory=lambda: list(FIRST_METRICS))
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", fill_in(self.settings))
+
     @property
     def deformation(self) -> str | None:
-        """See `deformation_of`."""
-        return deformation_of(self.settings)
+        """Version of the random deformation of the label maps; None where nothing is deformed."""
+        version: str | None = self.settings["deformation"]
+        return version
 
     @property
     def scored_on(self) -> str:
-        """One of `SCORED_ON`; test patients in records from before there was a choice."""
-        return str(self.settings.get("scored_on", "testing"))
+        """One of `SCORED_ON`."""
+        return str(self.settings["scored_on"])
 
     @property
     def whom(self) -> str:
@@ -111,11 +115,6 @@ class RunRecord:
     def scored_patients(self) -> list[str]:
         """Who they are."""
         return self.test_patients if self.scored_on == "testing" else self.validation_patients or []
-
-
-def deformation_of(settings: Mapping[str, Any]) -> str | None:
-    """Version of the random deformation that a run's label maps were drawn with; None where nothing is deformed."""
-    return settings.get("deformation", FIRST_DEFORMATION if settings["strength"] else None)
 
 
 @dataclass(frozen=True)
@@ -135,6 +134,9 @@ class FailedRun:
     error: str
     time: str
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", fill_in(self.settings))
 
 
 _KIND = Kind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})

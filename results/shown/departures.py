@@ -18,6 +18,7 @@ from typing import Any
 
 from echobench.data.frames import PHASES, VIEWS
 from echobench.results.evidence.differences import flat, shown
+from echobench.results.records.unsaid import fill_in
 from echobench.results.shown.published import ROWS
 
 OFFICIAL = "official"
@@ -135,15 +136,15 @@ def departures(settings: Mapping[str, Any], *, dataset: str, deforms: bool, spli
 
 def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split: str) -> Run:
     """A run by the names of the facts; arguments as in `departures`."""
-    generator, images = settings["generator"], settings.get("images")
-    views, phases = settings["view"], settings.get("phase", "all")
+    settings = fill_in(settings)
+    generator, images, views, phases = (settings[name] for name in ("generator", "images", "view", "phase"))
     return {
         **_BEFORE,
         "generator": generator,
         "deforms": deforms,
         "data": dataset,
         "data.split": OFFICIAL if split.startswith(OFFICIAL) else split,
-        "data.fraction": settings.get("fraction", 1.0),
+        "data.fraction": settings["fraction"],
         "data.images": images,
         "data.frames": ", ".join(
             f"{view} {phase}"
@@ -153,7 +154,7 @@ def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split
         "maps.strength": settings["strength"],
         "maps.repeats": settings["repeats"],
         "maps.images": images,
-        "scores": settings.get("scored_on", "testing"),
+        "scores": settings["scored_on"],
         "scoring.unet_seeds": len(settings["unet_seeds"]),
         **flat(settings["unet_settings"], "unet."),
         **flat(settings["generator_settings"], f"{generator}."),

@@ -12,8 +12,9 @@ from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cross import crossed_runs
 from echobench.results.evidence.statistics import RULE
 from echobench.results.evidence.sweep import sweeps
-from echobench.results.records.run import FIRST_DEFORMATION, RECORD
+from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
+from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.figures import image_figure, training_figure
 from echobench.results.shown.formats import markdown

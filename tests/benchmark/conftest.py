@@ -1,5 +1,9 @@
 """A preset so small that a whole run takes a second."""
 
+import subprocess
+import sys
+from contextlib import contextmanager
+
 import pytest
 
 from echobench.benchmark.run import settings
@@ -44,3 +48,20 @@ def make_known(monkeypatch):
         backend = generator_class(name)
         chosen = TINY.get(name, backend.presets["quick"])
         monkeypatch.setattr(backend, "presets", {**backend.presets, "tiny": chosen})
+
+
+@pytest.fixture
+def held_by_another():
+    """A context manager: meanwhile another process is at work in a folder."""
+    holder = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(timeout=0)\nprint('held'); "
+    holder += "sys.stdout.flush(); input()"
+
+    @contextmanager
+    def held(folder):
+        command = [sys.executable, "-c", holder, str(folder / ".lock")]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout.readline() == "held\n"
+            yield
+            other.communicate("\n")
+
+    return held

@@ -78,7 +78,6 @@ def test_a_machine_is_described_in_what_json_has():
 
 def test_a_stage_keeps_its_threads(tmp_path):
     stages = StageFolder(tmp_path, "cpu")
-    stages.open({})
-    with stages.measured("fit-4C"):
+    with stages.opened({}), stages.measured("fit-4C"):
         pass
     assert [stage.threads for stage in stages.stages()] == [torch.get_num_threads()]

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -93,16 +91,25 @@ def test_a_view_without_frames_is_not_called_run(camus_folder, tmp_path):
             run(resolve(generator="real", view=view, data=str(camus_folder), preset="tiny"), tmp_path / view)
 
 
-def test_another_process_is_kept_out(camus_folder, tmp_path):
-    holder = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
-    (tmp_path / "out").mkdir()
-    command = [sys.executable, "-c", holder, str(tmp_path / "out" / ".lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        other.stdout.readline()
-        with pytest.raises(EchobenchError, match="another echobench is at work in"):
-            run(settings_for(camus_folder), tmp_path / "out")
-        other.communicate("\n")
+def test_another_process_is_kept_out_and_loses_nothing_by_force(camus_folder, tmp_path, held_by_another):
     run(settings_for(camus_folder), tmp_path / "out")
+    written = (tmp_path / "out" / "run.json").read_bytes()
+    with held_by_another(tmp_path / "out"):  # which shows, too, that a finished run lets go
+        for force in (False, True):
+            with pytest.raises(EchobenchError, match="another echobench is at work in"):
+                run(settings_for(camus_folder, seed=1), tmp_path / "out", force=force)
+        assert (tmp_path / "out" / "run.json").read_bytes() == written
+        assert (tmp_path / "out" / "stages" / "unet-0.pt").is_file()
+    run(settings_for(camus_folder), tmp_path / "out")
+
+
+def test_the_settings_of_a_folder_are_written_once(camus_folder, tmp_path):
+    path = tmp_path / "out" / "stages" / "settings.json"
+    with pytest.raises(Killed):
+        run(settings_for(camus_folder), tmp_path / "out", report=killed_in_the_unet)
+    written = path.stat().st_mtime_ns
+    run(settings_for(camus_folder), tmp_path / "out")
+    assert path.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
@@ -148,6 +155,14 @@ def test_a_finished_run_gets_more_unet_seeds_and_keeps_the_ones_it_has(camus_fol
 
 class Killed(BaseException):
     """Stands for a signal."""
+
+
+def killed_in_the_unet(stage):
+    def progress(done, total, figures=None):
+        if stage == "unet-0":
+            raise Killed
+
+    return progress
 
 
 def test_a_killed_run_goes_on_where_it_was_with_the_same_scores(camus_folder, tmp_path):

@@ -17,7 +17,7 @@ from echobench.benchmark.stress import outcome
 from echobench.benchmark.stress import settings as stress_settings
 from echobench.benchmark.stress.asked import asked, measured, undeformed
 from echobench.benchmark.stress.judge import divided, judge_frames
-from echobench.benchmark.stress.settings import resolve_stress
+from echobench.benchmark.stress.settings import cells, resolve_stress
 from echobench.benchmark.stress.stress import stress
 from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
@@ -203,6 +203,22 @@ def test_generators_of_runs_that_are_named(small):
     identity.write_text(json.dumps(json.loads(identity.read_text()) | {"frames": "others"}))
     with pytest.raises(EchobenchError, match="has learnt from other frames than the training patients'"):
         stress(settings, small / "out", runs=[copy])
+
+
+def test_force_waits_for_whoever_is_at_work_and_a_failed_training_is_said(small, held_by_another, monkeypatch):
+    settings = resolve_stress(preset="tiny", deformations=["small"])
+    stress(settings, small / "out")
+    with held_by_another(small / "out"), pytest.raises(EchobenchError, match="another echobench is at work in"):
+        stress(settings, small / "out", force=True)
+    assert read_stress(small / "out")[0].patients and (small / "out" / "stages" / "judge.pt").is_file()
+
+    def broken(self, *arguments, **options):
+        raise EchobenchError("the loss is not a number")
+
+    monkeypatch.setattr(Paint, "fit", broken)
+    (cell,) = cells(small / "runs", settings, ["paint"])
+    with pytest.raises(EchobenchError, match="paint was not trained: the loss is not a number"):
+        stress(settings, small / "out", missing=[cell])
 
 
 def test_a_run_of_the_ideal_is_not_passed_over_in_silence(small):

@@ -1,0 +1,38 @@
+"""Tables and figures as files."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from echobench.results.shown import formats
+from echobench.results.shown.figures import DPI
+
+TABLES, FIGURES = "tables", "figures"
+TEXTS: Mapping[str, Callable[[formats.Table], str]] = MappingProxyType(
+    {"csv": formats.csv, "md": formats.markdown, "tex": formats.latex}
+)
+"""How tables are written, by the ending of the file."""
+
+
+def write_tables(tables: Iterable[formats.Table], folder: Path) -> None:
+    """Each table in all of `TEXTS`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        for ending, text in TEXTS.items():
+            (folder / f"{table.name}.{ending}").write_text(text(table))
+
+
+def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:
+    """Each figure as a PNG of its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        plt.close(figure)
+
+
+def file_name(title: str) -> str:
+    """A group's title as the name of a folder."""
+    return "".join(letter if letter.isalnum() else "-" for letter in title).strip("-")
