@@ -1,32 +1,83 @@
-"""Scores of predicted label maps against the experts', one row per image, region and metric.
+"""Scores of predicted label maps against the experts', one row per image, region and metric of `METRICS`.
 
 The rule for structures that one side lacks, so that no failure is ever dropped from a mean:
 
-- in the reference, missed by the prediction: Dice 0, both distances the image's diagonal in mm (n_pred is 0);
+- in the reference, missed by the prediction: what `METRICS` says, such as Dice 0, or the image's diagonal in mm for a
+  distance (n_pred is 0);
 - predicted, absent from the reference: the same (n_ref is 0);
 - absent from both: nothing to score; the row stays, its value NaN (n_ref and n_pred are 0).
   Departs from the paper [scoring.absent]: a network that rightly finds nothing has missed nothing.
 """
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from monai.metrics.utils import get_mask_edges, get_surface_distance
 from numpy.typing import NDArray
 
+from echobench.data.base.metric import DIAGONAL, MetricFacts
 from echobench.data.frames import Frames
 from echobench.data.labels import REGIONS, Label, region_mask
 
-METRIC_UNITS = {"dice": "1", "hd95_mm": "mm", "assd_mm": "mm"}
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """One region in N images, as a metric gets it: masks (N, H, W) of the experts and predicted, spacing (N, 2) in mm
+    along rows and columns; pixels of each mask and of both, (N,)."""
+
+    truth: NDArray[np.bool_]
+    guess: NDArray[np.bool_]
+    spacing_mm: NDArray[np.float64]
+
+    @cached_property
+    def n_ref(self) -> NDArray[np.int64]:
+        return self.truth.sum(axis=(1, 2))
+
+    @cached_property
+    def n_pred(self) -> NDArray[np.int64]:
+        return self.guess.sum(axis=(1, 2))
+
+    @cached_property
+    def n_both(self) -> NDArray[np.int64]:
+        return (self.truth & self.guess).sum(axis=(1, 2))
+
+    @cached_property
+    def distances_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """HD95 and ASSD, (N,) each."""
+        return surface_distances_mm(self.truth, self.guess, self.spacing_mm)
+
+
+@dataclass(frozen=True)
+class Metric(MetricFacts):
+    """A metric and its function: the value of every image, (N,), where both masks have a pixel; the others are not
+    looked at."""
+
+    values: Callable[[Masks], NDArray[np.float64]]
+
+    @property
+    def facts(self) -> MetricFacts:
+        """What a record keeps of it."""
+        return MetricFacts(**{field.name: getattr(self, field.name) for field in fields(MetricFacts)})
+
+    def __call__(self, masks: Masks) -> NDArray[np.float64]:
+        """(N,) values by the module's rule for structures that one side lacks."""
+        diagonal_mm = np.hypot(*(masks.spacing_mm * masks.truth.shape[1:]).T)
+        missed = diagonal_mm if self.missed == DIAGONAL else self.missed
+        lacking = np.where((masks.n_ref > 0) | (masks.n_pred > 0), missed, np.nan)
+        return np.where((masks.n_ref > 0) & (masks.n_pred > 0), self.values(masks), lacking)
 
 
 def score(reference: Frames, predicted: NDArray[np.uint8]) -> pd.DataFrame:
-    """Dice, 95th-percentile Hausdorff distance and average symmetric surface distance of every image and region.
+    """Every metric of `METRICS` of every image and region.
 
     reference: N frames with expert labels and spacing. predicted: (N, H, W) uint8 label codes, in the same order.
-    Returns 12 rows per image (4 regions, 3 metrics) with the columns patient, view, phase, region, metric, unit,
-    value, n_ref, n_pred (pixels). Dice is a fraction, 0 to 1. Distances are in mm between the boundary pixels of the
-    two masks, rows and columns weighted by their own spacing; HD95 is the larger of the two directed 95th
-    percentiles, ASSD the mean over the boundary pixels of both; NaN where the spacing is.
+    Returns a row per image, region and metric with the columns patient, view, phase, region, metric, unit, value,
+    n_ref, n_pred (pixels). Dice is a fraction, 0 to 1. Distances are in mm between the boundary pixels of the two
+    masks, rows and columns weighted by their own spacing; HD95 is the larger of the two directed 95th percentiles,
+    ASSD the mean over the boundary pixels of both; NaN where the spacing is.
     """
     if predicted.shape != reference.labels.shape:
         raise ValueError(f"{predicted.shape=} does not match the reference's {reference.labels.shape}")
@@ -57,9 +108,7 @@ def region_dice(reference: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> d
 def _score_region(reference: Frames, predicted: NDArray[np.uint8], region: str) -> pd.DataFrame:
     """The rows of one region, with the image's index in a column `image`."""
     truth, guess = region_mask(reference.labels, region), region_mask(predicted, region)
-    n_ref, n_pred = truth.sum(axis=(1, 2)), guess.sum(axis=(1, 2))
-    hd95_mm, assd_mm = surface_distances_mm(truth, guess, reference.spacing_mm)
-    values = {"dice": dice(n_ref, n_pred, (truth & guess).sum(axis=(1, 2))), "hd95_mm": hd95_mm, "assd_mm": assd_mm}
+    masks = Masks(truth, guess, reference.spacing_mm)
     return pd.concat(
         [
             pd.DataFrame(
@@ -69,14 +118,14 @@ def _score_region(reference: Frames, predicted: NDArray[np.uint8], region: str) 
                     "view": reference.view,
                     "phase": reference.phase,
                     "region": region,
-                    "metric": metric,
-                    "unit": METRIC_UNITS[metric],
-                    "value": value,
-                    "n_ref": n_ref,
-                    "n_pred": n_pred,
+                    "metric": name,
+                    "unit": metric.unit,
+                    "value": metric(masks),
+                    "n_ref": masks.n_ref,
+                    "n_pred": masks.n_pred,
                 }
             )
-            for metric, value in values.items()
+            for name, metric in METRICS.items()
         ]
     )
 
@@ -84,17 +133,15 @@ def _score_region(reference: Frames, predicted: NDArray[np.uint8], region: str) 
 def surface_distances_mm(
     truth: NDArray[np.bool_], guess: NDArray[np.bool_], spacing_mm: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """HD95 and ASSD, (N,) each, of masks (N, H, W) with spacing (N, 2) along rows and columns.
+    """HD95 and ASSD, (N,) each, of masks (N, H, W) with spacing (N, 2) along rows and columns; NaN where a mask is
+    empty or the spacing is NaN.
 
-    The module's rule covers empty masks, for which MONAI's own metrics answer NaN or infinity. Boundaries and
-    distances are MONAI's; its `compute_hausdorff_distance` and `compute_average_surface_distance` would find both
-    twice.
+    Boundaries and distances are MONAI's; its `compute_hausdorff_distance` and `compute_average_surface_distance` would
+    find both twice.
     """
-    in_truth, in_guess = truth.any(axis=(1, 2)), guess.any(axis=(1, 2))
-    diagonal_mm = np.hypot(*(spacing_mm * truth.shape[1:]).T)
-    penalty = np.where(in_truth | in_guess, diagonal_mm, np.nan)
-    hd95_mm, assd_mm = penalty.copy(), penalty.copy()
-    for i in np.flatnonzero(in_truth & in_guess & np.isfinite(diagonal_mm)):
+    hd95_mm, assd_mm = np.full((2, len(truth)), np.nan)
+    known = np.isfinite(spacing_mm).all(axis=1)
+    for i in np.flatnonzero(truth.any(axis=(1, 2)) & guess.any(axis=(1, 2)) & known):
         window = _bounding_box(truth[i] | guess[i])  # most of an image is background
         edges = get_mask_edges(guess[i][window], truth[i][window], crop=False)
         pairs = (edges, edges[::-1])  # from prediction to reference, and back
@@ -107,3 +154,20 @@ def surface_distances_mm(
 def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("dice", "Dice", "1", ".1f", "higher", 0.0, lambda m: dice(m.n_ref, m.n_pred, m.n_both)),
+        Metric(
+            "hd95_mm", "95th-percentile Hausdorff distance", "mm", ".1f", "lower", DIAGONAL, lambda m: m.distances_mm[0]
+        ),
+        Metric(
+            "assd_mm", "Average symmetric surface distance", "mm", ".2f", "lower", DIAGONAL, lambda m: m.distances_mm[1]
+        ),
+    )
+}
+"""Name → metric: its label, unit, digits, which values are better, what a missed structure counts as, its function.
+
+A new one is a line here. `dice` comes first: it is what verdicts are of."""

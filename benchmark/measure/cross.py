@@ -28,7 +28,7 @@ from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.run import RunRecord, is_finished, read_failed, read_record
 from echobench.results.shown.cross import ECHONET, CrossRecord, cross_figures, cross_tables, read_cross, write_cross
 from echobench.results.shown.formats import Table
-from echobench.segmentation.scores import METRIC_UNITS, score
+from echobench.segmentation.scores import METRICS, score
 from echobench.segmentation.segmenter import Segmenter
 
 CROSS = "cross"
@@ -193,7 +193,8 @@ def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
     images = np.stack([resize_image(image, (size, size)) for image in frames.images])
     predicted = np.stack([resize_labels(labels, frames.size) for labels in segmenter.predict(images)])
     table = score(frames, predicted)
-    metrics = list(METRIC_UNITS) if np.isfinite(frames.spacing_mm).all() else ["dice"]
+    spaced = np.isfinite(frames.spacing_mm).all()
+    metrics = [name for name, metric in METRICS.items() if spaced or not metric.is_distance]
     return table[table["region"].isin(target.regions) & table["metric"].isin(metrics)]
 
 

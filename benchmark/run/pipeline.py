@@ -30,7 +30,7 @@ from echobench.results.records.run import (
     write_failed,
     write_record,
 )
-from echobench.segmentation.scores import score
+from echobench.segmentation.scores import METRICS, score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -161,6 +161,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         training_patients=len(trial.source.split.training),
         validation_patients=sorted(split.validation),
         notes=_notes(settings),
+        metrics=[metric.facts for metric in METRICS.values()],
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         stages=trial.stages.stages(),

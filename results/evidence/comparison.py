@@ -11,6 +11,7 @@ from typing import Self
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.metric import MetricFacts
 from echobench.data.deform import VERSION
 from echobench.results.evidence.cost import ELSEWHERE, machine
 from echobench.results.evidence.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
@@ -85,6 +86,11 @@ class Group:
     def scores(self) -> dict[str, pd.DataFrame]:
         """Raw scores by label."""
         return {run.label: run.scores for run in self.runs}
+
+    @property
+    def metrics(self) -> dict[str, MetricFacts]:
+        """By name, what any of its runs was scored by."""
+        return {metric.name: metric for run in self.runs for metric in run.record.metrics}
 
     @cached_property
     def pairs(self) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What scores say and how far they can be trusted.
 
 A patient is the unit: ED and ES, both views, and the U-Net seeds are averaged first, as they are not independent.
-Dice is in per cent, distances in mm.
+Fractions, such as Dice, are in per cent, distances in mm.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +65,11 @@ class RankCorrelation:
     statement: str
 
 
+def structures(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per image × region × U-Net seed, whatever was scored: for its pixels n_ref and n_pred."""
+    return scores[scores["metric"].isin(scores["metric"].head(1))]
+
+
 def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Per patient × region, the mean of a metric over the patient's frames and the U-Net seeds, as recorded.
 
@@ -75,11 +80,12 @@ def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> "pd.Series[float]":
-    """A region's value of every patient that has one; Dice in per cent.
+    """A region's value of every patient that has one; a fraction in per cent.
 
     Departs from the paper [scoring.patients]: frames of one patient are alike, and count once.
     """
-    means = patient_means(scores, metric) * (100 if metric == "dice" else 1)
+    is_fraction = (scores.loc[scores["metric"] == metric, "unit"].head(1) == "1").all()
+    means = patient_means(scores, metric) * (100 if is_fraction else 1)
     values = means[list(TABLE_REGIONS)].mean(axis=1) if region == MEAN else means[region]
     return values.dropna()
 

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.metric import DIAGONAL, MetricFacts
 
 SCHEMA = 1
 FIRST_DEFORMATION = "0.1"
@@ -27,6 +28,14 @@ RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv
 FAILED = "failed.json"
 SCORED_ON: Mapping[str, str] = MappingProxyType({"testing": "test patients", "validation": "validation patients"})
 """The subsets that a run can be scored on, the default first, and what their patients are called."""
+
+
+FIRST_METRICS = (
+    MetricFacts("dice", "Dice", "1", ".1f", "higher", 0.0),
+    MetricFacts("hd95_mm", "95th-percentile Hausdorff distance", "mm", ".1f", "lower", DIAGONAL),
+    MetricFacts("assd_mm", "Average symmetric surface distance", "mm", ".2f", "lower", DIAGONAL),
+)
+"""What was scored in records that do not say it."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +65,8 @@ class RunRecord:
     (under the name of their subset) and the split. test_patients, validation_patients: of the split, whichever of them
     are scored, see `scored_on`. training_patients: whose frames were trained on and whose maps were drawn. Both are
     None in records from before they were kept. deviations: where the run differs from "Echo from noise" (arXiv
-    2305.05424v2). notes: what a reader of the scores must know. scores_sha256: of scores.csv, so that a damaged one is
-    noticed.
+    2305.05424v2). notes: what a reader of the scores must know. metrics: what was scored, in the order of tables.
+    scores_sha256: of scores.csv, so that a damaged one is noticed.
     """
 
     generator: str
@@ -82,6 +91,7 @@ class RunRecord:
     training_patients: int | None = None
     validation_patients: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+    metrics: list[MetricFacts] = field(default_factory=lambda: list(FIRST_METRICS))
     schema: int = SCHEMA
 
     @property
@@ -180,9 +190,16 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     if file_sha256(scores) != document["scores_sha256"]:
         raise EchobenchError(f"{scores} is not what {RECORD} describes: it was cut or edited; --force redoes it")
     known = {f.name for f in fields(RunRecord)}
-    stages = [Stage(**stage) for stage in document["stages"]]
-    record = RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
-    return record, pd.read_csv(scores, dtype={"patient": str, "view": str, "phase": str, "region": str})
+    read: dict[str, Any] = {"stages": [Stage(**stage) for stage in document["stages"]]}
+    if "metrics" in document:
+        read["metrics"] = [MetricFacts(**metric) for metric in document["metrics"]]
+    record = RunRecord(**{k: v for k, v in document.items() if k in known} | read)
+    return record, read_scores(scores)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Raw scores of a CSV file: numbers among its texts, such as the unit 1, stay texts."""
+    return pd.read_csv(path, dtype=dict.fromkeys(("patient", "view", "phase", "region", "metric", "unit"), str))
 
 
 def is_finished(folder: Path) -> bool:
@@ -206,7 +223,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-_KEPT_LATER = {"training_patients", "validation_patients", "notes"}
+_KEPT_LATER = {"training_patients", "validation_patients", "notes", "metrics"}
 """What records of before have not."""
 
 

@@ -17,7 +17,7 @@ def group_tables(group: Group) -> list[Table]:
     """Every table of a group."""
     return [
         tables.summary_table(group),
-        *(tables.region_table(group, metric) for metric in tables.METRICS),
+        *(tables.region_table(group, metric) for metric in group.metrics),
         tables.missed_table(group),
         tables.evidence_table(group),
         *ejection_tables(group),

@@ -30,14 +30,15 @@ UNMEASURED = "The realism of what these runs drew was not measured."
 _SECTIONS = (
     ("Dice", ("summary", "dice"), ("dice", "regions")),
     ("Evidence", ("evidence",), ()),
-    ("Distances", ("hd95", "assd"), ()),
+    ("Distances", (), ()),
+    ("Other scores", (), ()),
     ("Missed structures", ("missed",), ()),
     ("Ejection fraction", ("ejection",), ("ejection",)),
     ("Realism", ("realism", "inception", "adherence", "copies"), ()),
     ("Other data", ("cross",), ("cross",)),
     ("Cost", ("cost",), ("cost", "training", "images")),
 )
-"""Heading, tables and figures by the beginning of their names."""
+"""Heading, tables and figures by the beginning of their names; see also `_of_metrics`."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,25 @@ def _sections(group: Group, tables: Sequence[ShownTable]) -> Iterator[Section]:
         )
         for name, figure in group_figures(group).items()
     }
+    of_metrics = _of_metrics(group)
     for title, of_tables, of_figures in _SECTIONS:
-        chosen = tuple(table for table in tables if _kind(table.name) in of_tables)
+        kinds = {*of_tables, *of_metrics.get(title, ())}
+        chosen = tuple(table for table in tables if _kind(table.name) in kinds)
         sentences = agreements(group) if title == "Realism" else []
         if not chosen and title == "Realism":
             sentences = [UNMEASURED]
         if chosen or sentences:
             drawn = [figures[name] for kind in of_figures for name in figures if _kind(name) == kind]
             yield Section(title, tuple(sentences), chosen, tuple(drawn))
+
+
+def _of_metrics(group: Group) -> Mapping[str, set[str]]:
+    """By heading, the tables of metrics beside Dice, which has a section of its own."""
+    distances = {metric.short for metric in group.metrics.values() if metric.is_distance}
+    return {
+        "Distances": distances,
+        "Other scores": {metric.short for metric in group.metrics.values()} - distances - {"dice"},
+    }
 
 
 def _kind(name: str) -> str:

@@ -30,7 +30,7 @@ from echobench.results.evidence.statistics import (
     patient_values,
     seed_spread,
 )
-from echobench.results.records.run import file_sha256, write_atomically
+from echobench.results.records.run import file_sha256, read_scores, write_atomically
 from echobench.results.shown.figures import column_figure, looks_of
 from echobench.results.shown.formats import Table, named_apart, numbered
 from echobench.results.shown.published import published
@@ -122,7 +122,7 @@ def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | Non
             raise ValueError("scores are not those of the record")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EchobenchError(f"{path} or {csv.name} is damaged; delete both and run `echobench cross` again") from error
-    return record, pd.read_csv(csv, dtype={"patient": str, "view": str, "phase": str, "region": str})
+    return record, read_scores(csv)
 
 
 def crossed_runs(group: Group) -> list[list[Crossed]]:

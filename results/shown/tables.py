@@ -5,48 +5,53 @@ from math import nan
 
 import pandas as pd
 
+from echobench.data.base.metric import DIAGONAL, MetricFacts
 from echobench.data.labels import REGIONS, TABLE_REGIONS
 from echobench.results.evidence.comparison import Group, Run, maps_of
 from echobench.results.evidence.cost import conditions, cost, told_once
 from echobench.results.evidence.limits import limits, usual_seeds
-from echobench.results.evidence.statistics import MEAN, RULE, estimate, patient_means, patient_values, verdict_on
+from echobench.results.evidence.statistics import (
+    MEAN,
+    RULE,
+    estimate,
+    patient_means,
+    patient_values,
+    structures,
+    verdict_on,
+)
 from echobench.results.records.ejection import read_ejection
 from echobench.results.shown.formats import P_VALUE, Table
 
 ROW_REGIONS = (*TABLE_REGIONS, MEAN, "LVmyo")
-METRICS: Mapping[str, tuple[str, str, str]] = {
-    "dice": ("Dice", "%", ".1f"),
-    "hd95_mm": ("95th-percentile Hausdorff distance", "mm", ".1f"),
-    "assd_mm": ("Average symmetric surface distance", "mm", ".2f"),
-}
-"""Name, unit and digits of each metric."""
-
 WHO, WHY = "trained on", "not finished"
 _MEAN_OF = f"mean: of {', '.join(TABLE_REGIONS)}."
-_MISSED = (
-    "A structure that the U-Net misses counts as Dice 0 and as the image's diagonal in mm; one that is absent from "
-    "both maps does not count."
-)
 
 
 def region_table(group: Group, metric: str = "dice") -> Table:
     """A metric per region, over all scored frames and per view and phase: mean ± std over patients, as in the paper.
 
-    A row per run and group of frames, and one per failure, with its reason.
+    A row per run and group of frames, without numbers where a run was not scored by that metric, and one per failure,
+    with its reason.
     """
-    name, unit, spec = METRICS[metric]
+    facts = group.metrics[metric]
     rows = [
         {WHO: run.label, "frames": frames} | _region_row(scores, metric)
         for run in group.runs
         for frames, scores in frame_groups(run.scores).items()
     ]
     return Table(
-        name=metric.removesuffix("_mm"),
-        caption=f"{name} in {unit}, mean ± standard deviation over {group.whom}. {group.title}. {_MEAN_OF}",
+        name=facts.short,
+        caption=f"{facts.label} in {facts.shown_unit}, {facts.better} is better: mean ± standard deviation over "
+        f"{group.whom}. {group.title}. {_MEAN_OF}",
         frame=_frame(rows, group, {"frames": "all"}),
-        formats=dict.fromkeys(ROW_REGIONS, spec),
-        notes=(_MISSED, *group.notes),
+        formats=dict.fromkeys(ROW_REGIONS, facts.digits),
+        notes=(_missed(facts), *group.notes),
     )
+
+
+def _missed(metric: MetricFacts) -> str:
+    worst = "the image's diagonal in mm" if metric.missed == DIAGONAL else f"{metric.missed:g}"
+    return f"A structure that the U-Net misses counts as {worst}; one that is absent from both maps does not count."
 
 
 def summary_table(group: Group) -> Table:
@@ -124,12 +129,12 @@ def missed_table(group: Group) -> Table:
     """Structures that the U-Nets did not find, and those that they found where there are none, per region."""
     rows = []
     for run in group.runs:
-        dice = run.scores[run.scores["metric"] == "dice"]
-        missed = dice[(dice["n_ref"] > 0) & (dice["n_pred"] == 0)].groupby("region").size()
-        invented = dice[(dice["n_ref"] == 0) & (dice["n_pred"] > 0)].groupby("region").size()
+        maps = structures(run.scores)
+        missed = maps[(maps["n_ref"] > 0) & (maps["n_pred"] == 0)].groupby("region").size()
+        invented = maps[(maps["n_ref"] == 0) & (maps["n_pred"] > 0)].groupby("region").size()
         counts = {f"{region} missed": int(missed.get(region, 0)) for region in REGIONS}
         counts |= {f"{region} invented": int(invented.get(region, 0)) for region in REGIONS}
-        rows.append({WHO: run.label} | counts | {"predicted maps": len(dice) // len(REGIONS)})
+        rows.append({WHO: run.label} | counts | {"predicted maps": len(maps) // len(REGIONS)})
     return Table(
         name="missed",
         caption=f"Structures missed, and structures found where the expert drew none. {group.title}. "
@@ -223,8 +228,8 @@ def missed_structures(scores: pd.DataFrame) -> int:
 
     A structure is what has a label of its own: LVepi, which is two of them, is not counted again.
     """
-    dice = scores[(scores["metric"] == "dice") & (scores["region"] != "LVepi")]
-    return int(((dice["n_ref"] > 0) & (dice["n_pred"] == 0)).sum())
+    drawn = structures(scores[scores["region"] != "LVepi"])
+    return int(((drawn["n_ref"] > 0) & (drawn["n_pred"] == 0)).sum())
 
 
 def frame_groups(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -236,6 +241,8 @@ def frame_groups(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _region_row(scores: pd.DataFrame, metric: str) -> dict[str, float]:
     row: dict[str, float] = {}
+    if not (scores["metric"] == metric).any():
+        return row
     for region in ROW_REGIONS:
         values = patient_values(scores, metric, region)
         row[f"{region} mean"], row[f"{region} std"] = float(values.mean()), float(values.std())

@@ -53,7 +53,7 @@ def add_crossed(add_run, make_scores):
 def pixels(rows):
     """Scores of LVendo from (patient, phase, n_ref, n_pred, n_both)."""
     return pd.DataFrame(
-        {"patient": p, "view": "4C", "phase": phase, "region": "LVendo", "metric": "dice", "unet_seed": 0,
+        {"patient": p, "view": "4C", "phase": phase, "region": "LVendo", "metric": "dice", "unit": "1", "unet_seed": 0,
          "value": 2 * both / (ref + pred), "n_ref": ref, "n_pred": pred}
         for p, phase, ref, pred, both in rows
     )  # fmt: skip

@@ -17,8 +17,8 @@ REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
 
 def rows(patient, phase, value, *, seed=0, n_pred=10, regions=REGIONS):
     return [
-        {"patient": patient, "view": "4C", "phase": phase, "region": region, "metric": "dice", "value": value,
-         "n_ref": 10, "n_pred": n_pred, "unet_seed": seed}
+        {"patient": patient, "view": "4C", "phase": phase, "region": region, "metric": "dice", "unit": "1",
+         "value": value, "n_ref": 10, "n_pred": n_pred, "unet_seed": seed}
         for region in regions
     ]  # fmt: skip
 
