@@ -29,7 +29,7 @@ from echobench.results.evidence.differences import Facts, flat, key
 from echobench.results.records.run import RunRecord, read_record
 from echobench.results.records.stress import StressRecord, read_stress
 from echobench.results.shown.cross import ECHONET, crossed_runs
-from echobench.segmentation.unet import PRESETS as UNET_PRESETS
+from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 
 CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"
 SPEED: Mapping[str, tuple[str, str]] = MappingProxyType(

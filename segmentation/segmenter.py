@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.segmentation.augment import AugmentationSettings
-from echobench.segmentation.unet import UNetSettings, build_unet
+from echobench.segmentation.networks import PAPER, network_module
+from echobench.segmentation.settings import UNetSettings
 
 FORMAT_VERSION = 1
 
@@ -75,12 +76,16 @@ class Segmenter:
                 labels[start : start + batch_size] = logits.argmax(dim=1).to("cpu", torch.uint8).numpy()
         return labels
 
+    def encoder(self) -> nn.Module:
+        """The network's layers down to the features of realism, see `Network.encoder`."""
+        return network_module(self.settings.network).encoder(self.network)
+
     def save(self, path: Path) -> None:
         """Write weights, settings, preprocessing and label vocabulary to one file, atomically."""
         content = {
             "format_version": FORMAT_VERSION,
             "labels": label_vocabulary(),
-            "settings": asdict(self.settings),
+            "settings": self.settings.as_dict(),
             "preprocessing": asdict(self.preprocessing),
             "weights": self.network.state_dict(),
         }
@@ -95,10 +100,10 @@ class Segmenter:
         """
         content = read_content(path, {"labels", "settings", "preprocessing", "weights"})
         refuse_difference(path, "label codes", content["labels"], label_vocabulary())
-        if settings is not None:
-            refuse_difference(path, "settings", content["settings"], asdict(settings))
         stored = settings_from(content["settings"], path)
-        network = build_unet(stored, seed=0)
+        if settings is not None:
+            refuse_difference(path, "settings", asdict(stored), asdict(settings))
+        network = stored.build(seed=0)
         network.load_state_dict(content["weights"])
         return cls(network.to(device).eval(), stored, Preprocessing(**content["preprocessing"]))
 
@@ -110,6 +115,7 @@ def label_vocabulary() -> dict[str, int]:
 
 def settings_from(values: dict[str, Any], path: Path) -> UNetSettings:
     """`UNetSettings` from the dictionary in a file; EchobenchError names keys that this version does not have."""
+    values = {"network": PAPER} | values
     refuse_difference(path, "names of settings", sorted(values), sorted(f.name for f in fields(UNetSettings)))
     return UNetSettings(**{**values, "augmentation": AugmentationSettings(**values["augmentation"])})
 

@@ -8,7 +8,7 @@ caller: the global random state is not touched.
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from echobench.segmentation.segmenter import (
     refuse_difference,
     write_atomically,
 )
-from echobench.segmentation.unet import UNetSettings, build_unet
+from echobench.segmentation.settings import UNetSettings
 
 
 def train(
@@ -116,7 +116,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.preprocessing = Preprocessing.of(self.training.images)
-        self.network = build_unet(self.settings, self.seed).to(self.device)
+        self.network = self.settings.build(self.seed).to(self.device)
         # One fused call updates every tensor of the network; the formula is Adam's own.
         self.optimiser = torch.optim.Adam(self.network.parameters(), betas=self.settings.adam_betas, fused=True)
         self.images = torch.tensor(self.training.images, device=self.device)
@@ -208,7 +208,7 @@ class Run:
         return {
             "format_version": FORMAT_VERSION,
             "labels": label_vocabulary(),
-            "settings": asdict(self.settings),
+            "settings": self.settings.as_dict(),
             "seed": self.seed,
             "frames": self._fingerprints,
         }

@@ -155,6 +155,7 @@ _OF_THE_VIEW = ("view", "phase", "training frames", "scored frames", "deformatio
 _OF_THE_MAPS = ("strength", "seed", "images")
 """Settings that say for which label maps a generator draws."""
 _BEFORE = {"images": None, "phase": "all", "fraction": 1.0, "scored_on": "testing"}
+_NETWORK_BEFORE = {"network": "unet"}
 """What runs had before there were these settings, of which their records say nothing."""
 
 
@@ -177,7 +178,7 @@ def shared_facts(record: RunRecord) -> Facts:
         "scored frames": fingerprints[record.scored_on],
         "split": fingerprints["split"],
         "scored patients": sorted(record.scored_patients),
-    } | flat(record.settings["unet_settings"], "unet.")
+    } | flat(_NETWORK_BEFORE | record.settings["unet_settings"], "unet.")
 
 
 def facts_of(runs: Sequence[Run]) -> Facts:

@@ -12,12 +12,12 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.segmentation.segmenter import Preprocessing, Segmenter
-from echobench.segmentation.unet import UNetSettings, build_unet
+from echobench.segmentation.settings import UNetSettings
 
 
 @pytest.fixture
 def segmenter(tiny: UNetSettings) -> Segmenter:
-    return Segmenter(build_unet(tiny, seed=0).eval(), tiny, Preprocessing(32, mean=0.2, std=0.1))
+    return Segmenter(tiny.build(0).eval(), tiny, Preprocessing(32, mean=0.2, std=0.1))
 
 
 @pytest.fixture
