@@ -18,6 +18,7 @@ from echobench.benchmark.cells import compare, sweep
 from echobench.benchmark.cli.main import RUNS, main
 from echobench.benchmark.stress import settings as stress
 from echobench.benchmark.stress.settings import resolve_stress
+from echobench.data.base.differences import Facts, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import VIEWS
 from echobench.generators.folder import folder_of
@@ -25,7 +26,7 @@ from echobench.generators.registry import generator_class
 from echobench.results.evidence.adherence import IDEAL
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.cost import FIT
-from echobench.results.evidence.differences import Facts, flat, key
+from echobench.results.evidence.differences import key
 from echobench.results.records.run import RunRecord, read_record
 from echobench.results.records.stress import StressRecord, read_stress
 from echobench.results.shown.cross import ECHONET, crossed_runs

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from skimage.io import imread
 
 from echobench.benchmark.run.stages import lock
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame
@@ -26,7 +27,6 @@ from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_num
 from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
 from echobench.generators.sdm import SemanticDiffusion
-from echobench.generators.training.checkpoint import differences
 from echobench.results.records.run import file_sha256
 
 CHUNK = 64

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.labels import Label
+from echobench.data.labels import vocabulary
 from echobench.segmentation.augment import AugmentationSettings
 from echobench.segmentation.networks import PAPER, network_module
 from echobench.segmentation.settings import UNetSettings
@@ -84,7 +85,7 @@ class Segmenter:
         """Write weights, settings, preprocessing and label vocabulary to one file, atomically."""
         content = {
             "format_version": FORMAT_VERSION,
-            "labels": label_vocabulary(),
+            "labels": vocabulary(),
             "settings": self.settings.as_dict(),
             "preprocessing": asdict(self.preprocessing),
             "weights": self.network.state_dict(),
@@ -99,18 +100,13 @@ class Segmenter:
         Raises EchobenchError where the format, the label vocabulary or the settings differ, naming the difference.
         """
         content = read_content(path, {"labels", "settings", "preprocessing", "weights"})
-        refuse_difference(path, "label codes", content["labels"], label_vocabulary())
+        refuse_difference(path, "label codes", content["labels"], vocabulary())
         stored = settings_from(content["settings"], path)
         if settings is not None:
             refuse_difference(path, "settings", asdict(stored), asdict(settings))
         network = stored.build(seed=0)
         network.load_state_dict(content["weights"])
         return cls(network.to(device).eval(), stored, Preprocessing(**content["preprocessing"]))
-
-
-def label_vocabulary() -> dict[str, int]:
-    """Name and code of every label, to be written beside weights."""
-    return {label.name: int(label) for label in Label}
 
 
 def settings_from(values: dict[str, Any], path: Path) -> UNetSettings:
@@ -125,8 +121,7 @@ def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
     if stored == wanted:
         return
     if isinstance(stored, dict) and isinstance(wanted, dict):
-        names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
-        detail = "; ".join(f"{name} is {stored.get(name)} there, {wanted.get(name)} here" for name in names)
+        detail = "; ".join(differences(stored, wanted, "{name} is {found} there, {wanted} here"))
     else:
         detail = f"{stored} there, {wanted} here"
     raise EchobenchError(f"{path} was written with other {what}: {detail}. Use another file or the same {what}.")

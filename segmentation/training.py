@@ -23,14 +23,13 @@ from torch.nn import functional
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
-from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask
+from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask, vocabulary
 from echobench.segmentation.augment import augment
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import (
     FORMAT_VERSION,
     Preprocessing,
     Segmenter,
-    label_vocabulary,
     read_content,
     refuse_difference,
     write_atomically,
@@ -207,7 +206,7 @@ class Run:
         """What makes two trainings the same one."""
         return {
             "format_version": FORMAT_VERSION,
-            "labels": label_vocabulary(),
+            "labels": vocabulary(),
             "settings": self.settings.as_dict(),
             "seed": self.seed,
             "frames": self._fingerprints,
@@ -252,7 +251,7 @@ def _check_frames(training: Frames, validation: Frames, settings: UNetSettings) 
                 f"{side} x {side}; read the frames at that size or change image_size_px"
             )
         if frames.labels.max() not in set(Label):
-            raise EchobenchError(f"label code {frames.labels.max()} in the {name} frames; known: {label_vocabulary()}")
+            raise EchobenchError(f"label code {frames.labels.max()} in the {name} frames; known: {vocabulary()}")
     if not any(region_mask(validation.labels, region).any() for region in TABLE_REGIONS):
         raise EchobenchError(
             f"no validation frame shows any of {', '.join(TABLE_REGIONS)}: nothing to choose weights by"

@@ -12,6 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from echobench.benchmark.run.machine import Meter
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress
 from echobench.results.records.ejection import EJECTION
@@ -52,9 +53,9 @@ class StageFolder:
         lock(self.run)
         path = self.work / _SETTINGS
         if path.is_file() and (begun := read_json(path)) != settings:
+            first = next(iter(differences(begun, settings, "{name}: {found} then, {wanted} now")), "none")
             raise EchobenchError(
-                f"{self.run} was begun with other settings ({_first_difference(begun, settings)}); "
-                "choose another --out, or --force to start over"
+                f"{self.run} was begun with other settings ({first}); choose another --out, or --force to start over"
             )
         path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 
@@ -157,13 +158,3 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise EchobenchError(f"{path} is damaged; start over with --force") from error
     return content
-
-
-def _first_difference(begun: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
-    for key in sorted(begun.keys() | now.keys()):
-        old, new = begun.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict) and old != new:
-            return _first_difference(old, new, f"{prefix}{key}.")
-        if old != new:
-            return f"{prefix}{key}: {old} then, {new} now"
-    return "none"

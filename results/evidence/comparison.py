@@ -10,11 +10,12 @@ from typing import Self
 
 import pandas as pd
 
+from echobench.data.base.differences import Facts, differing, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.metric import MetricFacts
 from echobench.data.deform import VERSION
 from echobench.results.evidence.cost import ELSEWHERE, machine
-from echobench.results.evidence.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
+from echobench.results.evidence.differences import key, shown, telling, told_apart, unsaid
 from echobench.results.evidence.statistics import compared_pairs
 from echobench.results.records.run import (
     FIRST_DEFORMATION,

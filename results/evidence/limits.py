@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from echobench.data.base.differences import flat
 from echobench.results.evidence.comparison import Run
-from echobench.results.evidence.differences import flat
 from echobench.results.records.run import RunRecord
 
 

@@ -16,8 +16,9 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
+from echobench.data.base.differences import flat
 from echobench.data.frames import PHASES, VIEWS
-from echobench.results.evidence.differences import flat, shown
+from echobench.results.evidence.differences import shown
 from echobench.results.shown.published import ROWS
 
 OFFICIAL = "official"

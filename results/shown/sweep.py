@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from echobench.data.base.differences import Facts
 from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import (
@@ -23,7 +24,7 @@ from echobench.results.evidence.comparison import (
     shared_facts,
     titles_of,
 )
-from echobench.results.evidence.differences import Facts, key, told_apart
+from echobench.results.evidence.differences import key, told_apart
 from echobench.results.evidence.statistics import (
     BETTER,
     EQUAL,

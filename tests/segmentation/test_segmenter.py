@@ -80,7 +80,7 @@ def test_a_file_with_another_label_vocabulary_is_refused(segmenter: Segmenter, t
     segmenter.save(path)
     vocabulary = {label.name: int(label) for label in Label}
     change_file(path, "labels", {**vocabulary, "LV_MYO": 3, "LA": 2})
-    with pytest.raises(EchobenchError, match="LV_MYO is 3 there, 2 here; LA is 2 there, 3 here"):
+    with pytest.raises(EchobenchError, match="LA is 2 there, 3 here; LV_MYO is 3 there, 2 here"):
         Segmenter.load(path)
 
 
