@@ -1,7 +1,7 @@
 """`Segmenter`: a trained network with the preprocessing it was trained on, in memory and in one file."""
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.settings import settings_from
 from echobench.data.labels import vocabulary
-from echobench.segmentation.augment import AugmentationSettings
 from echobench.segmentation.networks import PAPER, network_module
 from echobench.segmentation.settings import UNetSettings
 
@@ -101,19 +101,12 @@ class Segmenter:
         """
         content = read_content(path, {"labels", "settings", "preprocessing", "weights"})
         refuse_difference(path, "label codes", content["labels"], vocabulary())
-        stored = settings_from(content["settings"], path)
+        stored = settings_from(UNetSettings, {"network": PAPER} | content["settings"], path)
         if settings is not None:
             refuse_difference(path, "settings", asdict(stored), asdict(settings))
         network = stored.build(seed=0)
         network.load_state_dict(content["weights"])
         return cls(network.to(device).eval(), stored, Preprocessing(**content["preprocessing"]))
-
-
-def settings_from(values: dict[str, Any], path: Path) -> UNetSettings:
-    """`UNetSettings` from the dictionary in a file; EchobenchError names keys that this version does not have."""
-    values = {"network": PAPER} | values
-    refuse_difference(path, "names of settings", sorted(values), sorted(f.name for f in fields(UNetSettings)))
-    return UNetSettings(**{**values, "augmentation": AugmentationSettings(**values["augmentation"])})
 
 
 def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
