@@ -19,6 +19,7 @@ from echobench.benchmark.cells import compare, sweep
 from echobench.benchmark.cli.main import main
 from echobench.benchmark.stress import settings as stress
 from echobench.benchmark.stress.settings import resolve_stress
+from echobench.data.base.differences import Facts, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import VIEWS
 from echobench.generators.folder import folder_of
@@ -27,11 +28,11 @@ from echobench.results.evidence.adherence import IDEAL
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.cost import FIT
 from echobench.results.evidence.cross import crossed_runs
-from echobench.results.evidence.differences import Facts, flat, key
+from echobench.results.evidence.differences import key
 from echobench.results.records.cross import ECHONET
 from echobench.results.records.run import RunRecord, read_record
 from echobench.results.records.stress import StressRecord, read_stress
-from echobench.segmentation.unet import PRESETS as UNET_PRESETS
+from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 
 CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"
 SPEED: Mapping[str, tuple[str, str]] = MappingProxyType(

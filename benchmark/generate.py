@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, locked, write_whole
 from echobench.data.base.progress import Progress, silent
@@ -26,7 +27,6 @@ from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_num
 from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
 from echobench.generators.sdm import SemanticDiffusion
-from echobench.generators.training.checkpoint import differences
 
 CHUNK = 64
 """Maps per call of the generator: what a kill may lose, and what is in memory at once."""

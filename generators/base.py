@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
-from echobench.generators.training.checkpoint import differences
 
 
 class Generator(ABC):

@@ -19,11 +19,11 @@ from scipy import ndimage, special
 
 from echobench.data.base.errors import EchobenchError, require
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.settings import settings_from
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
 from echobench.generators.base import Weightless
-from echobench.generators.settings import settings_from
 from echobench.generators.training.checkpoint import read, write
 
 _TISSUES = tuple(label for label in Label if label != Label.BACKGROUND)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.settings import kinds_of, settings_from
 from echobench.data.frames import Frames
 from echobench.data.labels import vocabulary
 from echobench.data.maps import LabelMaps
 from echobench.generators.base import Generator
-from echobench.generators.settings import kinds_of, settings_from
 from echobench.generators.training.checkpoint import Checkpoint, read, write
 from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes

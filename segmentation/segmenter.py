@@ -1,6 +1,6 @@
 """`Segmenter`: a trained network with the preprocessing it was trained on, in memory and in one file."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import writing_whole
-from echobench.data.labels import Label
-from echobench.segmentation.augment import AugmentationSettings
-from echobench.segmentation.unet import UNetSettings, build_unet
+from echobench.data.base.settings import settings_from
+from echobench.data.labels import vocabulary
+from echobench.segmentation.networks import PAPER, network_module
+from echobench.segmentation.settings import UNetSettings
 
 FORMAT_VERSION = 1
 
@@ -75,12 +77,16 @@ class Segmenter:
                 labels[start : start + batch_size] = logits.argmax(dim=1).to("cpu", torch.uint8).numpy()
         return labels
 
+    def encoder(self) -> nn.Module:
+        """The network's layers down to the features of realism, see `Network.encoder`."""
+        return network_module(self.settings.network).encoder(self.network)
+
     def save(self, path: Path) -> None:
         """Write weights, settings, preprocessing and label vocabulary to one file, atomically."""
         content = {
             "format_version": FORMAT_VERSION,
-            "labels": label_vocabulary(),
-            "settings": asdict(self.settings),
+            "labels": vocabulary(),
+            "settings": self.settings.as_dict(),
             "preprocessing": asdict(self.preprocessing),
             "weights": self.network.state_dict(),
         }
@@ -94,24 +100,13 @@ class Segmenter:
         Raises EchobenchError where the format, the label vocabulary or the settings differ, naming the difference.
         """
         content = read_content(path, {"labels", "settings", "preprocessing", "weights"})
-        refuse_difference(path, "label codes", content["labels"], label_vocabulary())
+        refuse_difference(path, "label codes", content["labels"], vocabulary())
+        stored = settings_from(UNetSettings, {"network": PAPER} | content["settings"], path)
         if settings is not None:
-            refuse_difference(path, "settings", content["settings"], asdict(settings))
-        stored = settings_from(content["settings"], path)
-        network = build_unet(stored, seed=0)
+            refuse_difference(path, "settings", asdict(stored), asdict(settings))
+        network = stored.build(seed=0)
         network.load_state_dict(content["weights"])
         return cls(network.to(device).eval(), stored, Preprocessing(**content["preprocessing"]))
-
-
-def label_vocabulary() -> dict[str, int]:
-    """Name and code of every label, to be written beside weights."""
-    return {label.name: int(label) for label in Label}
-
-
-def settings_from(values: dict[str, Any], path: Path) -> UNetSettings:
-    """`UNetSettings` from the dictionary in a file; EchobenchError names keys that this version does not have."""
-    refuse_difference(path, "names of settings", sorted(values), sorted(f.name for f in fields(UNetSettings)))
-    return UNetSettings(**{**values, "augmentation": AugmentationSettings(**values["augmentation"])})
 
 
 def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
@@ -119,8 +114,7 @@ def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
     if stored == wanted:
         return
     if isinstance(stored, dict) and isinstance(wanted, dict):
-        names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
-        detail = "; ".join(f"{name} is {stored.get(name)} there, {wanted.get(name)} here" for name in names)
+        detail = "; ".join(differences(stored, wanted, "{name} is {found} there, {wanted} here"))
     else:
         detail = f"{stored} there, {wanted} here"
     raise EchobenchError(f"{path} was written with other {what}: {detail}. Use another file or the same {what}.")

@@ -8,7 +8,7 @@ caller: the global random state is not touched.
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,18 @@ from torch.nn import functional
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
-from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask
+from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask, vocabulary
 from echobench.segmentation.augment import augment
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import (
     FORMAT_VERSION,
     Preprocessing,
     Segmenter,
-    label_vocabulary,
     read_content,
     refuse_difference,
     write_content,
 )
-from echobench.segmentation.unet import UNetSettings, build_unet
+from echobench.segmentation.settings import UNetSettings
 
 
 def train(
@@ -116,7 +115,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.preprocessing = Preprocessing.of(self.training.images)
-        self.network = build_unet(self.settings, self.seed).to(self.device)
+        self.network = self.settings.build(self.seed).to(self.device)
         # One fused call updates every tensor of the network; the formula is Adam's own.
         self.optimiser = torch.optim.Adam(self.network.parameters(), betas=self.settings.adam_betas, fused=True)
         self.images = torch.tensor(self.training.images, device=self.device)
@@ -207,8 +206,8 @@ class Run:
         """What makes two trainings the same one."""
         return {
             "format_version": FORMAT_VERSION,
-            "labels": label_vocabulary(),
-            "settings": asdict(self.settings),
+            "labels": vocabulary(),
+            "settings": self.settings.as_dict(),
             "seed": self.seed,
             "frames": self._fingerprints,
         }
@@ -252,7 +251,7 @@ def _check_frames(training: Frames, validation: Frames, settings: UNetSettings) 
                 f"{side} x {side}; read the frames at that size or change image_size_px"
             )
         if frames.labels.max() not in set(Label):
-            raise EchobenchError(f"label code {frames.labels.max()} in the {name} frames; known: {label_vocabulary()}")
+            raise EchobenchError(f"label code {frames.labels.max()} in the {name} frames; known: {vocabulary()}")
     if not any(region_mask(validation.labels, region).any() for region in TABLE_REGIONS):
         raise EchobenchError(
             f"no validation frame shows any of {', '.join(TABLE_REGIONS)}: nothing to choose weights by"

@@ -1,130 +1,32 @@
-"""The segmentation network of "Echo from noise" and every setting of its training."""
+"""The segmentation network of "Echo from noise" (arXiv 2305.05424v2): MONAI's `UNet`, as its code has it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from math import inf
-from types import MappingProxyType
-
-import torch
+from monai.networks.blocks.convolutions import Convolution
 from monai.networks.nets.unet import UNet
-from torch import nn
+from torch import channels_last, nn
 
-from echobench.data.base.errors import require
 from echobench.data.labels import Label
-from echobench.segmentation.augment import AugmentationSettings
 
 
-@dataclass(frozen=True)
-class UNetSettings:
-    """Network, optimiser, budget and augmentation. Defaults are the paper's: arXiv 2305.05424v2 and its code,
-    `echo_segmentations/runner.py` of github.com/david-stojanovski/echo_from_noise.
-
-    channels: feature maps per level, top first; every level below the top halves the image once more.
-    leaky_slope: slope of LeakyReLU for negative input.
-    image_size_px: side of the square input image.
-    batch_size: images per optimiser step; 1 in the paper's code.
-    epochs, steps: the budget, in passes over the training frames (the paper) or in optimiser steps, which gives every
-        generator the same training however many images it draws. Exactly one is set, the other is None.
-    peak_learning_rate, final_learning_rate: Adam's rate falls between them along half a cosine over the whole budget.
-    warmup_steps: steps over which the rate first climbs linearly to its peak; the paper has none.
-    balance_power, balance_steps: see `class_weights`; the paper's loss, without weights, is 0 and 0.
-    adam_betas: Adam's decay rates.
-    validation_every_steps: steps between two looks at the validation frames; None looks once per epoch (the paper).
-    augmentation: see `AugmentationSettings`.
-    """
-
-    channels: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256)
-    leaky_slope: float = 0.1
-    image_size_px: int = 256
-    batch_size: int = 1
-    epochs: int | None = 300
-    steps: int | None = None
-    peak_learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-4
-    warmup_steps: int = 0
-    balance_power: float = 0.0
-    balance_steps: int = 0
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    validation_every_steps: int | None = None
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-
-    def __post_init__(self) -> None:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError(f"set either epochs or steps, not both or neither: {self.epochs=}, {self.steps=}")
-        for name in ("batch_size", "epochs", "steps", "validation_every_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"UNetSettings.{name} must be at least 1, got {value}")
-        for name in ("warmup_steps", "balance_power", "balance_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"UNetSettings.{name} must not be negative, got {getattr(self, name)}")
-        require(self, channels=(1, inf), adam_betas=(0, 0.99999), leaky_slope=(0, 1))
-        if not 0 < self.final_learning_rate <= self.peak_learning_rate:
-            raise ValueError(
-                "learning rates must satisfy 0 < final_learning_rate <= peak_learning_rate, got "
-                f"{self.final_learning_rate} and {self.peak_learning_rate}"
-            )
-        factor = 2 ** (len(self.channels) - 1)
-        # Instance normalisation of a single pixel is undefined, so two must be left at the bottom.
-        if self.image_size_px % factor or self.image_size_px < 2 * factor:
-            raise ValueError(
-                f"{len(self.channels)} levels need an image side of {2 * factor} px or a larger multiple of "
-                f"{factor} px, got {self.image_size_px}"
-            )
-
-    def steps_per_epoch(self, n_frames: int) -> int:
-        """Optimiser steps in one pass over `n_frames`; the last batch may be smaller."""
-        return -(-n_frames // self.batch_size)
-
-    def total_steps(self, n_frames: int) -> int:
-        """Optimiser steps of the whole training on `n_frames`."""
-        if self.steps is not None:
-            return self.steps
-        assert self.epochs is not None  # __post_init__
-        return self.epochs * self.steps_per_epoch(n_frames)
-
-
-# Departs from the paper [unet.steps, unet.batch_size, unet.peak_learning_rate, unet.warmup_steps, unet.balance_power,
-# unet.validation_every_steps], whose 300 epochs at batch 1 are 239 400 steps on one view of CAMUS. A higher rate with a
-# short climb and the fading class weights (see `class_weights`) find the atrium within some hundred steps; network,
-# augmentation, final rate and final loss are the paper's. Budgets are steps, so that a generator which draws more
-# images gets no more training.
-_STANDARD = UNetSettings(
-    batch_size=8,
-    epochs=None,
-    steps=8000,
-    peak_learning_rate=5e-3,
-    warmup_steps=100,
-    balance_power=0.75,
-    balance_steps=3000,
-    validation_every_steps=250,
-)
-
-PRESETS: Mapping[str, UNetSettings] = MappingProxyType(
-    {
-        "paper": UNetSettings(),
-        "standard": _STANDARD,
-        "quick": replace(_STANDARD, batch_size=4, steps=3000, balance_steps=1500),
-    }
-)
-
-
-def build_unet(settings: UNetSettings, seed: int) -> nn.Module:
-    """MONAI's `UNet` with the paper's options, weights drawn from `seed`; images (N, 1, S, S) in, logits
-    (N, len(Label), S, S) out. The global random state stays as it was.
+def build(channels: tuple[int, ...], leaky_slope: float) -> nn.Module:
+    """The network with the paper's options, untrained.
 
     Its weights lie channels-last: the same function; on a CPU the transposed convolution at the top, most of the work
     of a training step, takes half the time.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = UNet(
-            spatial_dims=2,
-            in_channels=1,
-            out_channels=len(Label),
-            channels=settings.channels,
-            strides=(2,) * (len(settings.channels) - 1),
-            num_res_units=0,
-            act=("LeakyReLU", {"negative_slope": settings.leaky_slope, "inplace": True}),
-        )
-    return network.to(memory_format=torch.channels_last)
+    network = UNet(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=len(Label),
+        channels=channels,
+        strides=(2,) * (len(channels) - 1),
+        num_res_units=0,
+        act=("LeakyReLU", {"negative_slope": leaky_slope, "inplace": True}),
+    )
+    return network.to(memory_format=channels_last)
+
+
+def encoder(network: nn.Module) -> nn.Module:
+    """The way down to the bottom's convolution: the blocks that do not transpose, in their order. It ends before the
+    instance normalisation, after which every channel's mean is 0."""
+    blocks = [m for m in network.modules() if isinstance(m, Convolution) and isinstance(m.conv, nn.Conv2d)]
+    return nn.Sequential(*blocks[:-1], blocks[-1].get_submodule("conv"))

@@ -27,8 +27,8 @@ from echobench.generators.registry import generator_class
 from echobench.results.records.run import SCORED_ON
 from echobench.results.records.unsaid import UNSAID
 from echobench.results.shown.departures import OFFICIAL, Departure, departures
-from echobench.segmentation.unet import PRESETS as UNET_PRESETS
-from echobench.segmentation.unet import UNetSettings
+from echobench.segmentation.settings import PRESETS as UNET_PRESETS
+from echobench.segmentation.settings import UNetSettings
 
 # Departs from the paper [data.frames, sdm.frames]: a run may join both phases of one view, which no row of its Table 1
 # does, so that a first look at a generator costs one training.
@@ -105,7 +105,9 @@ class RunSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested values, as JSON reads them back."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        plain: dict[str, Any] = json.loads(
+            json.dumps(dataclasses.asdict(self) | {"unet_settings": self.unet_settings.as_dict()})
+        )
         return plain
 
     def published(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from echobench.benchmark.run.machine import Meter
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, write_whole
 from echobench.data.base.progress import Progress
@@ -60,8 +61,9 @@ class StageFolder:
             if not path.is_file():
                 write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
             elif (begun := read_json(path)) != settings:
+                first = next(iter(differences(begun, settings, "{name}: {found} then, {wanted} now")), "none")
                 raise EchobenchError(
-                    f"{self.run} was begun with other settings ({_first_difference(begun, settings)}); "
+                    f"{self.run} was begun with other settings ({first}); "
                     "choose another --out, or --force to start over"
                 )
             yield
@@ -146,13 +148,3 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise EchobenchError(f"{path} is damaged; start over with --force") from error
     return content
-
-
-def _first_difference(begun: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
-    for key in sorted(begun.keys() | now.keys()):
-        old, new = begun.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict) and old != new:
-            return _first_difference(old, new, f"{prefix}{key}.")
-        if old != new:
-            return f"{prefix}{key}: {old} then, {new} now"
-    return "none"

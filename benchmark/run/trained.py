@@ -11,11 +11,11 @@ from echobench.benchmark.run.processes import agreed, part
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder, read_json
 from echobench.benchmark.run.trial import Trial, load_dataset
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.registry import generator_class
-from echobench.generators.training.checkpoint import differences
 from echobench.results.records.run import read_record
 
 

@@ -1,6 +1,7 @@
 """The reference segmenter of `stress`: a U-Net trained on real frames that were deformed as far as the ladder goes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from echobench.data.ladder.anatomy import HeartMap, NotApplicable
 from echobench.data.ladder.ladder import STRESSES
 from echobench.data.maps import LabelMaps, item_seeds, label_maps
 from echobench.generators.warp import Warp, WarpSettings
-from echobench.segmentation.unet import UNetSettings
+from echobench.segmentation.settings import UNetSettings
 
 SELECTING = 0.1
 """Share of the training patients whose frames choose the weights: those whose maps are stressed stay unseen."""
@@ -26,6 +27,10 @@ class JudgeSettings:
 
     unet: UNetSettings
     repeats: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As records and hashes have the settings."""
+        return {"unet": self.unet.as_dict(), "repeats": self.repeats}
 
 
 def judge_frames(frames: Frames, repeats: int, seed: int, progress: Progress = silent) -> Frames:

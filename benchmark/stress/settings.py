@@ -1,6 +1,5 @@
 """Every setting of `echobench stress`, resolved before anything is read."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -56,7 +55,7 @@ class StressSettings:
         ideal = self.ideal
         run = {name: getattr(ideal, name) for name in ("view", "data", "preset", "seed", "phantom_patients")}
         asked = {"severities": self.severities, "patients": self.patients, "phase": PHASE, "deformation": VERSION}
-        plain: dict[str, Any] = json.loads(json.dumps(run | asked | {"judge": dataclasses.asdict(self.judge)}))
+        plain: dict[str, Any] = json.loads(json.dumps(run | asked | {"judge": self.judge.as_dict()}))
         return plain
 
     def published(self) -> dict[str, Any]:

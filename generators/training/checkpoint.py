@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import writing_whole
 
@@ -36,18 +37,6 @@ def read(path: Path) -> dict[str, Any]:
         found = content.get("format") if isinstance(content, dict) else None
         raise EchobenchError(f"{path} has format {found}, this version of echobench reads format {FORMAT}")
     return content
-
-
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Where two nested mappings differ: "training.steps is 100, not 200" for each entry."""
-    result = []
-    for key in sorted({*found, *wanted}):
-        ours, theirs = wanted.get(key), found.get(key)
-        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            result += differences(theirs, ours, f"{prefix}{key}.")
-        elif ours != theirs:
-            result.append(f"{prefix}{key} is {theirs!r}, not {ours!r}")
-    return result
 
 
 @dataclass(frozen=True)

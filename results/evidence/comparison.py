@@ -10,11 +10,12 @@ from typing import Self
 
 import pandas as pd
 
+from echobench.data.base.differences import Facts, differing, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.metric import MetricFacts
 from echobench.data.deform import VERSION
 from echobench.results.evidence.cost import ELSEWHERE, machine
-from echobench.results.evidence.differences import Facts, differing, flat, key, shown, telling, told_apart, unsaid
+from echobench.results.evidence.differences import key, shown, telling, told_apart, unsaid
 from echobench.results.evidence.statistics import compared_pairs
 from echobench.results.records.run import (
     RECORD,
@@ -139,6 +140,8 @@ class Comparison:
 _OF_THE_VIEW = ("view", "phase", "training frames", "scored frames", "deformation")
 _OF_THE_MAPS = ("strength", "seed", "images")
 """Settings that say for which label maps a generator draws."""
+_NETWORK_BEFORE = {"network": "unet"}
+"""What the settings of a U-Net leave unsaid where there was no other network."""
 
 
 def _place(record: RunRecord) -> tuple[str, ...]:
@@ -160,7 +163,7 @@ def shared_facts(record: RunRecord) -> Facts:
         "scored frames": fingerprints[record.scored_on],
         "split": fingerprints["split"],
         "scored patients": sorted(record.scored_patients),
-    } | flat(record.settings["unet_settings"], "unet.")
+    } | flat(_NETWORK_BEFORE | record.settings["unet_settings"], "unet.")
 
 
 def facts_of(runs: Sequence[Run]) -> Facts:

@@ -1,26 +1,11 @@
-"""Settings held against each other: which differ, and the few that tell runs apart."""
+"""Settings held against each other: the few that tell runs apart."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-Facts = Mapping[str, Any]
-"""Settings and the like: name with dots → value, such as JSON has."""
-
-
-def flat(settings: Facts, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level: {"training": {"steps": 4}} becomes {"training.steps": 4}."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
-
-
-def differing(facts: Sequence[Facts]) -> list[str]:
-    """Names whose values are not the same throughout, in the order in which they come first."""
-    names = dict.fromkeys(name for one in facts for name in one)
-    return [name for name in names if len({key(one.get(name)) for one in facts}) > 1]
+from echobench.data.base.differences import Facts, differing
 
 
 def telling(facts: Sequence[Facts]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from echobench.results.evidence.differences import flat
+from echobench.data.base.differences import flat
 from echobench.results.records.run import Run, RunRecord
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from echobench.data.base.differences import Facts
 from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.comparison import (
     Failure,
@@ -16,7 +17,7 @@ from echobench.results.evidence.comparison import (
     shared_facts,
     titles_of,
 )
-from echobench.results.evidence.differences import Facts, key, told_apart
+from echobench.results.evidence.differences import key, told_apart
 from echobench.results.records.run import FailedRun, Run, RunRecord
 
 AXES: Mapping[str, str] = MappingProxyType(

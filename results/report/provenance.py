@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from echobench.data.base.differences import flat
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.differences import flat, shown
+from echobench.results.evidence.differences import shown
 from echobench.results.records.run import Run
 from echobench.results.report.shown import ShownTable, shown_table
 from echobench.results.shown.formats import Table

@@ -10,7 +10,13 @@ from echobench.data.frames import PHASES
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cross import Crossed, crossed_runs, gap, pooled_dice
-from echobench.results.evidence.statistics import MEAN, bootstrap_interval, compared_pairs, patient_values, seed_spread
+from echobench.results.evidence.statistics import (
+    MEAN,
+    bootstrap_interval,
+    compared_pairs,
+    patient_values,
+    seed_spread,
+)
 from echobench.results.records.cross import ECHONET, PREFIX, CrossRecord
 from echobench.results.shown.figures import column_figure, looks_of
 from echobench.results.shown.formats import Table, named_apart, numbered

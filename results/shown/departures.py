@@ -16,8 +16,9 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any
 
+from echobench.data.base.differences import flat
 from echobench.data.frames import PHASES, VIEWS
-from echobench.results.evidence.differences import flat, shown
+from echobench.results.evidence.differences import shown
 from echobench.results.records.unsaid import fill_in
 from echobench.results.shown.published import ROWS
 
@@ -27,7 +28,7 @@ Run = Mapping[str, Any]
 """A run by the names of the facts: {"unet.batch_size": 8, "data": "CAMUS", "deforms": True, …}."""
 
 
-_BEFORE = MappingProxyType({"sdm.training.bound_weight": 1.0})
+_BEFORE = MappingProxyType({"sdm.training.bound_weight": 1.0, "unet.network": "unet"})
 """What runs had before there was such a setting."""
 _IN_TABLE_1 = frozenset(row.generator for row in ROWS)
 

@@ -19,10 +19,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from echobench.data.base.differences import differing
 from echobench.data.labels import REGIONS
 from echobench.results.evidence.comparison import Group, own_settings
 from echobench.results.evidence.cost import ELSEWHERE, cost, machine
-from echobench.results.evidence.differences import differing, key
+from echobench.results.evidence.differences import key
 from echobench.results.evidence.statistics import MEAN, Estimate, estimate, patient_values, seed_means
 from echobench.results.records.run import SCORED_ON, Run
 

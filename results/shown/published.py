@@ -25,7 +25,7 @@ DIFFERENCES = ("network", "split", "training", "test frames", "scoring")
 _ALL = frozenset(f"{view} {phase}" for view in VIEWS for phase in PHASES)
 _REGIONS = (*TABLE_REGIONS, MEAN)
 _THEIRS = "published"
-_NETWORK_SETTINGS = ("unet.channels", "unet.leaky_slope", "unet.image_size_px")
+_NETWORK_SETTINGS = ("unet.network", "unet.channels", "unet.leaky_slope", "unet.image_size_px")
 _SAID = ("data:", "data.split:", "data.frames:", "sdm.frames:", "cyclegan.segmentation:", "scoring.patients:")
 """Departures that the table says itself: in its caption, or of a row or run."""
 

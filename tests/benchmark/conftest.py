@@ -17,7 +17,7 @@ from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
 from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.training import CycleSettings
-from echobench.segmentation.unet import UNetSettings
+from echobench.segmentation.settings import UNetSettings
 
 TINY_UNET = UNetSettings(
     channels=(4, 8, 16), image_size_px=32, batch_size=4, epochs=None, steps=12, validation_every_steps=6

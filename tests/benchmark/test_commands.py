@@ -25,8 +25,8 @@ from echobench.benchmark.commands import (
 )
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress.settings import cells, resolve_stress
+from echobench.data.base.differences import flat
 from echobench.data.base.errors import EchobenchError
-from echobench.results.evidence.differences import flat
 from echobench.results.records.run import read_record
 from echobench.results.records.stress import read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION

@@ -12,7 +12,7 @@ from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.sdm import PAPER, STANDARD
 from echobench.generators.translation.network import TranslatorSettings
-from echobench.segmentation.unet import PRESETS
+from echobench.segmentation.settings import PRESETS
 
 UNET = PRESETS["standard"]
 PARTS = {"generator": STANDARD, "unet": UNET}

@@ -24,7 +24,7 @@ from echobench.data.maps import label_maps
 from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.segmentation.segmenter import Preprocessing, Segmenter
-from echobench.segmentation.unet import UNetSettings, build_unet
+from echobench.segmentation.settings import UNetSettings
 
 SIZE_PX = 32
 SETTINGS = UNetSettings(channels=(4, 8, 16), image_size_px=SIZE_PX)
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 
 def random_unet(seed=0):
-    return Segmenter(build_unet(SETTINGS, seed).eval(), SETTINGS, Preprocessing(SIZE_PX, 0.2, 0.25))
+    return Segmenter(SETTINGS.build(seed).eval(), SETTINGS, Preprocessing(SIZE_PX, 0.2, 0.25))
 
 
 class Reader(Segmenter):

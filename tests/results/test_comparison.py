@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from echobench.data.base.differences import differing, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.comparison import Comparison, group_beside
-from echobench.results.evidence.differences import differing, flat, told_apart
+from echobench.results.evidence.differences import told_apart
 from echobench.results.records.run import Stage
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report

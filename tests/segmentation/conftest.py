@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from echobench.segmentation.unet import UNetSettings
+from echobench.segmentation.settings import UNetSettings
 
 
 @pytest.fixture

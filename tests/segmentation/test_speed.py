@@ -12,8 +12,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from echobench.data.frames import Frames
 from echobench.segmentation.augment import augment
+from echobench.segmentation.settings import PRESETS
 from echobench.segmentation.training import Run, training_loss
-from echobench.segmentation.unet import PRESETS, build_unet
 
 BATCH_SIZE = 8
 ROUNDS = 60
@@ -38,7 +38,7 @@ def test_training_step_with_augmentation(benchmark: BenchmarkFixture, training: 
 
 
 def test_network_alone(benchmark: BenchmarkFixture) -> None:
-    network = build_unet(PRESETS["standard"], seed=0)
+    network = PRESETS["standard"].build(0)
     optimiser = torch.optim.Adam(network.parameters(), fused=True)
     images, labels = torch.rand(BATCH_SIZE, 1, 256, 256), torch.randint(0, 4, (BATCH_SIZE, 256, 256))
 

@@ -14,8 +14,8 @@ from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS, Label
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
+from echobench.segmentation.settings import UNetSettings
 from echobench.segmentation.training import class_weights, learning_rate, train
-from echobench.segmentation.unet import UNetSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ import torch
 
 from echobench.data.labels import Label
 from echobench.segmentation.augment import AugmentationSettings
-from echobench.segmentation.unet import PRESETS, UNetSettings, build_unet
+from echobench.segmentation.settings import PRESETS, UNetSettings
 
 
 def test_the_defaults_are_the_papers() -> None:
@@ -45,19 +45,19 @@ def test_the_papers_network_has_its_number_of_parameters() -> None:
     # Each step up reads the skip and what came from below; above the bottom pair that is twice the level's channels.
     read = [2 * c for c in channels[:-2]] + [channels[-2] + channels[-1]]
     up = sum(9 * a * b + b for a, b in zip(read, (len(Label), *channels[:-2]), strict=True))
-    count = sum(p.numel() for p in build_unet(UNetSettings(), seed=0).parameters())
+    count = sum(p.numel() for p in UNetSettings().build(0).parameters())
     assert count == down + up == 664_282
 
 
 def test_logits_have_one_plane_per_label() -> None:
     with torch.inference_mode():
-        logits = build_unet(UNetSettings(), seed=0)(torch.zeros(2, 1, 256, 256))
+        logits = UNetSettings().build(0)(torch.zeros(2, 1, 256, 256))
     assert logits.shape == (2, len(Label), 256, 256)
 
 
 def test_the_seed_decides_the_weights_and_nothing_else_moves() -> None:
     before = torch.random.get_rng_state()
-    first, again, other = (build_unet(UNetSettings(), seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (UNetSettings().build(seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.networks.blocks.convolutions import Convolution
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -35,7 +34,7 @@ class UNetFeatures(FeatureExtractorBase):  # type: ignore[misc]
     """Features of the U-Net's bottleneck: images (N, 3, S, S) uint8, three times the same grey, to (N, C).
 
     C is the number of channels at the bottom, 256 in the paper's network. A feature is a channel's mean over the
-    image, taken before the instance normalisation, after which every channel's mean is 0.
+    image, in the layer that the network's own `encoder` ends with.
 
     After `register_unet`, torch-fidelity takes it by name: `calculate_metrics(..., feature_extractor="echobench-unet",
     feature_extractor_weights_path="unet-0.pt")`, a file that `Segmenter.save` wrote. segmenter: one in memory instead.
@@ -55,7 +54,7 @@ class UNetFeatures(FeatureExtractorBase):  # type: ignore[misc]
                 raise EchobenchError(f"{UNET} needs a file of a trained U-Net as feature_extractor_weights_path")
             segmenter = Segmenter.load(Path(feature_extractor_weights_path))
         self.preprocessing = segmenter.preprocessing
-        self.encoder = _encoder(copy.deepcopy(segmenter.network))  # torch-fidelity freezes and moves what it is given
+        self.encoder = copy.deepcopy(segmenter.encoder())  # torch-fidelity freezes and moves what it is given
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
@@ -164,12 +163,6 @@ def inception_extractor(weights: Path | None, device: torch.device) -> Extractor
 
 def _create(name: str, layer: str, device: torch.device, **settings: Any) -> FeatureExtractorBase:
     return create_feature_extractor(name, [layer], cuda=device.type == "cuda", verbose=False, **settings)
-
-
-def _encoder(network: nn.Module) -> nn.Sequential:
-    """The way down of MONAI's `UNet` to the bottom's convolution: the blocks that do not transpose, in their order."""
-    blocks = [m for m in network.modules() if isinstance(m, Convolution) and isinstance(m.conv, nn.Conv2d)]
-    return nn.Sequential(*blocks[:-1], blocks[-1].get_submodule("conv"))
 
 
 def _sha256_of_tensors(network: nn.Module) -> str:
