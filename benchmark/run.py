@@ -20,7 +20,15 @@ from echobench.data.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.data.progress import silent
 from echobench.generators.base import Generator
-from echobench.results.record import FailedRun, RunRecord, is_finished, read_record, write_failed, write_record
+from echobench.results.record import (
+    FailedRun,
+    RunRecord,
+    file_sha256,
+    is_finished,
+    read_record,
+    write_failed,
+    write_record,
+)
 from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
@@ -153,10 +161,11 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         stages=trial.stages.stages(),
         deviations=settings.deviations(),
         versions=package_versions(),
-        machine=describe_machine(trial.device),
+        machine=describe_machine(trial.device) | {"torch_threads_used": trial.stages.threads()},
         commit=source_commit(),
         started=started,
         finished=_now(),
+        weights_sha256={path.name: file_sha256(path) for path in sorted(trial.stages.work.glob("*.pt"))},
     )
 
 

@@ -10,7 +10,7 @@ failed.json            `FailedRun`, where a run stopped with an error; gone when
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,9 @@ class RunRecord:
     settings: every resolved setting, nested by part. fingerprints: SHA-256 of the training frames, the test
     frames and the split. training_patients: whose frames were trained on and whose maps were drawn; None in records
     from before it was kept. deviations: where the run differs from "Echo from noise" (arXiv 2305.05424v2).
-    scores_sha256: of scores.csv, so that a damaged one is noticed.
+    scores_sha256: of scores.csv, so that a damaged one is noticed. files_sha256: of the record's other files.
+    weights_sha256: of the networks that the run keeps in stages/, with which a record need not be passed on. Both are
+    empty in records from before they were kept.
     """
 
     generator: str
@@ -71,6 +73,8 @@ class RunRecord:
     finished: str
     scores_sha256: str = ""
     training_patients: int | None = None
+    files_sha256: dict[str, str] = field(default_factory=dict)
+    weights_sha256: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
 
@@ -105,11 +109,13 @@ def write_record(
     generator_curves: column view, then what each generator watches; nothing is written where it is empty.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    write_atomically(folder / SCORES, scores.to_csv(index=False))
-    write_atomically(folder / CURVES, curves.to_csv(index=False))
+    tables = {SCORES: scores, CURVES: curves}
     if generator_curves is not None and len(generator_curves):
-        write_atomically(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
-    document = asdict(record) | {"scores_sha256": file_sha256(folder / SCORES)}
+        tables[GENERATOR_CURVES] = generator_curves
+    for name, table in tables.items():
+        write_atomically(folder / name, table.to_csv(index=False))
+    others = {name: file_sha256(folder / name) for name in tables}
+    document = asdict(record) | {"scores_sha256": others.pop(SCORES), "files_sha256": others}
     write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
     (folder / FAILED).unlink(missing_ok=True)
 
@@ -135,18 +141,35 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     """The record of a finished run and its raw scores.
 
     Raises EchobenchError for a folder without one, and for one that is half-written, damaged, or of a newer
-    schema.
+    schema, or has a file that is not the one it was written for.
     """
-    document = _read_document(folder / RECORD)
-    scores = folder / SCORES
+    record, scores = read_description(folder), folder / SCORES
     if not scores.is_file():
         raise EchobenchError(f"{folder} has {RECORD} but no {SCORES}; run it again with --force")
-    if file_sha256(scores) != document["scores_sha256"]:
-        raise EchobenchError(f"{scores} is not what {RECORD} describes: it was cut or edited; --force redoes it")
+    for name, sha256 in recorded_files(record).items():
+        if (folder / name).is_file() and file_sha256(folder / name) != sha256:
+            raise EchobenchError(
+                f"{folder / name} is not what {RECORD} describes: it was cut or edited; --force redoes it"
+            )
+    return record, read_scores(scores)
+
+
+def read_description(folder: Path) -> RunRecord:
+    """run.json alone, whatever has become of the files beside it. Raises EchobenchError as `read_record` does."""
+    document = _read_document(folder / RECORD)
     known = {f.name for f in fields(RunRecord)}
     stages = [Stage(**stage) for stage in document["stages"]]
-    record = RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
-    return record, pd.read_csv(scores, dtype={"patient": str, "view": str, "phase": str, "region": str})
+    return RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The rows of a scores.csv."""
+    return pd.read_csv(path, dtype={"patient": str, "view": str, "phase": str, "region": str})
+
+
+def recorded_files(record: RunRecord) -> dict[str, str]:
+    """The files beside run.json whose SHA-256 it holds, by name."""
+    return {SCORES: record.scores_sha256} | record.files_sha256
 
 
 def is_finished(folder: Path) -> bool:
@@ -164,7 +187,8 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise EchobenchError(f"{path} is half-written or damaged; run it again with --force") from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise EchobenchError(f"{path} has schema {schema}, newer than {SCHEMA}, which this echobench reads: upgrade")
-    missing = {f.name for f in fields(RunRecord)} - {"training_patients"} - set(document)
+    kept_later = {"training_patients", "files_sha256", "weights_sha256"}
+    missing = {f.name for f in fields(RunRecord)} - kept_later - set(document)
     if missing:
         raise EchobenchError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}; run it again with --force")
     return document
