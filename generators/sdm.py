@@ -120,8 +120,8 @@ class SemanticDiffusion(Generator):
         """Train on the frames; see `Generator.fit`.
 
         The checkpoint in `folder` must be of the same settings, seed, frames, label vocabulary and image size,
-        else EchobenchError names what differs. Two runs on a CPU give the same weights, killed or not. Started by
-        torchrun, all processes train together and each ends with the same weights.
+        else EchobenchError names what differs. Two runs on a CPU give the same weights, killed or not, on one
+        number of threads. Started by torchrun, all processes train together and each ends with the same weights.
         """
         self._check_size(frames.size)
         frames = self._method.frames(frames)
