@@ -82,6 +82,8 @@ def run(
 
     With --on validation it is scored on the validation patients instead: as long as there is something to choose,
     test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
+    On a processor the same command gives the same scores, bit for bit, on the same kind of processor, package versions
+    and number of threads (OMP_NUM_THREADS). On another number of threads it trains other weights.
 
     \b
     Examples:
@@ -128,9 +130,14 @@ def run(
     from echobench.results.comparison import group_beside
 
     with progress_bars() as report:
-        run_once(settings, folder, device=resolved_device, force=force, generator_from=generator_from, report=report)
+        record, _ = run_once(
+            settings, folder, device=resolved_device, force=force, generator_from=generator_from, report=report
+        )
     print_runs(group_beside(folder))
     click.echo(f"record and pictures: {folder}")
+    if len(threads := record.machine.get("torch_threads_used", ())) > 1:
+        numbers = " and ".join(map(str, threads))
+        click.echo(f"It ran on {numbers} threads: the same command in one go gives other scores.", err=True)
 
 
 @main.command()
@@ -389,6 +396,30 @@ def report(folder: Path, out: Path | None) -> None:
     from echobench.results.report.page import write_report
 
     click.echo(write_report(out or folder, Comparison.of(found_runs([folder])), folder.resolve().name))
+
+
+@main.command()
+@click.argument("places", metavar="RUN...", nargs=-1, required=True, type=Path)
+def verify(places: tuple[Path, ...]) -> None:
+    """Check records: is every file what its run wrote, and do the U-Nets that the run keeps give the same scores?
+
+    RUN is the folder of a run or a stress, or a folder of them. A line each says what was verified, what is wrong, and
+    what could not be verified. Exit code 1 if anything is wrong.
+
+    \b
+    Examples:
+      echobench verify runs
+      echobench verify results/measured
+    """
+    from echobench.benchmark.verify import verify as verdicts
+
+    wrong = 0
+    for verdict in verdicts(places):
+        click.echo(verdict.line)
+        wrong += bool(verdict.wrong)
+    if wrong:
+        click.echo(f"{wrong} of these records {'is' if wrong == 1 else 'are'} not what the run wrote", err=True)
+        sys.exit(1)
 
 
 @main.command()

@@ -10,6 +10,7 @@ from echobench.benchmark.trial import reopen
 from echobench.data.frames import PHASES
 from echobench.results.ejection_file import COLUMNS, EJECTION, EXPERT, PREDICTED, is_current
 from echobench.results.record import read_record
+from echobench.results.sealed import write_sealed
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.volumes import ejection
 
@@ -38,7 +39,4 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
     table["unet_seed"] = table["unet_seed"].astype("Int64")
     table["dataset_ef_percent"] = table["patient"].map(trial.dataset.ejection_fraction)
     table["scores_sha256"] = record.scores_sha256
-    path = folder / EJECTION
-    partial = path.with_suffix(".partial")
-    table[list(COLUMNS)].round(4).to_csv(partial, index=False)
-    partial.replace(path)
+    write_sealed(folder / EJECTION, table[list(COLUMNS)].round(4))

@@ -20,6 +20,7 @@ from echobench.data.maps import undeformed_maps
 from echobench.generators.base import Generator
 from echobench.results.realism_file import REALISM, is_current
 from echobench.results.record import read_record
+from echobench.results.sealed import write_sealed
 from echobench.segmentation.segmenter import Segmenter
 
 REDRAWN_MAPS = 8
@@ -38,7 +39,7 @@ def measure_realism(
     """
     judge = Segmenter.load(first_unet(reference), device=device)
     networks = (unet_extractor(judge), inception_extractor(inception, torch.device(device)))
-    path, (record, _) = folder / REALISM, read_record(folder)
+    record, _ = read_record(folder)
     if is_current(folder, record, {network.provenance()["weights_sha256"] for network in networks if network}):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
@@ -58,9 +59,7 @@ def measure_realism(
         )
     except EchobenchError as error:
         table = pd.DataFrame([{"metric": "not measured", "note": str(error)}])
-    partial = path.with_suffix(".partial")
-    table.assign(scores_sha256=record.scores_sha256).to_csv(partial, index=False)
-    partial.replace(path)
+    write_sealed(folder / REALISM, table.assign(scores_sha256=record.scores_sha256))
 
 
 def _redrawn(trial: Trial, generators: dict[str, Generator]) -> Redrawn:

@@ -25,6 +25,7 @@ from echobench.results.record import (
     SCORED_ON,
     FailedRun,
     RunRecord,
+    file_sha256,
     is_finished,
     read_record,
     write_failed,
@@ -166,10 +167,11 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         stages=trial.stages.stages(),
         deviations=settings.deviations(split.origin),
         versions=package_versions(),
-        machine=describe_machine(trial.device),
+        machine=describe_machine(trial.device) | {"torch_threads_used": trial.stages.threads()},
         commit=source_commit(),
         started=started,
         finished=_now(),
+        weights_sha256={path.name: file_sha256(path) for path in sorted(trial.stages.work.glob("*.pt"))},
     )
 
 

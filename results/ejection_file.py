@@ -1,7 +1,8 @@
 """ejection.csv, the volumes that a run's masks of the scored patients hold, and how two ejection fractions agree.
 
 A row per patient × U-Net seed, and one per patient of the experts' masks. `echobench.benchmark.ejection_of_runs`
-writes it; scores_sha256 is that of the record whose U-Nets it is of, so that a file of others is noticed.
+writes it, sealed (`echobench.results.sealed`); scores_sha256 is that of the record whose U-Nets it is of, so that a
+file of others is noticed.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from scipy import stats
 from echobench.data.errors import EchobenchError
 from echobench.results.comparison import Run
 from echobench.results.record import RunRecord
+from echobench.results.sealed import is_unaltered
 from echobench.results.statistics import LEVEL, bootstrap_interval
 
 EJECTION = "ejection.csv"
@@ -153,6 +155,8 @@ def _paired(values: "pd.Series[float]", reference: "pd.Series[float]") -> NDArra
 
 def _read(path: Path) -> pd.DataFrame:
     try:
+        if is_unaltered(path) is False:
+            raise ValueError("a row was edited")
         return pd.read_csv(path, dtype={"patient": str, "scores_sha256": str})[list(COLUMNS)]
     except (ValueError, KeyError) as error:
         raise EchobenchError(f"{path} is damaged; delete it, and `echobench compare` measures it anew") from error

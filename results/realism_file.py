@@ -1,8 +1,9 @@
 """realism.csv, what was measured of the images of a run, and whose numbers may stand in one column.
 
 The file in a run's folder is the table that `echobench.benchmark.realism.measure` returns, with the scores_sha256 of
-the run's record, so that what was measured of another run in the same folder is noticed. The table cannot be imported
-from here, so that `COLUMNS` are its format; a test holds them to it.
+the run's record, so that what was measured of another run in the same folder is noticed; the file is sealed
+(`echobench.results.sealed`). The table cannot be imported from here, so that `COLUMNS` are its format; a test holds
+them to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ import pandas as pd
 from echobench.data.errors import EchobenchError
 from echobench.results.comparison import Group, Run
 from echobench.results.record import RunRecord
+from echobench.results.sealed import is_unaltered
 
 REALISM = "realism.csv"
 COLUMNS = (
@@ -133,6 +135,8 @@ def _comparable(one: Measured, other: Measured, quantities: Sequence[Quantity]) 
 
 def _read(path: Path) -> pd.DataFrame:
     try:
+        if is_unaltered(path) is False:
+            raise ValueError("a row was edited")
         rows = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str)).fillna(dict.fromkeys(_TEXTS, ""))
         return rows[["metric", "note", _OF_RUN] if rows["metric"].tolist() == [UNMEASURED] else [*COLUMNS, _OF_RUN]]
     except (ValueError, KeyError) as error:

@@ -57,7 +57,8 @@ class RunRecord:
     are scored, see `scored_on`. training_patients: whose frames were trained on and whose maps were drawn. Both are
     None in records from before they were kept. deviations: where the run differs from "Echo from noise" (arXiv
     2305.05424v2). notes: what a reader of the scores must know. scores_sha256: of scores.csv, so that a damaged one is
-    noticed.
+    noticed. files_sha256: of the record's other files. weights_sha256: of the networks that the run keeps in stages/,
+    with which a record need not be passed on; empty in older records.
     """
 
     generator: str
@@ -82,6 +83,8 @@ class RunRecord:
     training_patients: int | None = None
     validation_patients: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+    files_sha256: dict[str, str] = field(default_factory=dict)
+    weights_sha256: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
@@ -141,11 +144,13 @@ def write_record(
     generator_curves: column view, then what each generator watches; nothing is written where it is empty.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    write_atomically(folder / SCORES, scores.to_csv(index=False))
-    write_atomically(folder / CURVES, curves.to_csv(index=False))
+    tables = {SCORES: scores, CURVES: curves}
     if generator_curves is not None and len(generator_curves):
-        write_atomically(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
-    document = asdict(record) | {"scores_sha256": file_sha256(folder / SCORES)}
+        tables[GENERATOR_CURVES] = generator_curves
+    for name, table in tables.items():
+        write_atomically(folder / name, table.to_csv(index=False))
+    others = {name: file_sha256(folder / name) for name in tables}
+    document = asdict(record) | {"scores_sha256": others.pop(SCORES), "files_sha256": others}
     write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
     (folder / FAILED).unlink(missing_ok=True)
 
@@ -171,18 +176,35 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     """The record of a finished run and its raw scores.
 
     Raises EchobenchError for a folder without one, and for one that is half-written, damaged, or of a newer
-    schema.
+    schema, or has a file that is not the one it was written for.
     """
-    document = _read_document(folder / RECORD)
-    scores = folder / SCORES
+    record, scores = read_description(folder), folder / SCORES
     if not scores.is_file():
         raise EchobenchError(f"{folder} has {RECORD} but no {SCORES}; run it again with --force")
-    if file_sha256(scores) != document["scores_sha256"]:
-        raise EchobenchError(f"{scores} is not what {RECORD} describes: it was cut or edited; --force redoes it")
+    for name, sha256 in recorded_files(record).items():
+        if (folder / name).is_file() and file_sha256(folder / name) != sha256:
+            raise EchobenchError(
+                f"{folder / name} is not what {RECORD} describes: it was cut or edited; --force redoes it"
+            )
+    return record, read_scores(scores)
+
+
+def read_description(folder: Path) -> RunRecord:
+    """run.json alone, whatever has become of the files beside it. Raises EchobenchError as `read_record` does."""
+    document = _read_document(folder / RECORD)
     known = {f.name for f in fields(RunRecord)}
     stages = [Stage(**stage) for stage in document["stages"]]
-    record = RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
-    return record, pd.read_csv(scores, dtype={"patient": str, "view": str, "phase": str, "region": str})
+    return RunRecord(**{k: v for k, v in document.items() if k in known} | {"stages": stages})
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The rows of a scores.csv."""
+    return pd.read_csv(path, dtype={"patient": str, "view": str, "phase": str, "region": str})
+
+
+def recorded_files(record: RunRecord) -> dict[str, str]:
+    """The files beside run.json whose SHA-256 it holds, by name."""
+    return {SCORES: record.scores_sha256} | record.files_sha256
 
 
 def is_finished(folder: Path) -> bool:
@@ -206,7 +228,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-_KEPT_LATER = {"training_patients", "validation_patients", "notes"}
+_KEPT_LATER = {"training_patients", "validation_patients", "notes", "files_sha256", "weights_sha256"}
 """What records of before have not."""
 
 

@@ -12,6 +12,7 @@ from echobench.benchmark.settings import resolve
 from echobench.benchmark.trial import load_dataset
 from echobench.results.ejection_file import COLUMNS, EJECTION
 from echobench.results.record import read_record
+from echobench.results.sealed import SEAL
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -29,7 +30,7 @@ def test_experts_u_nets_and_the_datasets_own(tmp_path):
     settings = settings_of(unet_seeds=2)
     record, _ = run(settings, tmp_path)
     table = measured(settings, tmp_path)
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, SEAL)
     assert sorted(set(table["patient"])) == record.test_patients
     assert table.groupby("masks")["unet_seed"].unique().map(np.size).to_dict() == {"expert": 1, "predicted": 2}
     assert set(table["planes"]) == {"4C"} and set(table["scores_sha256"]) == {record.scores_sha256}
