@@ -23,7 +23,8 @@ check: .venv/installed
 	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p echobench
 	cd build/layout && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
 
-# Scientific checks of minutes to hours.
+# Scientific checks, some ten minutes on two idle cores and 8 GB of memory: the published network at its full size; a
+# committed record made again from nothing and scored again; with ECHOBENCH_CAMUS set, a short training on real frames.
 test-slow: .venv/installed
 	$(BIN)/pytest -m slow
 

@@ -16,9 +16,10 @@ from echobench.benchmark.cli.report import report
 from echobench.benchmark.cli.run import run
 from echobench.benchmark.cli.stress import stress
 from echobench.benchmark.cli.sweep import sweep
+from echobench.benchmark.cli.verify import verify
 from echobench.data.base.errors import EchobenchError
 
-VERBS: tuple[click.Command, ...] = (run, compare, sweep, stress, cross, report, generate, data, generators)
+VERBS: tuple[click.Command, ...] = (run, compare, sweep, stress, cross, report, verify, generate, data, generators)
 
 
 class _Group(click.Group):

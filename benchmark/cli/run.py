@@ -40,6 +40,8 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
 
     With --on validation it is scored on the validation patients instead: as long as there is something to choose,
     test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
+    On a processor the same command gives the same scores, bit for bit, on the same kind of processor, package versions
+    and number of threads (OMP_NUM_THREADS). On another number of threads it trains other weights.
 
     \b
     Examples:
@@ -67,9 +69,12 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
     from echobench.results.evidence.comparison import group_beside
 
     with progress_bars() as report:
-        run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
+        record, _ = run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
     print_runs(group_beside(folder))
     click.echo(f"record and pictures: {folder}")
+    if len(threads := record.machine.get("torch_threads_used", ())) > 1:
+        numbers = " and ".join(map(str, threads))
+        click.echo(f"It ran on {numbers} threads: the same command in one go gives other scores.", err=True)
 
 
 def _plan(settings: "RunSettings", device: str, folder: Path, generator_from: Path | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from echobench.benchmark.run.trained import (
 )
 from echobench.benchmark.run.trial import Trial, begin, load_dataset, reopen
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
@@ -216,10 +217,11 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         stages=trial.stages.stages(),
         deviations=settings.deviations(split.origin),
         versions=package_versions(),
-        machine=describe_machine(trial.device),
+        machine=describe_machine(trial.device) | {"torch_threads_used": trial.stages.threads()},
         commit=source_commit(),
         started=started,
         finished=_now(),
+        weights_sha256={path.name: file_sha256(path) for path in sorted(trial.stages.work.glob("*.pt"))},
     )
 
 

@@ -97,8 +97,9 @@ class StageFolder:
         """Time a stage and mark it finished at the end; what is put into the dictionary as "items" is kept."""
         attempts_file = self.work / f"{name}.attempts"
         begun_before = attempts_file.is_file() and not self.finished(name)
-        attempts = len(attempts_file.read_text()) + 1 if begun_before else 1
-        attempts_file.write_text("|" * attempts)
+        earlier = attempts_file.read_text() if begun_before else ""
+        attempts_file.write_text(f"{earlier}{torch.get_num_threads()}|")
+        attempts = earlier.count("|") + 1
         self.under_way = (name, attempts)
         noted: dict[str, int] = {}
         with Meter(self._device) as meter:
@@ -124,6 +125,11 @@ class StageFolder:
         """What every finished stage cost, in the order in which they were finished."""
         files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
         return [Stage(**read_json(path)) for path in files]
+
+    def threads(self) -> list[int]:
+        """The numbers of threads that torch has computed on, over all attempts at all stages that were not taken."""
+        noted = "".join(path.read_text() for path in self.work.glob("*.attempts"))
+        return sorted({int(number) for number in noted.split("|") if number})
 
     def begun_with(self) -> dict[str, Any]:
         """The settings that `opened` was given first, and what older runs leave unsaid.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 SCHEMA = 1
-OF_SCORES, SEAL = "scores_sha256", "rows_sha256"
+OF_SCORES, OF_FILES, SEAL = "scores_sha256", "files_sha256", "rows_sha256"
 R = TypeVar("R", bound="DataclassInstance")
 
 
@@ -39,9 +39,11 @@ class Kind(Generic[R]):
     parts: Mapping[str, "type[DataclassInstance]"] = field(default_factory=dict)
     keeps_order: bool = False
 
-    def write(self, path: Path, record: R, scores: Path | None = None) -> None:
-        """The record, with the hash of the scores that it is of."""
+    def write(self, path: Path, record: R, scores: Path | None = None, beside: Sequence[Path] = ()) -> None:
+        """The record, with the hashes of the scores that it is of and of the other files that belong to it."""
         document = asdict(record) | ({OF_SCORES: file_sha256(scores)} if scores else {})
+        if beside:
+            document[OF_FILES] = {other.name: file_sha256(other) for other in beside}
         write_whole(path, json.dumps(document, indent=1, sort_keys=not self.keeps_order) + "\n")
 
     def read(self, path: Path) -> R:
@@ -62,14 +64,16 @@ class Kind(Generic[R]):
         return self.record(**{name: read.get(name, document[name]) for name in known if name in document})
 
     def read_with_scores(self, path: Path, scores: Path) -> tuple[R, pd.DataFrame]:
-        """Raises EchobenchError, too, for scores that are not those of the record."""
+        """Raises EchobenchError, too, for scores or other files that are not those of the record."""
         record = self.read(path)
         if not scores.is_file():
             raise EchobenchError(f"{path.parent} has {path.name} but no {scores.name}; {self.again}")
-        if file_sha256(scores) != vars(record)[OF_SCORES]:
-            raise EchobenchError(
-                f"{scores} is not what {path.name} describes: it was cut or edited, so that it is damaged; {self.again}"
-            )
+        for name, sha256 in {scores.name: vars(record)[OF_SCORES], **vars(record).get(OF_FILES, {})}.items():
+            if (other := path.with_name(name)).is_file() and file_sha256(other) != sha256:
+                raise EchobenchError(
+                    f"{other} is not what {path.name} describes: it was cut or edited, so that it is damaged; "
+                    f"{self.again}"
+                )
         return record, read_scores(scores)
 
 

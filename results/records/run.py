@@ -63,7 +63,8 @@ class RunRecord:
     validation_patients: of the split, whichever of them are scored, see `scored_on`. training_patients: whose frames
     were trained on and whose maps were drawn. Both are None in records from before they were kept. deviations: where
     the run differs from "Echo from noise" (arXiv 2305.05424v2). notes: what a reader of the scores must know.
-    metrics: what was scored, in the order of tables.
+    metrics: what was scored, in the order of tables. files_sha256: of the record's other files. weights_sha256: of
+    the networks that the run keeps in stages/, with which a record need not be passed on; empty in older records.
     scores_sha256: of scores.csv, so that a damaged one is noticed.
     """
 
@@ -90,6 +91,8 @@ class RunRecord:
     validation_patients: list[str] | None = None
     notes: list[str] = field(default_factory=list)
     metrics: list[MetricFacts] = field(default_factory=lambda: list(FIRST_METRICS))
+    files_sha256: dict[str, str] = field(default_factory=dict)
+    weights_sha256: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -155,11 +158,12 @@ def write_record(
     generator_curves: column view, then what each generator watches; nothing is written where it is empty.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    write_whole(folder / SCORES, scores.to_csv(index=False))
-    write_whole(folder / CURVES, curves.to_csv(index=False))
+    tables = {CURVES: curves}
     if generator_curves is not None and len(generator_curves):
-        write_whole(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
-    _KIND.write(folder / RECORD, record, folder / SCORES)
+        tables[GENERATOR_CURVES] = generator_curves
+    for name, table in {SCORES: scores, **tables}.items():
+        write_whole(folder / name, table.to_csv(index=False))
+    _KIND.write(folder / RECORD, record, folder / SCORES, [folder / name for name in tables])
     (folder / FAILED).unlink(missing_ok=True)
 
 
@@ -177,11 +181,21 @@ def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
     """The record of a finished run and its raw scores.
 
     Raises EchobenchError for a folder without one, and for one that is half-written, damaged, or of a newer
-    schema.
+    schema, or has a file that is not the one it was written for.
     """
     if not is_finished(folder):
         raise EchobenchError(f"{folder} has no {RECORD}: the run there is not finished; give its command again")
     return _KIND.read_with_scores(folder / RECORD, folder / SCORES)
+
+
+def read_description(folder: Path) -> RunRecord:
+    """run.json alone, whatever has become of the files beside it. Raises EchobenchError as `read_record` does."""
+    return _KIND.read(folder / RECORD)
+
+
+def recorded_files(record: RunRecord) -> dict[str, str]:
+    """The files beside run.json whose SHA-256 it holds, by name."""
+    return {SCORES: record.scores_sha256} | record.files_sha256
 
 
 def is_finished(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.run.trial import load_dataset
 from echobench.results.records.ejection import EJECTION
+from echobench.results.records.files import OF_SCORES, SEAL
 from echobench.results.records.run import read_record
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -29,7 +30,7 @@ def test_experts_u_nets_and_the_datasets_own(tmp_path):
     settings = settings_of(unet_seeds=2)
     record, _ = run(settings, tmp_path)
     table = measured(settings, tmp_path)
-    assert tuple(table.columns) == (*EJECTION.columns, "scores_sha256", "rows_sha256")
+    assert tuple(table.columns) == (*EJECTION.columns, OF_SCORES, SEAL)
     assert sorted(set(table["patient"])) == record.test_patients
     assert table.groupby("masks")["unet_seed"].unique().map(np.size).to_dict() == {"expert": 1, "predicted": 2}
     assert set(table["planes"]) == {"4C"} and set(table["scores_sha256"]) == {record.scores_sha256}

@@ -21,6 +21,7 @@ LEAST: dict[str | tuple[str, str], list[str]] = {
     ("run", "--generator-from"): ["run", "--generator", "sdm"],
     ("cross", "--data-camus"): ["cross", "--on", "camus"],
     "report": ["report", "a"],
+    "verify": ["verify", "a"],
     "generate": ["generate", "--checkpoint", "a", "--maps", "b", "--out", "c"],
     "data check": ["data", "check", "a"],
     "data phantom": ["data", "phantom", "a"],
@@ -100,6 +101,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("cross", "--out"): ("--out", "o"),
     ("report", "folder"): ("report", "b"),
     ("report", "--out"): ("--out", "o"),
+    ("verify", "places"): ("verify", "b"),
     ("generate", "--checkpoint"): ("--checkpoint", "z"),
     ("generate", "--maps"): ("--maps", "z"),
     ("generate", "--out"): ("--out", "z"),
@@ -180,7 +182,7 @@ class Library:
 
 REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
 ASKED: dict[str, object] = {
-    "benchmark.run.pipeline.run": ("record", "scores"),
+    "benchmark.run.pipeline.run": (SimpleNamespace(machine={}), "scores"),
     "benchmark.run.trained.training_of": ("sdm", 1.0),
     "benchmark.cells.compare.carry_out": None,
     "benchmark.cells.compare.draw_pictures": {},
@@ -193,6 +195,7 @@ ASKED: dict[str, object] = {
     "benchmark.measure.cross.targets": lambda run: None,
     "benchmark.measure.cross.cross_runs": [],
     "benchmark.generate.generate": 1,
+    "benchmark.measure.verify.verify": [],
     "results.report.page.write_report": "report.html",
     "data.datasets.check.check_camus": REPORT,
     "data.datasets.echonet.check.check_echonet": REPORT,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,10 +53,33 @@ def test_a_run_leaves_a_whole_record(camus_folder, tmp_path):
     assert (tmp_path / "out" / "pictures" / "predicted.png").stat().st_size > 10_000
 
 
-def test_the_same_command_twice_gives_the_same_scores_bit_for_bit(camus_folder, tmp_path):
-    for name in ("first", "second"):
-        run(settings_for(camus_folder), tmp_path / name)
+@pytest.fixture
+def on_threads():
+    """Compute on so many threads, until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("generator", "threads"), [("real", 1), ("warp", 1), ("paint", 1), ("sdm", 1), ("cyclegan", 1), ("real", 2)]
+)
+def test_the_same_command_on_as_many_threads_gives_the_same_bit_for_bit(
+    camus_folder, tmp_path, on_threads, generator, threads
+):
+    on_threads(threads)
+    records = [run(settings_for(camus_folder, generator), tmp_path / name)[0] for name in ("first", "second")]
     assert (tmp_path / "first" / "scores.csv").read_bytes() == (tmp_path / "second" / "scores.csv").read_bytes()
+    assert records[0].weights_sha256 == records[1].weights_sha256
+    assert all(record.machine["torch_threads_used"] == [threads] for record in records)
+
+
+def test_readme_and_help_say_when_the_same_command_gives_the_same():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for text in (readme, invoke("run", "--help").output):
+        said = " ".join(text.split())
+        assert "bit for bit" in said
+        assert "number of threads" in said.partition("bit for bit")[2][:120]
 
 
 def test_a_finished_run_is_read_and_not_redone(camus_folder, tmp_path):

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.statistics import patient_means, seed_spread
-from echobench.results.records.run import read_record
+from echobench.results.records.files import SEAL, is_unaltered, write_sealed
+from echobench.results.records.run import CURVES, GENERATOR_CURVES, read_record, write_record
 from echobench.results.shown.tables import dice_summary
 
 MEASURED = Path(__file__).resolve().parents[2] / "results" / "measured"
@@ -74,3 +76,37 @@ def test_an_absent_structure_counts_neither_for_nor_against():
 def test_seed_spread_is_over_seeds_of_the_mean_dice():
     scores = pd.DataFrame(rows("a", "ED", 0.8) + rows("a", "ED", 0.9, seed=1))
     assert seed_spread(scores) == pytest.approx(np.std([80, 90], ddof=1))
+
+
+def test_a_record_holds_the_hash_of_every_file_and_is_not_read_beside_another(add_run):
+    folder = add_run("real", {"a": 0.8, "b": 0.9})
+    record, scores = read_record(folder)
+    assert set(record.files_sha256) == {CURVES}
+    curves = pd.DataFrame({"view": ["4C"], "step": [1]})
+    write_record(folder, record, scores, pd.DataFrame({"step": [1]}), curves)
+    assert set(read_record(folder)[0].files_sha256) == {CURVES, GENERATOR_CURVES}
+    for name in (CURVES, GENERATOR_CURVES):
+        before = (folder / name).read_text()
+        (folder / name).write_text(before.replace("1", "2"))
+        with pytest.raises(EchobenchError, match=rf"{name} is not what run\.json describes: it was cut or edited"):
+            read_record(folder)
+        (folder / name).write_text(before)
+    read_record(folder)
+
+
+@pytest.mark.parametrize("note", ["plain", "a, b", "two\nlines", 'says "so"', ""])
+def test_a_seal_is_broken_by_any_edit_and_by_nothing_else(tmp_path, note):
+    path = tmp_path / "table.csv"
+    table = pd.DataFrame({"value": [0.1 + 0.2, np.nan], "note": [note, note]})
+    write_sealed(path, table)
+    assert is_unaltered(path) is True
+    pd.testing.assert_frame_equal(
+        pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})[["note"]], table[["note"]]
+    )
+    text = path.read_text()
+    for place in range(len(text)):
+        if text[place].isalnum():
+            path.write_text(text[:place] + ("7" if text[place] != "7" else "8") + text[place + 1 :])
+            assert not is_unaltered(path), text[place - 5 : place + 5]
+    table.to_csv(path, index=False)
+    assert SEAL not in path.read_text() and is_unaltered(path) is None

@@ -1,0 +1,76 @@
+"""Scores made again from the U-Nets that a finished run keeps, to be held against its record."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from echobench.benchmark.run.machine import describe_machine, package_versions
+from echobench.benchmark.run.settings import RunSettings
+from echobench.benchmark.run.stages import StageFolder
+from echobench.benchmark.run.trial import Trial, load_dataset
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import silent
+from echobench.data.frames import Frames
+from echobench.results.records.run import RunRecord
+from echobench.segmentation.scores import score
+from echobench.segmentation.segmenter import Segmenter
+
+_OF_THE_MACHINE = ("system", "processor", "instruction_sets", "torch_capability", "device")
+
+
+@dataclass(frozen=True, eq=False)
+class Rescored:
+    """scores: raw, of the U-Nets that are there. elsewhere: processor and packages that are not those of the record;
+    without any, the scores must be the record's, bit for bit."""
+
+    scores: pd.DataFrame
+    elsewhere: tuple[str, ...]
+
+
+def load_unets(run: Path, record: RunRecord) -> dict[int, Segmenter]:
+    """The U-Nets that a run keeps, by seed. Raises EchobenchError for a file that holds none, or another one."""
+    paths = {seed: run / "stages" / f"unet-{seed}.pt" for seed in record.settings["unet_seeds"]}
+    unets = {seed: Segmenter.load(path) for seed, path in paths.items() if path.is_file()}
+    for seed, unet in unets.items():
+        if json.loads(json.dumps(asdict(unet.settings))) != record.settings["unet_settings"]:
+            raise EchobenchError(f"{paths[seed]} holds a U-Net of other settings than the record's")
+    return unets
+
+
+def scored_frames(run: Path, record: RunRecord, unet: Segmenter) -> Frames:
+    """The frames that a run was scored on, read again from where it has read them.
+
+    Raises EchobenchError where they cannot be read, or are no longer the same.
+    """
+    stages = StageFolder(run, "cpu")
+    begun = stages.begun_with() | {"unet_seeds": tuple(record.settings["unet_seeds"]), "unet_settings": unet.settings}
+    try:
+        settings = RunSettings(**begun)
+    except TypeError as error:
+        raise EchobenchError(f"{run} was begun with settings that this version does not know") from error
+    dataset = load_dataset(settings)
+    frames = Trial(settings, dataset, dataset, stages, "cpu", lambda stage: silent).frames(record.scored_on)
+    if frames.fingerprint() != record.fingerprints[record.scored_on]:
+        raise EchobenchError(f"the frames in {settings.data or 'the phantom'} are no longer those of the record")
+    return frames
+
+
+def rescore(record: RunRecord, unets: dict[int, Segmenter], frames: Frames) -> Rescored:
+    """Raw scores of these U-Nets, on the processor and on as many threads as the record says."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(record.machine.get("torch_threads", threads))
+    try:
+        tables = [score(frames, unet.predict(frames.images)).assign(unet_seed=seed) for seed, unet in unets.items()]
+    finally:
+        torch.set_num_threads(threads)
+    return Rescored(pd.concat(tables, ignore_index=True), _elsewhere(record))
+
+
+def _elsewhere(record: RunRecord) -> tuple[str, ...]:
+    here, packages = describe_machine("cpu"), package_versions()
+    machine = [name for name in _OF_THE_MACHINE if record.machine.get(name) != here.get(name)]
+    others = [name for name in packages if name != "echobench" and record.versions.get(name) != packages[name]]
+    return (*machine, *others)
