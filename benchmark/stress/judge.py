@@ -52,7 +52,7 @@ def _fingerprint(stresses: tuple[tuple[str, Stress], ...]) -> str:
 
 
 def _fixed_heart() -> HeartMap:
-    """A ventricle and an atrium out of ellipses that lean, (96, 96) pixels of 1.3 mm; all of the ladder applies to it."""
+    """A ventricle and an atrium out of leaning ellipses, (96, 96) pixels of 1.3 mm; all of the ladder applies."""
     down, across = 1.3 * np.indices((96, 96)) + np.array([0.5, -57.7])[:, None, None]
     lean = across - 0.11 * (down - 50)
     wall, cavity, atrium = (
