@@ -11,7 +11,11 @@ from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
 from echobench.results.records.run import read_failed
 
-EXECUTORS: Mapping[str, str] = MappingProxyType({"serial": "echobench.benchmark.cells.execute:Serial"})
+EXECUTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "serial": "echobench.benchmark.cells.execute:Serial",
+    }
+)
 """Name -> module:class, imported on use."""
 
 

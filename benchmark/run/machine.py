@@ -13,7 +13,7 @@ from typing import Any, Self
 import psutil
 import torch
 
-from echobench.benchmark.run.energy import EnergyCounter
+from echobench.benchmark.measure.energy import EnergyCounter
 from echobench.generators.training.parallel import processes
 
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")

@@ -10,7 +10,7 @@ from typing import Any
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.run.settings import RunSettings, resolve
-from echobench.benchmark.stress.judge import JudgeSettings
+from echobench.benchmark.stress.judge import JudgeSettings, ladder_fingerprint
 from echobench.data.base.errors import EchobenchError
 from echobench.data.deform import VERSION
 from echobench.data.frames import VIEWS
@@ -106,7 +106,7 @@ def resolve_stress(
         deformations=tuple(dict.fromkeys(deformations or shown)),
         severities=tuple(steps),
         patients=patients or chosen.patients,
-        judge=JudgeSettings(ideal.unet_settings, chosen.repeats),
+        judge=JudgeSettings(ideal.unet_settings, chosen.repeats, ladder_fingerprint()),
     )
 
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from echobench.benchmark.run import energy, machine
-from echobench.benchmark.run.energy import EnergyCounter
+from echobench.benchmark.measure import energy
+from echobench.benchmark.measure.energy import EnergyCounter
+from echobench.benchmark.run import machine
 
 
 def zone(folder, name, microjoules, range_uj=1_000_000):

@@ -13,14 +13,15 @@ from matplotlib.figure import Figure
 from echobench.benchmark.cli.main import main
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
-from echobench.benchmark.stress import outcome
+from echobench.benchmark.stress import judge, outcome
 from echobench.benchmark.stress import settings as stress_settings
 from echobench.benchmark.stress.asked import asked, measured, undeformed
-from echobench.benchmark.stress.judge import divided, judge_frames
+from echobench.benchmark.stress.judge import divided, judge_frames, ladder_fingerprint
 from echobench.benchmark.stress.settings import cells, resolve_stress
 from echobench.benchmark.stress.stress import stress
 from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
+from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.paint import Paint
 from echobench.generators.testing import examples
 from echobench.generators.warp import Warp, WarpSettings
@@ -203,6 +204,32 @@ def test_generators_of_runs_that_are_named(small):
     identity.write_text(json.dumps(json.loads(identity.read_text()) | {"frames": "others"}))
     with pytest.raises(EchobenchError, match="has learnt from other frames than the training patients'"):
         stress(settings, small / "out", runs=[copy])
+
+
+def test_a_judge_is_of_the_ladder_that_it_was_trained_on(small, monkeypatch):
+    settings, first = resolve_stress(preset="tiny", deformations=["small"]), ladder_fingerprint()
+    assert settings.identity()["judge"]["ladder"] == first
+    stress(settings, small / "out")
+    swirl, large = STRESSES["swirl"], STRESSES["large"]
+    halved = replace(swirl, field=lambda heart, severity, seed: swirl.field(heart, severity / 2, seed))
+    unseen = replace(large, cannot_warp="nobody could")
+    ladders = [STRESSES | {"swirl": halved, "large": large}, STRESSES | {"more": swirl}, STRESSES | {"large": unseen}]
+    changed = []
+    for ladder in ladders:
+        monkeypatch.setattr(judge, "STRESSES", ladder)
+        changed.append(ladder_fingerprint())
+    assert len({first, *changed}) == 4
+    with pytest.raises(EchobenchError, match=rf"judge\.ladder: {first} then, {changed[-1]} now"):
+        stress(resolve_stress(preset="tiny", deformations=["small"]), small / "out")
+    monkeypatch.setattr(judge, "STRESSES", STRESSES | {"tear": replace(STRESSES["septal-defect"])})
+    assert ladder_fingerprint() == first, "of which there are no images to learn from"
+
+    path = small / "out" / "stages" / "settings.json"
+    begun = json.loads(path.read_text())
+    del begun["judge"]["ladder"]
+    path.write_text(json.dumps(begun))
+    with pytest.raises(EchobenchError, match=rf"judge\.ladder: \S+ then, {first} now"):
+        stress(settings, small / "out")
 
 
 def test_force_waits_for_whoever_is_at_work_and_a_failed_training_is_said(small, held_by_another, monkeypatch):
