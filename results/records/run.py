@@ -18,7 +18,7 @@ import pandas as pd
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
-from echobench.results.records.files import SCHEMA, Kind
+from echobench.results.records.files import SCHEMA, RecordKind
 
 FIRST_DEFORMATION = "0.1"
 """Version of the random deformation in records that name none: it was not yet the published one."""
@@ -137,8 +137,8 @@ class FailedRun:
     schema: int = SCHEMA
 
 
-_KIND = Kind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})
-_FAILED = Kind(FailedRun, "delete it, or give the run's command again")
+_KIND = RecordKind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})
+_FAILED = RecordKind(FailedRun, "delete it, or give the run's command again")
 
 
 def write_record(
