@@ -31,8 +31,8 @@ import pandas as pd
 
 from echobench.results.evidence.statistics import MEAN, bootstrap_interval
 
-CELL = ["generator", "deformation", "severity"]
-KEYS = [*CELL, "patient", "structure"]
+STRESS_CELL = ["generator", "deformation", "severity"]
+KEYS = [*STRESS_CELL, "patient", "structure"]
 
 UNDEFORMED = "none"
 """The deformation of severity 0."""
@@ -53,7 +53,7 @@ of the Dice of the right one, and whoever ignores the map would lie within the m
 RESOLUTION = 0.05
 """Marks that are nearer to each other, relative to the upper one, are not told apart by however many patients."""
 FOLLOWS, LOST, DOUBT = "follows", "lost", "in doubt"
-RULE = (
+STRESS_RULE = (
     f"A map is lost where the score keeps less than {100 * PRESERVED:g} % of what the upper of two marks has over the "
     "lower: the mean over patients by its whole 95 % bootstrap interval, by one measure at least, and the other does "
     "not contradict it. Ordinary maps come first, every structure and the mean of all. Their marks are the scores of "
@@ -96,9 +96,9 @@ def decay(scores: pd.DataFrame) -> Decay:
     " verdict": of this measure alone.
     """
     marked = {measure: _marked(scores, measure) for measure in MEASURES}
-    patients = {measure: rows.groupby([*CELL, "patient"], sort=False).mean() for measure, rows in marked.items()}
+    patients = {measure: rows.groupby([*STRESS_CELL, "patient"], sort=False).mean() for measure, rows in marked.items()}
     ordinary = _ordinary(marked, {(generator, structure) for generator, structure, _ in inverted(scores)})
-    counted = scores.groupby(CELL, sort=False)["patient"].nunique()
+    counted = scores.groupby(STRESS_CELL, sort=False)["patient"].nunique()
     cells = pd.concat([_cells(rows, measure) for measure, rows in patients.items()], axis=1).reindex(counted.index)
     pairs = zip(cells["dice verdict"], cells["contrast verdict"], strict=True)
     of_generators = {name: _all_of(set(rows)) for name, rows in ordinary.groupby("generator")["verdict"]}
@@ -112,7 +112,7 @@ def decay(scores: pd.DataFrame) -> Decay:
 
 def lost_maps(found: Decay) -> set[tuple[str, str, float]]:
     """Generator, deformation and severity wherever the verdict is that the map is lost."""
-    return set(found.cells.loc[found.cells["verdict"] == LOST, CELL].itertuples(index=False, name=None))
+    return set(found.cells.loc[found.cells["verdict"] == LOST, STRESS_CELL].itertuples(index=False, name=None))
 
 
 def inverted(scores: pd.DataFrame) -> list[tuple[str, str, float]]:
@@ -161,7 +161,7 @@ def _marked(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
     raw, ignored, nothing = chosen["value"], chosen["ignored"], MEASURES[measure][1]
     ordinary = raw.index.get_level_values("deformation") == UNDEFORMED
     start = chosen["start"].fillna(_looked_up(_at_zero(raw), raw, ["generator", "patient", "structure"]))
-    of_place = [*CELL, "structure"]
+    of_place = [*STRESS_CELL, "structure"]
     above = start.groupby(of_place).mean() - nothing
     way = _looked_up(above.map(np.sign), raw, of_place).where(~ordinary, 1.0)
     rows = pd.DataFrame({"raw": raw, "value": way * (raw - nothing), "start": way * (start - nothing)})
@@ -216,7 +216,7 @@ def _looked_up(values: "pd.Series[float]", rows: "pd.Series[float]", levels: lis
 
 def _cells(patients: pd.DataFrame, measure: str) -> pd.DataFrame:
     """What one measure says of each cell."""
-    grouped = patients.groupby(CELL, sort=False)
+    grouped = patients.groupby(STRESS_CELL, sort=False)
     mean = grouped.mean()
     kept = mean[_MARKS].div(mean["start"].where(mean["start"] > 0), axis=0)
     verdicts = pd.Series({key: _verdict(rows) for key, rows in grouped}).reindex(mean.index)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.files import write_whole
-from echobench.results.records.files import Kind
+from echobench.results.records.files import RecordKind
 
 PREFIX = "cross-"
 ECHONET = "echonet"
@@ -47,7 +47,7 @@ class CrossRecord:
     machine: dict[str, Any] | None = None
 
 
-_KIND = Kind(CrossRecord, "delete both and run `echobench cross` again")
+_KIND = RecordKind(CrossRecord, "delete both and run `echobench cross` again")
 
 
 def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:

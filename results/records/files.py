@@ -26,7 +26,7 @@ R = TypeVar("R", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
-class Kind(Generic[R]):
+class RecordKind(Generic[R]):
     """A kind of record.
 
     record: its frozen dataclass. A field with a default is one that earlier records may lack, and the default says what

@@ -18,7 +18,7 @@ import pandas as pd
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
-from echobench.results.records.files import SCHEMA, Kind
+from echobench.results.records.files import SCHEMA, RecordKind
 from echobench.results.records.unsaid import fill_in
 
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
@@ -142,8 +142,8 @@ class FailedRun:
         object.__setattr__(self, "settings", fill_in(self.settings))
 
 
-_KIND = Kind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})
-_FAILED = Kind(FailedRun, "delete it, or give the run's command again")
+_KIND = RecordKind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})
+_FAILED = RecordKind(FailedRun, "delete it, or give the run's command again")
 
 
 def write_record(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
-from echobench.results.records.files import SCHEMA, Kind
+from echobench.results.records.files import SCHEMA, RecordKind
 from echobench.results.records.run import Stage
 
 STRESS, STRESS_SCORES = "stress.json", "stress.csv"
@@ -55,7 +55,7 @@ class StressRecord:
         return f"{self.dataset}, {self.view}, maps of {len(self.patients)} validation patients"
 
 
-_KIND = Kind(StressRecord, "give its command again with --force", parts={"stages": Stage}, keeps_order=True)
+_KIND = RecordKind(StressRecord, "give its command again with --force", parts={"stages": Stage}, keeps_order=True)
 
 
 def write_stress(folder: Path, record: StressRecord, scores: pd.DataFrame) -> None:

@@ -25,7 +25,7 @@ from echobench.results.shown.figures import CAPTIONS
 
 REPORT = "report.html"
 QUESTION = "Which generator of synthetic echocardiograms can be trusted, and what does it cost?"
-UNMEASURED = "The realism of what these runs drew was not measured."
+NO_REALISM = "The realism of what these runs drew was not measured."
 
 _SECTIONS = (
     ("Dice", ("summary", "dice"), ("dice", "regions")),
@@ -155,7 +155,7 @@ def _sections(group: Group, tables: Sequence[ShownTable]) -> Iterator[Section]:
         chosen = tuple(table for table in tables if _kind(table.name) in kinds)
         sentences = agreements(group) if title == "Realism" else []
         if not chosen and title == "Realism":
-            sentences = [UNMEASURED]
+            sentences = [NO_REALISM]
         if chosen or sentences:
             drawn = [figures[name] for kind in of_figures for name in figures if _kind(name) == kind]
             yield Section(title, tuple(sentences), chosen, tuple(drawn))

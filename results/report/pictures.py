@@ -21,7 +21,7 @@ _LEFT = {
 
 
 @dataclass(frozen=True)
-class Tile:
+class PanelCell:
     """A picture of the panel and its contours, each a data URI; empty where there is none."""
 
     uri: str
@@ -33,7 +33,7 @@ class Panel:
     """The same label maps drawn by every generator. rows: name, and a tile per map."""
 
     maps: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Tile, ...]], ...]
+    rows: tuple[tuple[str, tuple[PanelCell, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def panel(pictures: Mapping[str, Path]) -> Panel | None:
         return None
     maps = tuple(sorted(path.stem for path in first.glob("*.png") if not path.name.endswith(CONTOURS)))
     rows = tuple(
-        (name, tuple(Tile(_png(folder / f"{m}.png"), _png(folder / f"{m}{CONTOURS}")) for m in maps))
+        (name, tuple(PanelCell(_png(folder / f"{m}.png"), _png(folder / f"{m}{CONTOURS}")) for m in maps))
         for name, folder in pictures.items()
     )
     return Panel(maps, rows) if maps else None

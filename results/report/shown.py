@@ -16,7 +16,7 @@ _LONG = 40
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShownCell:
     """link: where a run's label leads, empty for everything else."""
 
     text: str
@@ -39,7 +39,7 @@ class ShownTable:
     name: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
+    rows: tuple[tuple[ShownCell, ...], ...]
     notes: tuple[str, ...]
     csv: str
 
@@ -55,7 +55,7 @@ def shown_table(
         caption=table.caption,
         columns=tuple(Column(name, _kind(table, name, text[name])) for name in map(str, text)),
         rows=tuple(
-            tuple(Entry(cell, links.get(cell, "") if name in _OF_LABELS else "") for name, cell in row.items())
+            tuple(ShownCell(cell, links.get(cell, "") if name in _OF_LABELS else "") for name, cell in row.items())
             for row in text.to_dict("records")
         ),
         notes=tuple(note for note in table.notes if note not in said),

@@ -24,7 +24,7 @@ from echobench.results.shown.published import ROWS
 
 OFFICIAL = "official"
 """Origin of the split of a dataset that states one."""
-Run = Mapping[str, Any]
+Described = Mapping[str, Any]
 """A run by the names of the facts: {"unet.batch_size": 8, "data": "CAMUS", "deforms": True, …}."""
 
 
@@ -78,14 +78,14 @@ class Fact:
         """What was published, in words."""
         return self.paper if self.published in ("paper", "both") and self.paper else f"{self.code} (its code)"
 
-    def departure(self, run: Run) -> Departure | None:
+    def departure(self, run: Described) -> Departure | None:
         """How a run departs from this fact; None if it does not."""
         if not self.when or not CONDITIONS[self.when](run) or self._chosen_as_published(run):
             return None
         ours = re.sub(r"{([\w.]+)}", lambda name: shown(run.get(name[1])), self.ours or f"{{{self.key}}}")
         return Departure(self.key, ours, self.theirs, self.source)
 
-    def _chosen_as_published(self, run: Run) -> bool:
+    def _chosen_as_published(self, run: Described) -> bool:
         """A setting that an old record lacks was not there to be chosen."""
         if not self.value:
             return False
@@ -93,7 +93,7 @@ class Fact:
         return bool(run.get(self.key, value) == value)
 
 
-CONDITIONS: Mapping[str, Callable[[Run], bool]] = MappingProxyType(
+CONDITIONS: Mapping[str, Callable[[Described], bool]] = MappingProxyType(
     {
         "any": lambda run: True,
         "CAMUS": lambda run: run["data"] == "CAMUS",
@@ -135,7 +135,7 @@ def departures(settings: Mapping[str, Any], *, dataset: str, deforms: bool, spli
     return [departure for departure in found if departure is not None]
 
 
-def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split: str) -> Run:
+def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split: str) -> Described:
     """A run by the names of the facts; arguments as in `departures`."""
     settings = fill_in(settings)
     generator, images, views, phases = (settings[name] for name in ("generator", "images", "view", "phase"))
@@ -162,6 +162,6 @@ def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split
     }
 
 
-def _row(run: Run) -> bool:
+def _row(run: Described) -> bool:
     """Whether Table 1 of the paper has a row of this generator and these frames."""
     return any(row.generator == run["generator"] and row.frames == set(run["data.frames"].split(", ")) for row in ROWS)

@@ -31,7 +31,7 @@ _SAID = ("data:", "data.split:", "data.frames:", "sdm.frames:", "cyclegan.segmen
 
 
 @dataclass(frozen=True)
-class Row:
+class PaperRow:
     """A row of the paper's table. train_data: what published.csv calls it; frames: what the U-Net trained on and was
     scored on, by view and phase."""
 
@@ -45,13 +45,13 @@ class Row:
 
 
 ROWS = (
-    Row("4C ED", "sdm", "4C ED"),
-    Row("4C ES", "sdm", "4C ES"),
-    Row("2C ED", "sdm", "2C ED"),
-    Row("2C ES", "sdm", "2C ES"),
-    Row("all frames", "sdm", "all"),
-    Row("CycleGAN", "cyclegan", "all"),
-    Row("all real", "real", "all"),
+    PaperRow("4C ED", "sdm", "4C ED"),
+    PaperRow("4C ES", "sdm", "4C ES"),
+    PaperRow("2C ED", "sdm", "2C ED"),
+    PaperRow("2C ES", "sdm", "2C ES"),
+    PaperRow("all frames", "sdm", "all"),
+    PaperRow("CycleGAN", "cyclegan", "all"),
+    PaperRow("all real", "real", "all"),
 )
 
 
@@ -95,7 +95,7 @@ def paper_table(groups: Sequence[Group]) -> Table:
     )
 
 
-def _nearest(paper: Row, runs: Sequence[Run]) -> list[Run]:
+def _nearest(paper: PaperRow, runs: Sequence[Run]) -> list[Run]:
     """The runs of the row's generator that share most frames with it and have the fewest others."""
     distances = {
         run: (-len(_frames(run) & paper.frames), len(_frames(run) - paper.frames))
@@ -110,7 +110,7 @@ def _frames(run: Run) -> frozenset[str]:
     return frozenset(run.scores["view"] + " " + run.scores["phase"])
 
 
-def _measured(paper: Row, run: Run | None) -> dict[str, object]:
+def _measured(paper: PaperRow, run: Run | None) -> dict[str, object]:
     if run is None:
         return {f"{region} {part}": nan for region in _REGIONS for part in ("mean", "std")}
     scores = run.scores[(run.scores["view"] + " " + run.scores["phase"]).isin(paper.frames)]
@@ -122,7 +122,7 @@ def _measured(paper: Row, run: Run | None) -> dict[str, object]:
     }
 
 
-def _published_row(paper: Row) -> dict[str, object]:
+def _published_row(paper: PaperRow) -> dict[str, object]:
     table = published()
     here = (table["edition"] == EDITION) & (table["locator"] == LOCATOR) & (table["generator"] == paper.generator)
     chosen = table[here & (table["train_data"] == paper.train_data)].set_index("region")
@@ -133,7 +133,7 @@ def _published_row(paper: Row) -> dict[str, object]:
     return numbers | {"edition": EDITION, "table": LOCATOR, "U-Net": network}
 
 
-def _of_row(paper: Row, run: Run, network: str) -> list[tuple[str, str]]:
+def _of_row(paper: PaperRow, run: Run, network: str) -> list[tuple[str, str]]:
     """In what a run differs from one published row, kind and words. network: the U-Net of that row."""
     found = []
     if network != NETWORK:

@@ -8,10 +8,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from echobench.results.evidence.adherence import CELL, DOUBT, FOLLOWS, IDEAL, LOST, MEASURES, UNDEFORMED, Decay
+from echobench.results.evidence.adherence import DOUBT, FOLLOWS, IDEAL, LOST, MEASURES, STRESS_CELL, UNDEFORMED, Decay
 from echobench.results.shown.figures import REFERENCE, column_figure, look
 
-COLUMNS = 4
+_PANELS_PER_LINE = 4
 PAGE_INCHES = 7.2
 ROW_INCHES = 1.35
 LIMITS = {"dice": (0, 119), "contrast": (-25, 175)}
@@ -61,7 +61,7 @@ def adherence_figure(found: Decay, measure: str) -> Figure:
 def decay_figure(found: Decay, measure: str) -> Figure:
     """What is kept of one of `MEASURES` against severity: small multiples, a line per generator."""
     rows = found.patients[(found.patients["measure"] == measure) & (found.patients["deformation"] != UNDEFORMED)]
-    whole = rows.groupby(CELL)["start"].transform("mean")
+    whole = rows.groupby(STRESS_CELL)["start"].transform("mean")
     rows = rows.assign(shown=100 * rows["value"] / whole, floor=100 * rows["ignored"] / whole)[whole > 0]
     start = rows.drop_duplicates(["generator", "deformation"]).assign(severity=0.0, shown=100.0, floor=100.0)
     label = f"{MEASURES[measure][0]}, % of severity 0"
@@ -74,9 +74,9 @@ def _panels(found: Decay, rows: pd.DataFrame, label: str, limits: tuple[float, f
     undeformed = found.cells[found.cells["deformation"] == UNDEFORMED].set_index("generator")
     verdicts = {str(name): str(undeformed.loc[name, "verdict"]) for name in rows["generator"].unique()}
     looks = _looks(verdicts)
-    lines = ceil((len(deformations) + 1) / COLUMNS)
+    lines = ceil((len(deformations) + 1) / _PANELS_PER_LINE)
     with column_figure(0.4 + ROW_INCHES * lines, PAGE_INCHES) as figure:
-        grid = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+        grid = figure.subplots(lines, _PANELS_PER_LINE, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, deformation in zip(grid, deformations, strict=False):
             part = rows[rows["deformation"] == deformation]
             floor = part.groupby("severity")["floor"].mean()
@@ -94,7 +94,7 @@ def _panels(found: Decay, rows: pd.DataFrame, label: str, limits: tuple[float, f
         figure.supylabel(label, fontsize=8)
         for i, axes in enumerate(grid[: len(deformations)]):
             axes.set(ylim=limits, xlabel="", ylabel="", xticks=sorted(set(rows["severity"])))
-            axes.tick_params(labelbottom=i + COLUMNS >= len(deformations))
+            axes.tick_params(labelbottom=i + _PANELS_PER_LINE >= len(deformations))
     return figure
 
 

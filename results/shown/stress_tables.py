@@ -5,14 +5,14 @@ from typing import Any
 import pandas as pd
 
 from echobench.results.evidence.adherence import (
-    CELL,
     DOUBT,
     FOLLOWS,
     IDEAL,
     LOST,
     MEASURES,
     PRESERVED,
-    RULE,
+    STRESS_CELL,
+    STRESS_RULE,
     UNDEFORMED,
     Decay,
 )
@@ -40,7 +40,7 @@ def decay_table(found: Decay, title: str) -> Table:
         "deformation were ignored. relative: the verdict on the deformed map alone, whatever becomes of ordinary ones.",
         pd.DataFrame(columns | {"relative": cells["relative verdict"], "verdict": cells["verdict"]}),
         {"severity": "g"} | dict.fromkeys(_NAMES, ".1f") | differences,
-        (RULE,),
+        (STRESS_RULE,),
     )
 
 
@@ -61,7 +61,7 @@ def ordinary_table(found: Decay, title: str) -> Table:
         "patients. inverted: blood is brighter than tissue. The epicardium has no contrast.",
         pd.DataFrame(columns | {"inverted": inverted, "verdict": rows["verdict"]}),
         whole | {f"{name} over needed{ending}": "+.1f" for name in _NAMES for ending in ("", " 95 %")},
-        (RULE,),
+        (STRESS_RULE,),
     )
 
 
@@ -69,8 +69,8 @@ def structure_table(scores: pd.DataFrame, title: str) -> Table:
     """A row per generator, deformation and severity: each measure of every structure."""
     rows = scores[scores["measure"].isin(list(MEASURES))]
     names = rows["measure"].map({measure: name for measure, (name, _) in MEASURES.items()}) + " " + rows["structure"]
-    means = rows.assign(name=names).groupby([*CELL, "name"], sort=False)["value"].mean().unstack("name")
-    means = means.reindex(index=scores.set_index(CELL).index.unique(), columns=list(dict.fromkeys(names)))
+    means = rows.assign(name=names).groupby([*STRESS_CELL, "name"], sort=False)["value"].mean().unstack("name")
+    means = means.reindex(index=scores.set_index(STRESS_CELL).index.unique(), columns=list(dict.fromkeys(names)))
     return Table(
         "structures",
         f"The same per structure, means over maps in %. {title}. A structure that map and U-Net both lack has Dice "
@@ -97,7 +97,7 @@ def ladder_table(found: Decay, title: str) -> Table:
         f"severity. All in %, means over maps and structures. Nothing under {IDEAL}: no displacement makes that map, "
         "and Dice has no say.",
         steps.reset_index(names="deformation").rename_axis(columns=None),
-        notes=(RULE,),
+        notes=(STRESS_RULE,),
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from echobench.data.base.errors import EchobenchError
-from echobench.results.records.files import OF_SCORES, SEAL, Kind, MeasuredTable
+from echobench.results.records.files import OF_SCORES, SEAL, MeasuredTable, RecordKind
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Record:
     schema: int = 1
 
 
-KIND = Kind(Record, "make it again", parts={"parts": Part})
+KIND = RecordKind(Record, "make it again", parts={"parts": Part})
 RECORD = Record({"z": 1, "a": 2}, [Part("one")])
 TABLE = MeasuredTable("side.csv", ("metric", "value", "by"), ("metric", "by"), "a command", in_place=("metric",))
 
@@ -49,7 +49,7 @@ def test_a_record_is_read_as_it_was_written(written):
     assert (record.names, record.parts, len(record.scores_sha256)) == (RECORD.names, RECORD.parts, 64)
     assert scores["patient"].tolist() == ["0001"]
     assert list(record.names) == ["a", "z"]
-    ordered = Kind(Record, "", parts={"parts": Part}, keeps_order=True)
+    ordered = RecordKind(Record, "", parts={"parts": Part}, keeps_order=True)
     ordered.write(written / "record.json", RECORD)
     assert list(ordered.read(written / "record.json").names) == ["z", "a"]
 

@@ -15,7 +15,7 @@ from echobench.results.records.run import Stage
 from echobench.results.report import page as page_module
 from echobench.results.report.answer import answer, caveats
 from echobench.results.report.contents import group_figures, group_tables
-from echobench.results.report.page import REPORT, UNMEASURED, write_report
+from echobench.results.report.page import NO_REALISM, REPORT, write_report
 from echobench.results.shown import formats, tables
 from echobench.results.shown.figures import CAPTIONS
 
@@ -277,7 +277,7 @@ def test_table_1_is_there_for_real_data_and_not_for_the_phantom(report, add_run)
 
 
 def test_realism_is_said_to_be_missing(page):
-    assert UNMEASURED in page.by_id("group-1")["text"]
+    assert NO_REALISM in page.by_id("group-1")["text"]
 
 
 def test_records_alone_have_no_pictures_and_no_chooser(page):

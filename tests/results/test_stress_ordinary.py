@@ -13,7 +13,7 @@ from echobench.results.evidence.adherence import (
     IDEAL,
     LOST,
     PRESERVED,
-    RULE,
+    STRESS_RULE,
     UNDEFORMED,
     Decay,
     decay,
@@ -176,7 +176,7 @@ def test_the_threshold_is_a_share_of_what_the_ideal_has_over_another_patients_ma
         assert rows.loc[(generator, "LA"), "dice over needed"] == pytest.approx(over)
     low, high = (rows.loc[("sdm", "LA"), f"dice over needed {end}"] for end in ("low", "high"))
     assert 0 < low < rows.loc[("sdm", "LA"), "dice over needed"] < high
-    assert f"{100 * PRESERVED:g} %" in RULE
+    assert f"{100 * PRESERVED:g} %" in STRESS_RULE
 
 
 def test_a_structure_that_real_frames_show_inverted_is_held_against_nobody():
