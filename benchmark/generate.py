@@ -15,6 +15,7 @@ from skimage.io import imread
 
 from echobench.benchmark.run.stages import lock
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256, write_whole
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame
 from echobench.data.datasets.dataset import split_of
@@ -27,7 +28,6 @@ from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.training.checkpoint import differences
-from echobench.results.records.run import file_sha256
 
 CHUNK = 64
 """Maps per call of the generator: what a kill may lose, and what is in memory at once."""
@@ -244,4 +244,4 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
         if differing := differences(json.loads(path.read_text()), origin):
             raise EchobenchError(f"{out} holds other images: {'; '.join(differing)}. Choose another folder")
         return
-    path.write_text(json.dumps(origin, indent=1) + "\n")
+    write_whole(path, json.dumps(origin, indent=1) + "\n")

@@ -24,7 +24,7 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps
 from echobench.generators.base import Weightless
 from echobench.generators.settings import settings_from
-from echobench.generators.training.checkpoint import read, write_atomically
+from echobench.generators.training.checkpoint import read, write
 
 _TISSUES = tuple(label for label in Label if label != Label.BACKGROUND)
 _NODES = np.linspace(-3.5, 3.5, 113)
@@ -99,7 +99,7 @@ class Paint(Weightless):
     def save(self, path: Path) -> None:
         """Write settings and tables to one file, by rename."""
         content = {"generator": "paint", "settings": asdict(self.settings), "tables": torch.tensor(self._fitted())}
-        write_atomically(path, content)
+        write(path, content)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:

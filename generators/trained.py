@@ -19,7 +19,7 @@ from echobench.data.labels import vocabulary
 from echobench.data.maps import LabelMaps
 from echobench.generators.base import Generator
 from echobench.generators.settings import kinds_of, settings_from
-from echobench.generators.training.checkpoint import Checkpoint, read, write_atomically
+from echobench.generators.training.checkpoint import Checkpoint, read, write
 from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes
 from echobench.generators.training.parallel import own_device, processes
@@ -133,7 +133,7 @@ class Trained(Generator):
             "kinds": kinds_of(self.settings),
             "weights": self.network.state_dict(),
         }
-        write_atomically(path, self._identity(self._size) | content)
+        write(path, self._identity(self._size) | content)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:

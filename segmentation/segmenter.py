@@ -1,6 +1,5 @@
 """`Segmenter`: a trained network with the preprocessing it was trained on, in memory and in one file."""
 
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import writing_whole
 from echobench.data.labels import Label
 from echobench.segmentation.augment import AugmentationSettings
 from echobench.segmentation.unet import UNetSettings, build_unet
@@ -84,7 +84,7 @@ class Segmenter:
             "preprocessing": asdict(self.preprocessing),
             "weights": self.network.state_dict(),
         }
-        write_atomically(content, path)
+        write_content(path, content)
 
     @classmethod
     def load(cls, path: Path, *, settings: UNetSettings | None = None, device: str = "cpu") -> Self:
@@ -126,19 +126,14 @@ def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
     raise EchobenchError(f"{path} was written with other {what}: {detail}. Use another file or the same {what}.")
 
 
-def write_atomically(content: dict[str, Any], path: Path) -> None:
-    """`torch.save` beside the target, then rename: a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
+def write_content(path: Path, content: dict[str, Any]) -> None:
+    """What `read_content` reads, in place of what was there; see `writing_whole`."""
+    with writing_whole(path) as stream:
         torch.save(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
 
 
 def read_content(path: Path, keys: set[str]) -> dict[str, Any]:
-    """What `write_atomically` wrote, tensors on the CPU; EchobenchError if it is missing, broken or of another kind."""
+    """What `write_content` wrote, tensors on the CPU; EchobenchError if it is missing, broken or of another kind."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

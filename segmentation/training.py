@@ -33,7 +33,7 @@ from echobench.segmentation.segmenter import (
     label_vocabulary,
     read_content,
     refuse_difference,
-    write_atomically,
+    write_content,
 )
 from echobench.segmentation.unet import UNetSettings, build_unet
 
@@ -190,7 +190,7 @@ class Run:
         """Everything that `restore` needs, in one file."""
         state = {"weights": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
         best = {"best_weights": self.best_weights, "best_dice": self.best_dice, "curves": self.curves}
-        write_atomically({**self._identity(), **state, **best}, path)
+        write_content(path, {**self._identity(), **state, **best})
 
     def restore(self, path: Path) -> None:
         """Go on where `save` stopped. EchobenchError if the file comes from another training."""

@@ -7,6 +7,7 @@ import pandas as pd
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import reopen
+from echobench.data.base.files import write_whole
 from echobench.data.frames import PHASES
 from echobench.results.records.ejection import COLUMNS, EJECTION, EXPERT, PREDICTED, is_current
 from echobench.results.records.run import read_record
@@ -38,7 +39,4 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
     table["unet_seed"] = table["unet_seed"].astype("Int64")
     table["dataset_ef_percent"] = table["patient"].map(trial.dataset.ejection_fraction)
     table["scores_sha256"] = record.scores_sha256
-    path = folder / EJECTION
-    partial = path.with_suffix(".partial")
-    table[list(COLUMNS)].round(4).to_csv(partial, index=False)
-    partial.replace(path)
+    write_whole(folder / EJECTION, table[list(COLUMNS)].round(4).to_csv(index=False))

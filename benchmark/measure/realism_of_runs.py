@@ -15,6 +15,7 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trained import first_unet, trained_generators
 from echobench.benchmark.run.trial import Trial, reopen
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import write_whole
 from echobench.data.frames import concatenate
 from echobench.data.maps import undeformed_maps
 from echobench.generators.base import Generator
@@ -58,9 +59,7 @@ def measure_realism(
         )
     except EchobenchError as error:
         table = pd.DataFrame([{"metric": "not measured", "note": str(error)}])
-    partial = path.with_suffix(".partial")
-    table.assign(scores_sha256=record.scores_sha256).to_csv(partial, index=False)
-    partial.replace(path)
+    write_whole(path, table.assign(scores_sha256=record.scores_sha256).to_csv(index=False))
 
 
 def _redrawn(trial: Trial, generators: dict[str, Generator]) -> Redrawn:

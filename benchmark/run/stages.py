@@ -3,20 +3,20 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from echobench.benchmark.run.machine import Meter
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import locked, write_whole
 from echobench.data.base.progress import Progress
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
-from echobench.results.records.run import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage, write_atomically
+from echobench.results.records.run import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
 from echobench.results.shown.cross import PREFIX
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
@@ -67,7 +67,7 @@ class StageFolder:
                 f"{self.run} was begun with other data: the {' and '.join(differing)} frames have changed since; "
                 "choose another --out, or --force to start over"
             )
-        write_atomically(path, json.dumps(fingerprints) + "\n")
+        write_whole(path, json.dumps(fingerprints) + "\n")
 
     def clear(self) -> None:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
@@ -122,32 +122,18 @@ class StageFolder:
         return read_json(self.work / _SETTINGS)
 
     def _finish(self, stage: Stage) -> None:
-        partial = self._stage_file(stage.name).with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(stage)))
-        partial.replace(self._stage_file(stage.name))
+        write_whole(self._stage_file(stage.name), json.dumps(asdict(stage)))
 
     def _stage_file(self, name: str) -> Path:
         return self.work / f"{name}.stage.json"
 
 
-_LOCKS: dict[Path, FileLock] = {}
-"""Held until the process ends; a lock that nobody refers to lets go."""
+_HELD = ExitStack()
 
 
 def lock(folder: Path) -> None:
-    """Keep other processes out of a folder until this one ends, where its file system can.
-
-    Raises EchobenchError where another one is at work there.
-    """
-    try:
-        held = _LOCKS.setdefault(folder.resolve(), FileLock(folder / ".lock"))
-        held.acquire(timeout=0)
-    except NotImplementedError:
-        return
-    except Timeout as error:
-        raise EchobenchError(
-            f"another echobench is at work in {folder}: wait for it, or choose another --out"
-        ) from error
+    """Keep other processes out of a folder until this one ends; see `locked`."""
+    _HELD.enter_context(locked(folder))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from echobench.benchmark.run.stages import Reporter, StageFolder
 from echobench.benchmark.run.trained import kept_generator, kept_weights, trained_generators
 from echobench.benchmark.run.trial import begin
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.results.evidence.adherence import IDEAL
-from echobench.results.records.run import file_sha256
 
 
 @dataclass(frozen=True, eq=False)

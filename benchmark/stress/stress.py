@@ -23,13 +23,13 @@ from echobench.benchmark.stress.gallery import gallery
 from echobench.benchmark.stress.judge import divided, judge_frames
 from echobench.benchmark.stress.settings import PHASE, StressSettings
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.data.base.progress import silent
 from echobench.data.datasets.dataset import Dataset
 from echobench.data.frames import Frames
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
-from echobench.results.records.run import file_sha256
 from echobench.results.records.stress import STRESS, STRESS_SCORES, StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train

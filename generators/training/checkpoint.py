@@ -1,6 +1,5 @@
 """Files that hold a training or a trained generator, and the refusal of those that are something else's."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +9,20 @@ import pandas as pd
 import torch
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import writing_whole
 
 FORMAT = 1
 """Version of the files; raised when what they hold changes its meaning."""
 
 
-def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
-    """Write through a file beside it and a rename: a killed process leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    torch.save({"format": FORMAT, **content}, partial)
-    os.replace(partial, path)
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """What `read` reads, in place of what was there; see `writing_whole`."""
+    with writing_whole(path) as stream:
+        torch.save({"format": FORMAT, **content}, stream)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `write_atomically` wrote, on the CPU; no code of the file is run.
+    """What `write` wrote, on the CPU; no code of the file is run.
 
     Raises EchobenchError where there is no such file, or it is not one of ours, or of another version.
     """
@@ -73,7 +71,7 @@ class Checkpoint:
 
     def write(self, state: Mapping[str, Any]) -> None:
         """Keep the state of a training, in place of the one before. Its "curve" is a list of rows."""
-        write_atomically(self.path, {"identity": dict(self.identity), "state": dict(state)})
+        write(self.path, {"identity": dict(self.identity), "state": dict(state)})
         pd.DataFrame(state["curve"]).to_csv(self.curve_path, index=False)
 
     def read(self) -> Mapping[str, Any] | None:

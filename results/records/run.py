@@ -7,9 +7,7 @@ run.json               `RunRecord`; written last, by rename, so that a folder wi
 failed.json            `FailedRun`, where a run stopped with an error; gone when it has gone on and finished
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256, write_whole
 
 SCHEMA = 1
 FIRST_DEFORMATION = "0.1"
@@ -141,18 +140,18 @@ def write_record(
     generator_curves: column view, then what each generator watches; nothing is written where it is empty.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    write_atomically(folder / SCORES, scores.to_csv(index=False))
-    write_atomically(folder / CURVES, curves.to_csv(index=False))
+    write_whole(folder / SCORES, scores.to_csv(index=False))
+    write_whole(folder / CURVES, curves.to_csv(index=False))
     if generator_curves is not None and len(generator_curves):
-        write_atomically(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
+        write_whole(folder / GENERATOR_CURVES, generator_curves.to_csv(index=False))
     document = asdict(record) | {"scores_sha256": file_sha256(folder / SCORES)}
-    write_atomically(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    write_whole(folder / RECORD, json.dumps(document, indent=1, sort_keys=True) + "\n")
     (folder / FAILED).unlink(missing_ok=True)
 
 
 def write_failed(folder: Path, failed: FailedRun) -> None:
     """Write failed.json, in place of an earlier one."""
-    write_atomically(folder / FAILED, json.dumps(asdict(failed), indent=1, sort_keys=True) + "\n")
+    write_whole(folder / FAILED, json.dumps(asdict(failed), indent=1, sort_keys=True) + "\n")
 
 
 def read_failed(folder: Path) -> FailedRun | None:
@@ -208,16 +207,3 @@ def _read_document(path: Path) -> dict[str, Any]:
 
 _KEPT_LATER = {"training_patients", "validation_patients", "notes"}
 """What records of before have not."""
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A file that is there whole, or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
-
-
-def file_sha256(path: Path) -> str:
-    """Of its bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

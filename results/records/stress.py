@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256, write_whole
 from echobench.results.evidence.adherence import COLUMNS
-from echobench.results.records.run import Stage, file_sha256, write_atomically
+from echobench.results.records.run import Stage
 
 SCHEMA = 1
 STRESS, STRESS_SCORES = "stress.json", "stress.csv"
@@ -54,9 +55,9 @@ class StressRecord:
 def write_stress(folder: Path, record: StressRecord, scores: pd.DataFrame) -> None:
     """Write the scores, columns `COLUMNS`, then the record with their hash."""
     path = folder / STRESS_SCORES
-    write_atomically(path, scores[list(COLUMNS)].to_csv(index=False, float_format="%.4g"))
+    write_whole(path, scores[list(COLUMNS)].to_csv(index=False, float_format="%.4g"))
     document = asdict(record) | {"scores_sha256": file_sha256(path)}
-    write_atomically(folder / STRESS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / STRESS, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_stress(folder: Path) -> tuple[StressRecord, pd.DataFrame]:

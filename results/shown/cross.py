@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256, write_whole
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Group, Run
@@ -30,7 +31,6 @@ from echobench.results.evidence.statistics import (
     patient_values,
     seed_spread,
 )
-from echobench.results.records.run import file_sha256, write_atomically
 from echobench.results.shown.figures import column_figure, looks_of
 from echobench.results.shown.formats import Table, named_apart, numbered
 from echobench.results.shown.published import published
@@ -107,7 +107,7 @@ def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:
     path.unlink(missing_ok=True)
     scores.to_csv(csv, index=False)
     document = asdict(record) | {"scores_sha256": file_sha256(csv)}
-    write_atomically(path, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    write_whole(path, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 def read_cross(run: Path, target: str) -> tuple[CrossRecord, pd.DataFrame] | None:

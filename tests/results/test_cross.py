@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.statistics import patient_values
-from echobench.results.records.run import file_sha256
 from echobench.results.report.page import write_report
 from echobench.results.shown.cross import (
     CrossRecord,

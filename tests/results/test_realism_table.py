@@ -8,10 +8,10 @@ from torch_fidelity.defaults import DEFAULTS
 
 from echobench.benchmark.measure.realism import distances, extractors, measure, memorisation
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records import realism as realism_file
 from echobench.results.records.realism import UNMEASURED
-from echobench.results.records.run import file_sha256
 from echobench.results.shown import realism
 from echobench.results.shown.formats import csv, latex, markdown, shown
 from echobench.results.shown.realism import (

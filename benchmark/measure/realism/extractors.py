@@ -21,7 +21,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_featur
 from torch_fidelity.utils import create_feature_extractor, get_featuresdict_from_dataset
 
 from echobench.data.base.errors import EchobenchError
-from echobench.results.records.run import file_sha256
+from echobench.data.base.files import file_sha256
 from echobench.segmentation.segmenter import Segmenter
 
 UNET = "echobench-unet"

@@ -10,6 +10,7 @@ Ouyang et al., Nature 580, 2020, doi:10.1038/s41586-020-2145-8.
 """
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from echobench.data.base.files import write_whole
 
 FILE_LIST, TRACINGS, VIDEOS = "FileList.csv", "VolumeTracings.csv", "Videos"
 FILE_COLUMNS = ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
@@ -83,8 +86,8 @@ def write_echonet(folder: Path, videos: Iterable[Video]) -> Path:
     """
     (folder / VIDEOS).mkdir(parents=True, exist_ok=True)
     (folder / FILE_LIST).unlink(missing_ok=True)
-    partial = folder / f"{FILE_LIST}.partial"
-    with partial.open("w", newline="") as files, (folder / TRACINGS).open("w", newline="") as traced:
+    files = io.StringIO()
+    with (folder / TRACINGS).open("w", newline="", encoding="utf-8") as traced:
         rows, chords = csv.writer(files, lineterminator="\n"), csv.writer(traced, lineterminator="\n")
         rows.writerow(FILE_COLUMNS)
         chords.writerow(TRACING_COLUMNS)
@@ -96,7 +99,7 @@ def write_echonet(folder: Path, videos: Iterable[Video]) -> Path:
             )
             for frame, ends in video.tracings.items():
                 chords.writerows([f"{video.name}.avi", *row, frame] for row in ends.tolist())
-    partial.replace(folder / FILE_LIST)
+    write_whole(folder / FILE_LIST, files.getvalue())
     return folder
 
 

@@ -1,0 +1,68 @@
+"""Files that are there whole or not at all, what is in them, and folders that one process works in at a time."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from weakref import WeakValueDictionary
+
+from filelock import FileLock, Timeout
+
+from echobench.data.base.errors import EchobenchError
+
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[BinaryIO]:
+    """A stream of bytes that takes the place of a file once it is closed and on the disk; folders are made.
+
+    Whoever is killed on the way leaves the old file or none; after an error, nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A text in UTF-8, like `writing_whole`."""
+    with writing_whole(path) as stream:
+        stream.write(text.encode())
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
+"""By folder: one object each, which a thread may enter again while it is inside."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder meanwhile, where its file system can.
+
+    Raises EchobenchError where another one is at work there.
+    """
+    lock = _LOCKS.setdefault(folder.resolve(), FileLock(folder / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except NotImplementedError:
+        pass
+    except Timeout as error:
+        raise EchobenchError(
+            f"another echobench is at work in {folder}: wait for it, or choose another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,62 @@
+"""Files whole or not at all, and locks that are given back."""
+
+import subprocess
+import sys
+
+import pytest
+
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256, locked, write_whole, writing_whole
+
+
+class TestWritingWhole:
+    def test_the_old_file_stays_until_the_new_one_is_whole(self, tmp_path):
+        path = tmp_path / "made" / "file"
+        write_whole(path, "old")
+        with writing_whole(path) as stream:
+            stream.write(b"new")
+            assert path.read_text() == "old"
+        assert path.read_text() == "new"
+
+    def test_an_error_leaves_the_old_file_and_nothing_beside_it(self, tmp_path):
+        path = tmp_path / "file"
+        write_whole(path, "old")
+        with pytest.raises(OSError, match="full"), writing_whole(path) as stream:
+            stream.write(b"half")
+            raise OSError("the disk is full")
+        assert [p.name for p in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"
+
+    def test_text_is_utf_8_whatever_the_locale(self, tmp_path):
+        write_whole(tmp_path / "file", "µ≤")
+        assert (tmp_path / "file").read_bytes() == "µ≤".encode()
+
+
+def test_the_hash_is_of_the_bytes(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "file").startswith("ba7816bf8f01cfea")  # FIPS 180-4, its first example
+
+
+class TestLocked:
+    def enter(self, folder):
+        """Another process that tries to."""
+        code = (
+            "import sys, pathlib, echobench.data.base.files as files\n"
+            "with files.locked(pathlib.Path(sys.argv[1])): pass"
+        )
+        return subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+
+    def test_another_process_stays_out_until_it_is_left(self, tmp_path):
+        with locked(tmp_path):
+            assert "another echobench is at work" in self.enter(tmp_path).stderr
+        assert self.enter(tmp_path).returncode == 0
+
+    def test_an_error_gives_it_back(self, tmp_path):
+        with pytest.raises(EchobenchError), locked(tmp_path):
+            raise EchobenchError("stopped")
+        assert self.enter(tmp_path).returncode == 0
+
+    def test_whoever_is_inside_may_enter_again_and_stays_inside(self, tmp_path):
+        with locked(tmp_path):
+            with locked(tmp_path):
+                pass
+            assert self.enter(tmp_path).returncode != 0
