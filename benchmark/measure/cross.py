@@ -15,9 +15,10 @@ from echobench.benchmark.cells.compare import FIGURES, TABLES, file_name, write_
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
+from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import Dataset, cache_folder, read_camus
+from echobench.data.datasets.dataset import Dataset, read_camus
 from echobench.data.datasets.echonet.reading import read_echonet
 from echobench.data.datasets.medical_image import resize_image, resize_labels
 from echobench.data.frames import VIEWS, Frames

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import Dataset, cache_folder, read_camus
+from echobench.data.datasets.dataset import Dataset, read_camus
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, dataset_name, write_phantom
 from echobench.generators.folder import folder_of, read_folder

@@ -1,17 +1,13 @@
 """A dataset as a run sees it: frames of one size and the split of their patients."""
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
-import platformdirs
 
+from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_ejection_fractions, read_frame
@@ -37,11 +33,6 @@ class Dataset:
     def subset(self, subset: str, view: str | None = None) -> Frames:
         """The frames of one of `SUBSETS`, of one view or of all (None)."""
         return self.frames.where(view=view, patients=self.split.patients(subset))
-
-
-def cache_folder() -> Path:
-    """Where the phantom and decoded frames are kept: `ECHOBENCH_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("ECHOBENCH_CACHE") or platformdirs.user_cache_dir("echobench"))
 
 
 def read_camus(
@@ -84,25 +75,9 @@ def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
 
 
 def _cached_frames(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
-    cache = cache_folder() / "frames" / f"{_stamp(files, name, size)}.npz"
-    if cache.is_file():
-        with suppress(OSError, EOFError, ValueError, BadZipFile), np.load(cache) as stored:  # damaged: it is made anew
-            return Frames(**{key: stored[key] for key in stored.files})
-    frames = _read_all(files, name, size, progress)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_name(f"{cache.stem}-{os.getpid()}.partial.npz")
-    np.savez(partial, **vars(frames))
-    partial.replace(cache)
-    return frames
-
-
-def _stamp(files: Sequence[FrameFiles], name: str, size: tuple[int, int]) -> str:
-    """Changes when a file, its time or its size changes, or when the reader does."""
-    digest = hashlib.sha256(f"{_READER_VERSION} {name} {size}".encode())
-    for path in (path for f in files for path in (f.image, f.truth, f.sector) if path is not None):
-        status = path.stat()
-        digest.update(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:24]
+    paths = (path for f in files for path in (f.image, f.truth, f.sector) if path is not None)
+    key = f"{_READER_VERSION} {name} {size}"
+    return Frames(**cached("frames", key, paths, lambda: vars(_read_all(files, name, size, progress))))
 
 
 def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:

@@ -4,8 +4,6 @@ The experts traced the cavity of the left ventricle only. The format states no m
 NaN, and no sector: all of a frame counts as inside, since compression leaves no black around the scan to find it by.
 """
 
-import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import cache_folder
 from echobench.data.datasets.echonet.tables import Listed, common_size, listed_videos, read_file_list, read_tracings
 from echobench.data.datasets.echonet.videos import TracedFrames, read_traced
 from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS
@@ -71,16 +69,9 @@ def _cached(
     folder: Path, videos: Sequence[Listed], subset: str | None, skip_broken: bool, progress: Progress
 ) -> tuple[Frames, tuple[str, ...]]:
     """Frames of the videos, and a sentence for each that could not be read."""
-    cache = cache_folder() / "echonet" / f"{_stamp(folder, videos, subset)}.npz"
-    if cache.is_file():
-        with np.load(cache) as stored:
-            read = dict(stored)
-    else:
-        read = _read_all(folder, videos, skip_broken, progress)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_name(f"{cache.stem}-{os.getpid()}.partial.npz")
-        np.savez(partial, **read)
-        partial.replace(cache)
+    paths = (folder / FILE_LIST, folder / TRACINGS, *(video.path for video in videos))
+    key = f"{_READER_VERSION} {subset}"
+    read = cached("echonet", key, paths, lambda: _read_all(folder, videos, skip_broken, progress))
     images, names = read["images"], read["names"]
     frames = Frames(
         images=images,
@@ -93,16 +84,6 @@ def _cached(
         source=np.repeat(SOURCE, len(images)),
     )
     return frames, tuple(read["skipped"].tolist())
-
-
-def _stamp(folder: Path, videos: Sequence[Listed], subset: str | None) -> str:
-    """Changes when a table or a video does, its time or its size, or when the reader does."""
-    digest = hashlib.sha256(f"{_READER_VERSION} {subset}".encode())
-    for path in (folder / FILE_LIST, folder / TRACINGS, *(video.path for video in videos)):
-        status = path.stat() if path.is_file() else None
-        stated = f"{status.st_size} {status.st_mtime_ns}" if status else "not there"
-        digest.update(f"{path.resolve()} {stated}\n".encode())
-    return digest.hexdigest()[:24]
 
 
 def _read_all(folder: Path, videos: Sequence[Listed], skip_broken: bool, progress: Progress) -> dict[str, Any]:
