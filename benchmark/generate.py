@@ -11,15 +11,13 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.io import imread
 
 from echobench.benchmark.run.stages import lock
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, write_whole
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame
-from echobench.data.datasets.dataset import split_of
-from echobench.data.datasets.medical_image import resize_labels
+from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame, split_of
+from echobench.data.datasets.medical_image import read_image, resize_labels
 from echobench.data.deform import VERSION, Deformation
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
@@ -136,12 +134,8 @@ def read_map(files: FrameFiles, size: tuple[int, int]) -> Frame:
 
 
 def _read_png(path: Path, size: tuple[int, int]) -> Frame:
-    try:
-        codes = imread(path)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise EchobenchError(f"{path} cannot be read: it is truncated or not an image") from error
-    known = {OUTSIDE, *map(int, Label)}
-    if codes.ndim != 2 or not set(np.unique(codes).tolist()) <= known:
+    codes, known = read_image(path).pixels, {OUTSIDE, *map(int, Label)}
+    if not set(np.unique(codes).tolist()) <= known:
         raise EchobenchError(f"{path} must be a grey PNG with the values {', '.join(map(str, sorted(known)))} alone")
     codes = resize_labels(codes.astype(np.uint8), size)
     sector = codes != OUTSIDE

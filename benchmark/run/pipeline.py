@@ -12,6 +12,7 @@ from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.run.processes import agreed
+from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
 from echobench.benchmark.run.trained import generator_curves, offered_generators, trained_generators
@@ -30,7 +31,6 @@ from echobench.results.records.run import (
     write_failed,
     write_record,
 )
-from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -139,7 +139,7 @@ def _scores(trial: Trial, segmenters: list[Segmenter], frames: Frames) -> tuple[
     with trial.stages.measured("score") as noted:
         predictions = [segmenter.predict(frames.images) for segmenter in segmenters]
         parts = [
-            score(frames, predicted).assign(unet_seed=seed)
+            known_scores(frames, predicted, trial.dataset.regions).assign(unet_seed=seed)
             for seed, predicted in zip(trial.settings.unet_seeds, predictions, strict=True)
         ]
         noted["items"] = len(frames) * len(segmenters)

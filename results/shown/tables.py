@@ -9,7 +9,15 @@ from echobench.data.labels import REGIONS, TABLE_REGIONS
 from echobench.results.evidence.comparison import Group, Run, maps_of
 from echobench.results.evidence.cost import conditions, cost, told_once
 from echobench.results.evidence.limits import limits, usual_seeds
-from echobench.results.evidence.statistics import MEAN, RULE, estimate, patient_means, patient_values, verdict_on
+from echobench.results.evidence.statistics import (
+    MEAN,
+    RULE,
+    estimate,
+    mean_regions,
+    patient_means,
+    patient_values,
+    verdict_on,
+)
 from echobench.results.records.ejection import read_ejection
 from echobench.results.shown.formats import P_VALUE, Table
 
@@ -22,7 +30,6 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
 """Name, unit and digits of each metric."""
 
 WHO, WHY = "trained on", "not finished"
-_MEAN_OF = f"mean: of {', '.join(TABLE_REGIONS)}."
 _MISSED = (
     "A structure that the U-Net misses counts as Dice 0 and as the image's diagonal in mm; one that is absent from "
     "both maps does not count."
@@ -42,7 +49,8 @@ def region_table(group: Group, metric: str = "dice") -> Table:
     ]
     return Table(
         name=metric.removesuffix("_mm"),
-        caption=f"{name} in {unit}, mean ± standard deviation over {group.whom}. {group.title}. {_MEAN_OF}",
+        caption=f"{name} in {unit}, mean ± standard deviation over {group.whom}. {group.title}. "
+        f"mean: of {mean_regions(group.runs[0].scores)}.",
         frame=_frame(rows, group, {"frames": "all"}),
         formats=dict.fromkeys(ROW_REGIONS, spec),
         notes=(_MISSED, *group.notes),
@@ -76,7 +84,7 @@ def summary_table(group: Group) -> Table:
     return Table(
         name="summary",
         caption=f"Mean Dice in %, with its bootstrap interval over {group.whom}. {group.title}. Dice: the mean of "
-        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds. {_VERDICTS} {_LIMITS}"
+        f"{mean_regions(group.runs[0].scores)}. seed std: of the mean over U-Net seeds. {_VERDICTS} {_LIMITS}"
         f"{_EF if ejections else ''}",
         frame=_frame(rows, group, {}),
         formats={"Dice": ".1f", "Dice 95 %": ".1f", "patient std": ".1f", "seed std": ".2f", "EF MAE": ".1f"},
@@ -129,7 +137,7 @@ def missed_table(group: Group) -> Table:
         invented = dice[(dice["n_ref"] == 0) & (dice["n_pred"] > 0)].groupby("region").size()
         counts = {f"{region} missed": int(missed.get(region, 0)) for region in REGIONS}
         counts |= {f"{region} invented": int(invented.get(region, 0)) for region in REGIONS}
-        rows.append({WHO: run.label} | counts | {"predicted maps": len(dice) // len(REGIONS)})
+        rows.append({WHO: run.label} | counts | {"predicted maps": len(dice) // dice["region"].nunique()})
     return Table(
         name="missed",
         caption=f"Structures missed, and structures found where the expert drew none. {group.title}. "
