@@ -1,4 +1,4 @@
-"""Draw images for label maps with a trained semantic diffusion model, as many as the disk holds."""
+"""Draw images for label maps with a trained generator, as many as the disk holds."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
 from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
-from echobench.generators.sdm import SemanticDiffusion
+from echobench.generators.trained import load_trained
 from echobench.generators.training.checkpoint import differences
 
 CHUNK = 64
@@ -53,7 +53,7 @@ def generate(
 
     Of a folder with several views, those that the generator has learnt are drawn.
 
-    checkpoint: what `SemanticDiffusion.save` wrote, such as generator-4C.pt in a run's folder.
+    checkpoint: what a `Trained` generator's `save` wrote, such as generator-4C.pt in a run's folder.
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
         `OUTSIDE`, stored as if a pixel were 1 mm.
@@ -65,7 +65,7 @@ def generate(
     """
     if repeats < 1 or not 0 <= strength < inf:
         raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
-    generator = SemanticDiffusion.load(checkpoint, device)
+    generator = load_trained(checkpoint, device)
     sources = _of_views(find_maps(maps), generator.views, maps)
     if subsets:
         sources = _of_subsets(sources, maps, subsets, seed)
