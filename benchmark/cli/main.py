@@ -393,7 +393,7 @@ def report(folder: Path, out: Path | None) -> None:
 
 @main.command()
 @click.option(
-    "--checkpoint", metavar="FILE", type=Path, required=True, help="A trained generator: generator-4C.pt of a run."
+    "--checkpoint", metavar="FILE", type=Path, required=True, help="Of a generator: generator-4C.pt of a run."
 )
 @click.option("--maps", metavar="DIR", type=Path, required=True, help="A CAMUS folder, or PNGs of label codes.")
 @click.option("--out", metavar="DIR", type=Path, required=True, help="Gets the images, as a CAMUS folder.")
