@@ -10,13 +10,18 @@ from click.testing import CliRunner
 from skimage.io import imsave
 
 from echobench.benchmark.cli.main import main
+from echobench.benchmark.measure.cross import camus_target, cross
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.stress.settings import resolve_stress
+from echobench.benchmark.stress.stress import stress
+from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets import registry
 from echobench.data.phantom.echonet import write_phantom_echonet
 from echobench.data.splits import SUBSETS
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.run import read_record
+from echobench.results.shown.cross import read_cross
 from echobench.results.shown.tables import region_table
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -45,6 +50,16 @@ class TestEchonet:
         assert record.training_images == 2 * (sum(videos["Split"] == "TRAIN") - 1), "one of them was not traced"
         assert set(scores["region"]) == {"LVendo"} and set(scores["metric"]) == {"dice"}
         assert scores["value"].notna().all()
+
+    def test_its_unets_are_crossed_on_what_they_have_learnt(self, echonet, camus_folder, tmp_path):
+        run(resolve(generator="real", view="4C", data=str(echonet), preset="tiny"), tmp_path / "run")
+        cross(tmp_path / "run", camus_target(camus_folder, tmp_path / "run"), "cpu")
+        record, scores = read_cross(tmp_path / "run", "camus")
+        assert record.regions == ["LVendo"] and set(scores["metric"]) == {"dice", "hd95_mm", "assd_mm"}
+
+    def test_stress_which_needs_every_structure_is_refused(self, echonet, tmp_path):
+        with pytest.raises(EchobenchError, match="phantom-echonet has LVendo and no millimetres"):
+            stress(resolve_stress(data=str(echonet), preset="quick"), tmp_path / "stress")
 
     def test_tables_show_what_there_is(self, echonet, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
