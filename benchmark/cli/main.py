@@ -441,9 +441,9 @@ def data() -> None:
 )
 def check(folder: Path, layout: str | None) -> None:
     """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound."""
-    from echobench.data.datasets.registry import layout_of, reader_called
+    from echobench.data.datasets.registry import check_dataset
 
-    report = reader_called(layout or layout_of(folder)).check(folder)
+    report = check_dataset(folder, layout)
     click.echo(report.counts.to_string(index=False))
     click.echo(f"split: {report.split_origin}")
     for finding in report.findings:

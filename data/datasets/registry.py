@@ -5,7 +5,7 @@ from pathlib import Path
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import SIZE, Dataset, Reader
+from echobench.data.datasets.dataset import SIZE, Dataset, DatasetReport, Reader
 
 DATASETS = {
     "echonet": "echobench.data.datasets.echonet.reading:Echonet",
@@ -35,13 +35,13 @@ def layout_of(folder: Path) -> str:
     raise EchobenchError(f"there is {lacks} {folder}; expected {wanted}")
 
 
-def reader_of(folder: Path) -> Reader:
-    """The reader of a folder; errors as in `layout_of`."""
-    return reader_called(layout_of(folder))
-
-
 def read_dataset(
     folder: Path, *, view: str | None = None, seed: int = 0, size: tuple[int, int] = SIZE, progress: Progress = silent
 ) -> Dataset:
     """Read a folder of any known layout; see `Reader.read`."""
-    return reader_of(folder).read(folder, view=view, seed=seed, size=size, progress=progress)
+    return reader_called(layout_of(folder)).read(folder, view=view, seed=seed, size=size, progress=progress)
+
+
+def check_dataset(folder: Path, layout: str | None = None) -> DatasetReport:
+    """What a folder holds and what is wrong with it; layout: a name of `DATASETS`, None for the first that it has."""
+    return reader_called(layout or layout_of(folder)).check(folder)
