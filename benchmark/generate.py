@@ -1,4 +1,4 @@
-"""Draw images for label maps with a trained semantic diffusion model, as many as the disk holds."""
+"""Draw images for label maps with a trained generator, as many as the disk holds."""
 
 import hashlib
 import json
@@ -11,22 +11,20 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.io import imread
 
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, locked, write_whole
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame
-from echobench.data.datasets.dataset import split_of
-from echobench.data.datasets.medical_image import resize_labels
+from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame, split_of
+from echobench.data.datasets.medical_image import read_image, resize_labels
 from echobench.data.deform import VERSION, Deformation
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
 from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
-from echobench.generators.sdm import SemanticDiffusion
+from echobench.generators.trained import load_trained
 
 CHUNK = 64
 """Maps per call of the generator: what a kill may lose, and what is in memory at once."""
@@ -54,7 +52,7 @@ def generate(
 
     Of a folder with several views, those that the generator has learnt are drawn.
 
-    checkpoint: what `SemanticDiffusion.save` wrote, such as generator-4C.pt in a run's folder.
+    checkpoint: what a `Trained` generator's `save` wrote, such as generator-4C.pt in a run's folder.
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
         `OUTSIDE`, stored as if a pixel were 1 mm.
@@ -66,7 +64,7 @@ def generate(
     """
     if repeats < 1 or not 0 <= strength < inf:
         raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
-    generator = SemanticDiffusion.load(checkpoint, device)
+    generator = load_trained(checkpoint, device)
     sources = _of_views(find_maps(maps), generator.views, maps)
     if subsets:
         sources = _of_subsets(sources, maps, subsets, seed)
@@ -138,12 +136,8 @@ def read_map(files: FrameFiles, size: tuple[int, int]) -> Frame:
 
 
 def _read_png(path: Path, size: tuple[int, int]) -> Frame:
-    try:
-        codes = imread(path)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise EchobenchError(f"{path} cannot be read: it is truncated or not an image") from error
-    known = {OUTSIDE, *map(int, Label)}
-    if codes.ndim != 2 or not set(np.unique(codes).tolist()) <= known:
+    codes, known = read_image(path).pixels, {OUTSIDE, *map(int, Label)}
+    if not set(np.unique(codes).tolist()) <= known:
         raise EchobenchError(f"{path} must be a grey PNG with the values {', '.join(map(str, sorted(known)))} alone")
     codes = resize_labels(codes.astype(np.uint8), size)
     sector = codes != OUTSIDE

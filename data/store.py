@@ -73,11 +73,11 @@ class FrameWriter:
             i = len(self._rows)
             name, base = self._base(i)
             base.parent.mkdir(parents=True, exist_ok=True)
-            row, column = self._maps.source.spacing_mm[self._maps.source_index[i]]
+            row, column = np.nan_to_num(self._maps.source.spacing_mm[self._maps.source_index[i]], nan=1.0)
             sector = self._maps.sector[i].astype(np.uint8)
             for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
                 write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))
-            self._rows.append(ManifestRow(name, *self._key(i), image_sha256=_sha256(image)))
+            self._rows.append(ManifestRow(name, *self._key(i), image_sha256=pixels_sha256(image)))
             with (self._folder / MANIFEST).open("a", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(astuple(self._rows[-1]))
 
@@ -87,7 +87,7 @@ class FrameWriter:
         for i, row in enumerate(self._rows):
             path = self._base(i)[1].with_name(f"{self._base(i)[1].name}.nii.gz")
             images[i] = read_image(path).pixels
-            if _sha256(images[i]) != row.image_sha256:
+            if pixels_sha256(images[i]) != row.image_sha256:
                 raise EchobenchError(f"{path} is not the image that {MANIFEST} names: it was changed")
         return images
 
@@ -131,5 +131,6 @@ def _repeats(source_index: Sequence[int] | NDArray[np.intp]) -> list[int]:
     return repeats
 
 
-def _sha256(image: NDArray[np.uint8]) -> str:
+def pixels_sha256(image: NDArray[np.uint8]) -> str:
+    """Of an image (H, W), row by row, as manifests state it."""
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()

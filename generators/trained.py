@@ -19,6 +19,7 @@ from echobench.data.frames import Frames
 from echobench.data.labels import vocabulary
 from echobench.data.maps import LabelMaps
 from echobench.generators.base import Generator
+from echobench.generators.registry import generator_class
 from echobench.generators.training.checkpoint import Checkpoint, read, write
 from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes
@@ -138,9 +139,7 @@ class Trained(Generator):
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote. Raises EchobenchError for a damaged file, another generator's, or other labels."""
-        content = read(path)
-        if "weights" not in content:
-            raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
+        content = _read_saved(path)
         if content["generator"] != cls.name or content["vocabulary"] != vocabulary():
             raise EchobenchError(
                 f"{path} is of {content['generator']} for the labels {content['vocabulary']}, "
@@ -188,6 +187,25 @@ class Trained(Generator):
     def _identity(self, size: tuple[int, int]) -> dict[str, Any]:
         """What weights belong to."""
         return {"generator": self.name, "vocabulary": vocabulary(), "size": list(size)}
+
+
+def load_trained(path: Path, device: str = "cpu") -> Trained:
+    """The generator that a file is of, whichever it is. Raises EchobenchError for a file that does not say the size and
+    the views of what it draws."""
+    name = _read_saved(path)["generator"]
+    backend = generator_class(name)
+    if not issubclass(backend, Trained):
+        raise EchobenchError(
+            f"{path} is of {name}, which does not say what size and views it draws; give that of a trained network"
+        )
+    return backend.load(path, device)
+
+
+def _read_saved(path: Path) -> dict[str, Any]:
+    content = read(path)
+    if "generator" not in content:
+        raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
+    return content
 
 
 def _count(network: nn.Module) -> int:

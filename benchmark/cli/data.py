@@ -16,19 +16,13 @@ def data() -> None:
 @data.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["camus", "echonet"]),
-    help="[default: echonet where DIR has a FileList.csv, else camus]",
+    "--format", "layout", metavar="camus|echonet|…", help="A layout of datasets. [default: the first that DIR has]"
 )
 def check(folder: Path, layout: str | None) -> None:
-    """List what a CAMUS or EchoNet-Dynamic folder holds and what is wrong with it; exit 1 if a run would be unsound."""
-    from echobench.data.datasets.check import check_camus
-    from echobench.data.datasets.echonet.check import check_echonet
-    from echobench.data.datasets.echonet.writing import FILE_LIST
+    """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound."""
+    from echobench.data.datasets.registry import check_dataset
 
-    layout = layout or ("echonet" if (folder / FILE_LIST).is_file() else "camus")
-    report = check_camus(folder) if layout == "camus" else check_echonet(folder)
+    report = check_dataset(folder, layout)
     click.echo(report.counts.to_string(index=False))
     click.echo(f"split: {report.split_origin}")
     for finding in report.findings:

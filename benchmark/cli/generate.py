@@ -9,7 +9,9 @@ from echobench.benchmark.cli.options import Verb
 
 
 @click.command(cls=Verb)
-@click.option("--checkpoint", metavar="FILE", type=Path, required=True, help="A trained sdm: generator-4C.pt of a run.")
+@click.option(
+    "--checkpoint", metavar="FILE", type=Path, required=True, help="Of a generator: generator-4C.pt of a run."
+)
 @click.option("--maps", metavar="DIR", type=Path, required=True, help="A CAMUS folder, or PNGs of label codes.")
 @click.option("--out", metavar="DIR", type=Path, required=True, help="Gets the images, as a CAMUS folder.")
 @click.option("--repeats", type=int, default=1, help="Images per map, each of a map deformed anew.")
@@ -27,7 +29,7 @@ def generate(
     checkpoint: Path, maps: Path, out: Path, repeats: int, strength: float, seed: int, subsets: tuple[str, ...],
     device: str,
 ) -> None:  # fmt: skip
-    """Draw images for label maps with a trained sdm, as many as the disk holds.
+    """Draw images for label maps with a trained generator, as many as the disk holds.
 
     A call that was killed goes on at the first missing image when it is given again. PNGs are called like
     patient0001_4CH_ED.png; their values are 0 background, 1 cavity, 2 wall, 3 atrium, 255 outside the sector.

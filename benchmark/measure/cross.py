@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
+from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import Dataset, cache_folder, read_camus
-from echobench.data.datasets.echonet.reading import read_echonet
+from echobench.data.datasets.dataset import Dataset
+from echobench.data.datasets.echonet.reading import CAVITY, read_echonet
 from echobench.data.datasets.medical_image import resize_image, resize_labels
+from echobench.data.datasets.registry import read_dataset, reader_called
 from echobench.data.frames import VIEWS, Frames
-from echobench.data.labels import REGIONS
-from echobench.data.phantom.dataset import dataset_name
 from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.cross import ECHONET, CrossRecord, read_cross, write_cross
@@ -29,7 +30,6 @@ from echobench.results.records.run import RunRecord, is_finished, read_failed, r
 from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
-from echobench.segmentation.scores import METRICS, score
 from echobench.segmentation.segmenter import Segmenter
 
 CROSS = "cross"
@@ -38,8 +38,6 @@ DATA_VARIABLE = "ECHOBENCH_ECHONET"
 PHANTOM_ECHONET = "phantom-echonet"
 PHANTOM_PATIENTS = 160
 """Of the phantom's second scanner; an eighth of them are its test patients."""
-CAVITY = ("LVendo",)
-"""What EchoNet-Dynamic's experts traced."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +64,7 @@ def echonet_target(folder: Path | None, *, skip_broken: bool = False, progress: 
     else:
         name, dataset = ECHONET, "EchoNet-Dynamic"
     data = read_echonet(folder, subset="testing", skip_broken=skip_broken, progress=progress)
-    return Target(name, dataset, data.frames, CAVITY, data.skipped)
+    return Target(name, dataset, data.frames, data.regions, data.skipped)
 
 
 def view_target(run: Path) -> Target:
@@ -79,7 +77,7 @@ def view_target(run: Path) -> Target:
     frames = dataset.frames.where(patients=record.scored_patients)  # a split derived from the other view has others
     if not len(frames):
         raise EchobenchError(f"{dataset.name} has no {view} frames of the {record.whom} of {run}")
-    return Target(view, dataset.name, frames, tuple(REGIONS))
+    return Target(view, dataset.name, frames, dataset.regions)
 
 
 def _own_dataset(run: Path, view: str | None) -> Dataset:
@@ -87,7 +85,7 @@ def _own_dataset(run: Path, view: str | None) -> Dataset:
     begun = StageFolder(run, "cpu").begun_with()
     folder = Path(begun["data"]) if begun["data"] else phantom_folder(begun["phantom_patients"])
     size = (begun["unet_settings"]["image_size_px"],) * 2
-    return read_camus(folder, name=dataset_name(folder), view=view, seed=begun["seed"], size=size)
+    return read_dataset(folder, view=view, seed=begun["seed"], size=size)
 
 
 def camus_target(folder: Path, run: Path) -> Target:
@@ -97,8 +95,7 @@ def camus_target(folder: Path, run: Path) -> Target:
     """
     record, _ = read_record(run)
     view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    name, seed = dataset_name(folder), record.settings["seed"]
-    dataset = read_camus(folder, name=name, view=view, seed=seed, size=(size, size))
+    dataset = reader_called("camus").read(folder, view=view, seed=record.settings["seed"], size=(size, size))
     testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
     learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
     frames = zip(testing.patient, testing.images, strict=True)
@@ -108,7 +105,7 @@ def camus_target(folder: Path, run: Path) -> Target:
             f"{run} has learnt from frames of {seen[0]}, who is among the test patients of {folder} "
             f"({len(set(seen))} such patients): nothing it scores there would count"
         )
-    return Target("camus", dataset.name, testing, tuple(REGIONS))
+    return Target("camus", dataset.name, testing, dataset.regions)
 
 
 def targets(
@@ -168,11 +165,13 @@ def cross(run: Path, target: Target, device: str) -> None:
 
     Raises EchobenchError for a run that is not finished, keeps no U-Net, or never saw the view of EchoNet-Dynamic.
     """
-    record, _ = read_record(run)
+    record, own = read_record(run)
     if record.view == "2C" and target.regions == CAVITY:
         raise EchobenchError(
             f"{run.name} was trained on 2C frames, and {target.dataset} has 4C; take a run of 4C or all"
         )
+    learnt = set(own["region"])  # what the U-Nets' own experts drew
+    target = replace(target, regions=tuple(region for region in target.regions if region in learnt))
     seeds, fingerprint = record.settings["unet_seeds"], target.frames.fingerprint()
     earlier = read_cross(run, target.name)
     if earlier and (earlier[0].run_sha256, earlier[0].fingerprint) == (record.scores_sha256, fingerprint):
@@ -189,14 +188,11 @@ def cross(run: Path, target: Target, device: str) -> None:
 
 
 def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
-    """Raw scores (see `score`) at the target's own size, of its regions; distances only where its spacing is known."""
+    """See `known_scores`; at the target's own size, of its regions."""
     frames, size = target.frames, segmenter.preprocessing.size_px
     images = np.stack([resize_image(image, (size, size)) for image in frames.images])
     predicted = np.stack([resize_labels(labels, frames.size) for labels in segmenter.predict(images)])
-    table = score(frames, predicted)
-    spaced = np.isfinite(frames.spacing_mm).all()
-    metrics = [name for name, metric in METRICS.items() if spaced or not metric.is_distance]
-    return table[table["region"].isin(target.regions) & table["metric"].isin(metrics)]
+    return known_scores(frames, predicted, target.regions)
 
 
 def _record(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from echobench.benchmark.run.settings import RunSettings
@@ -18,14 +19,15 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
     """Write ejection.csv into a finished run's folder, unless it is there and of the same scores.
 
     It has the experts' masks and those of every U-Net in the record. Nothing is written where a phase is missing, of
-    the run or of every scored patient, and where the frames are no longer those that the run was scored on.
+    the run or of every scored patient, where millimetres are unknown, and where the frames are no longer those that
+    the run was scored on.
     """
     record, _ = read_record(folder)
     if EJECTION.is_current(folder, record.scores_sha256) or set(settings.phases) < set(PHASES):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
     scored = trial.scored
-    if scored.fingerprint() != record.fingerprints[record.scored_on]:
+    if scored.fingerprint() != record.fingerprints[record.scored_on] or not np.isfinite(scored.spacing_mm).all():
         return
     tables = [ejection(scored, scored.labels).assign(masks=EXPERT)]
     for seed in record.settings["unet_seeds"]:

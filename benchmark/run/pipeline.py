@@ -15,6 +15,7 @@ from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
 from echobench.benchmark.run.processes import agreed
+from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
 from echobench.benchmark.run.trained import (
@@ -39,7 +40,7 @@ from echobench.results.records.run import (
     write_failed,
     write_record,
 )
-from echobench.segmentation.scores import METRICS, score
+from echobench.segmentation.scores import METRICS
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -171,7 +172,8 @@ def _score(trial: Trial, unets: Mapping[int, _Trained]) -> tuple[pd.DataFrame, N
     frames = trial.scored
     with trial.stages.measured("score") as noted:
         predicted = {seed: segmenter.predict(frames.images) for seed, (segmenter, _) in unets.items()}
-        parts = [score(frames, labels).assign(unet_seed=seed) for seed, labels in predicted.items()]
+        regions = trial.dataset.regions
+        parts = [known_scores(frames, labels, regions).assign(unet_seed=seed) for seed, labels in predicted.items()]
         noted["items"] = len(frames) * len(unets)
     return pd.concat(parts, ignore_index=True), next(iter(predicted.values()))
 

@@ -16,11 +16,9 @@ import torch
 
 from echobench.benchmark.run.overrides import overridden
 from echobench.data.base.errors import EchobenchError
-from echobench.data.datasets.camus import find_frames
-from echobench.data.datasets.dataset import split_of
+from echobench.data.datasets.registry import layout_of, reader_called
 from echobench.data.deform import REPEATS, VERSION
 from echobench.data.frames import PHASES, VIEWS
-from echobench.data.phantom.dataset import dataset_name
 from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.registry import generator_class
@@ -56,7 +54,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 
 @dataclass(frozen=True)
 class RunSettings:
-    """A run, fully resolved. data: a CAMUS-layout folder, or None for the phantom. images: how many training images
+    """A run, fully resolved. data: the folder of a dataset, or None for the phantom. images: how many training images
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
     from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. deformation: version
     of the random deformation, None where nothing is deformed. The device is not part of a run's identity."""
@@ -94,6 +92,13 @@ class RunSettings:
         return tuple(dict.fromkeys(("training", "validation", self.scored_on)))
 
     @property
+    def layout(self) -> str:
+        """The name of the dataset's layout; that of CAMUS for data that are not at hand."""
+        with suppress(EchobenchError):
+            return layout_of(Path(self.data or ""))
+        return "camus"
+
+    @property
     def label(self) -> str:
         """The generator's name as tables show it: a folder by its last part."""
         drawn = folder_of(self.generator)
@@ -125,7 +130,7 @@ class RunSettings:
     def slug(self) -> str:
         """Name of the run's folder: a function of its identity."""
         digest = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
-        dataset = "phantom" if self.data is None else "camus"
+        dataset = "phantom" if self.data is None else self.layout
         frames = self.view if self.phase == "all" else f"{self.view}-{self.phase}"
         return f"{dataset}-{self.label.replace(':', '-')}-{frames}-{self.preset}-{digest}"
 
@@ -134,11 +139,12 @@ class RunSettings:
 
         split: its origin, where the data have been read; None looks which lists of patients the data have.
         """
-        folder = Path(self.data) if self.data else None
-        dataset = dataset_name(folder) if folder else "phantom"
-        if split is None and folder:
+        dataset = "phantom"
+        if self.data is not None:
+            folder, reader = Path(self.data), reader_called(self.layout)
+            dataset = reader.name_of(folder)
             with suppress(EchobenchError):  # of data that cannot be read, the run will say so
-                split = split_of(folder, find_frames(folder), self.seed).origin
+                split = split or reader.split_of(folder, self.seed).origin
         return departures(self.published(), dataset=dataset, deforms=self.backend.deforms, split=split or OFFICIAL)
 
     def deviations(self, split: str | None = None) -> list[str]:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import Dataset, cache_folder, read_camus
+from echobench.data.datasets.dataset import Dataset
+from echobench.data.datasets.folder import read_folder
+from echobench.data.datasets.registry import read_dataset
 from echobench.data.frames import Frames, concatenate
-from echobench.data.phantom.dataset import VERSION, dataset_name, write_phantom
-from echobench.generators.folder import folder_of, read_folder
+from echobench.data.phantom.dataset import VERSION, write_phantom
+from echobench.generators.folder import folder_of
 
 PHANTOM_SEED = 0
 """Of the built-in phantom: data is data, and does not change with the seed of a run."""
@@ -61,14 +64,8 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
     """
     view = None if settings.view == "all" else settings.view
     size = (settings.unet_settings.image_size_px,) * 2
-    if settings.data is not None:
-        folder = Path(settings.data)
-        name = dataset_name(folder)
-        dataset = read_camus(folder, name=name, view=view, seed=settings.seed, size=size, progress=progress)
-    else:
-        assert settings.phantom_patients is not None
-        phantom = phantom_folder(settings.phantom_patients)
-        dataset = read_camus(phantom, name="phantom", view=view, size=size, progress=progress)
+    folder = Path(settings.data) if settings.data else phantom_folder(settings.phantom_patients or 0)
+    dataset = read_dataset(folder, view=view, seed=settings.seed, size=size, progress=progress)
     for name in settings.views:
         for subset in settings.subsets:
             if not len(dataset.subset(subset, name).where(phases=settings.phases)):

@@ -33,6 +33,10 @@ class JudgeSettings:
     repeats: int
     ladder: str
 
+    def as_dict(self) -> dict[str, Any]:
+        """As records and hashes have the settings."""
+        return {"unet": self.unet.as_dict(), "repeats": self.repeats, "ladder": self.ladder}
+
 
 def ladder_fingerprint() -> str:
     """Of the deformations that a judge learns from: their names, and what each makes of one fixed map."""

@@ -29,6 +29,7 @@ from echobench.data.base.files import file_sha256
 from echobench.data.base.progress import silent
 from echobench.data.datasets.dataset import Dataset
 from echobench.data.frames import Frames
+from echobench.data.labels import REGIONS
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
@@ -115,6 +116,11 @@ def _frames(settings: StressSettings, dataset: Dataset) -> Frames:
     Validation patients, since generators are not to be looked at, and perhaps changed, by what test patients show.
     """
     frames = dataset.subset("validation", settings.ideal.view).where(phases=(PHASE,))
+    if not (set(REGIONS) <= set(dataset.regions) and np.isfinite(frames.spacing_mm).all()):
+        raise EchobenchError(
+            f"stress needs maps of every structure, in millimetres; {dataset.name} has {', '.join(dataset.regions)}"
+            f"{'' if np.isfinite(frames.spacing_mm).all() else ' and no millimetres'}"
+        )
     patients = sorted(set(frames.patient.tolist()))
     if len(patients) < settings.patients:
         raise EchobenchError(

@@ -14,24 +14,37 @@ Leclerc et al., IEEE Transactions on Medical Imaging 38(9), 2019, doi:10.1109/TM
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.dataset import SIZE, Dataset, DatasetReport, Reader, clinical_table
 from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
-from echobench.data.frames import PHASES, VIEWS
+from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
+from echobench.data.phantom.once import RECORD
 from echobench.data.sector import sector_mask
+from echobench.data.splits import SUBSETS, Split, derive_split, patients_in_two, read_split_files
 
+_READER_VERSION = 2  # raise it when the same files would be read differently: old cache entries are then ignored
 LAYOUT = (
     "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
     "or training/ and testing/ with .mhd files"
 )
-_EF = re.compile(r"^(?:LV)?EF *: *(?P<percent>\d+(?:\.\d+)?)", re.IGNORECASE | re.MULTILINE)
+_INFO = re.compile(r"^(\w+) *: *(\S+)", re.MULTILINE)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_INFO_COLUMNS = {  # the keys in small letters, those of the older release too
+    "ef": "ef_percent", "lvef": "ef_percent", "lvedv": "edv_ml", "lvesv": "esv_ml", "age": "age_years",
+}  # fmt: skip
 _NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(nii\.gz|nii|mhd)$")
 
 
@@ -115,15 +128,99 @@ def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image:
     )
 
 
-def read_ejection_fractions(folder: Path) -> dict[str, float]:
-    """Ejection fraction in % by patient, from `EF` in the Info files (`LVef` in the older release); CAMUS measures it
-    in both views. A patient whose files do not state it is not in it."""
-    found = {}
+def read_clinical(folder: Path) -> pd.DataFrame:
+    """What the Info files say, see `clinical_table`; CAMUS measures the ejection fraction in both views."""
+    rows: dict[str, dict[str, object]] = {}
     for patient_folder, prefix in _patient_folders(folder):
-        for path in sorted(patient_folder.glob("Info_*.cfg")):
-            if match := _EF.search(path.read_text(errors="replace")):
-                found[prefix + patient_folder.name] = float(match["percent"])
-    return found
+        for view in VIEWS:
+            for path in sorted(patient_folder.glob(f"Info_{view}H.cfg")):
+                row = rows.setdefault(prefix + patient_folder.name, {})
+                for key, value in _INFO.findall(path.read_text(errors="replace")):
+                    if (column := _INFO_COLUMNS.get(key.lower())) and (number := _NUMBER.match(value)):
+                        row[column] = float(number[0])
+                    elif key.lower() in ("sex", "imagequality"):
+                        row["sex" if key.lower() == "sex" else f"quality_{view}"] = value
+    return clinical_table(rows)
+
+
+def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
+    """The official split of a folder, or one derived from the patients with ground truth.
+
+    Raises EchobenchError for a patient in two subsets or for a subset without patients.
+    """
+    patients = {f.patient for f in files if f.truth is not None}
+    split = read_split_files(folder)
+    if split is None:
+        return derive_split(patients, seed, testing={p for p in patients if p.startswith("testing-")})
+    if twice := patients_in_two(split):
+        raise EchobenchError(f"{folder / 'database_split'} lists {twice[0]} in more than one subset")
+    for subset in SUBSETS:
+        if not patients & set(split.patients(subset)):
+            raise EchobenchError(f"{folder} has no patient of subgroup_{subset}.txt with ground truth")
+    return split
+
+
+class Camus(Reader):
+    """CAMUS, or the phantom in its layout."""
+
+    name: ClassVar[str] = "CAMUS"
+    layout: ClassVar[str] = LAYOUT
+
+    def recognises(self, folder: Path) -> bool:
+        return any(_NAME.fullmatch(path.name) for patient, _ in _patient_folders(folder) for path in patient.iterdir())
+
+    def name_of(self, folder: Path) -> str:
+        """ "phantom" where `write_phantom` has left its record."""
+        return "phantom" if (folder / RECORD).is_file() else self.name
+
+    def split_of(self, folder: Path, seed: int) -> Split:
+        return split_of(folder, find_frames(folder), seed)
+
+    def read(
+        self,
+        folder: Path,
+        *,
+        view: str | None = None,
+        seed: int = 0,
+        size: tuple[int, int] = SIZE,
+        progress: Progress = silent,
+    ) -> Dataset:
+        files = [f for f in find_frames(folder) if view in (None, f.view)]
+        if not files:
+            raise EchobenchError(f"there are no {view} frames in {folder}")
+        name = self.name_of(folder)
+        frames = _cached_frames(files, name, size, progress)
+        split = split_of(folder, files, seed).restrict(frames.patient.tolist())
+        return Dataset(name, frames, split, read_clinical(folder))
+
+    def check(self, folder: Path) -> DatasetReport:
+        from echobench.data.datasets.check import check_camus  # which imports this module
+
+        return check_camus(folder)
+
+
+def _cached_frames(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
+    paths = (path for f in files for path in (f.image, f.truth, f.sector) if path is not None)
+    key = f"{_READER_VERSION} {name} {size}"
+    return Frames(**cached("frames", key, paths, lambda: vars(_read_all(files, name, size, progress))))
+
+
+def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
+    frames: list[Frame] = []
+    with ThreadPoolExecutor() as pool:
+        for frame in pool.map(lambda f: read_frame(f, size), files):
+            frames.append(frame)
+            progress(len(frames), len(files))
+    return Frames(
+        images=np.array([f.image for f in frames]),
+        labels=np.array([f.labels for f in frames]),
+        sector=np.array([f.sector for f in frames]),
+        spacing_mm=np.array([f.spacing_mm for f in frames], dtype=np.float64),
+        patient=np.array([f.patient for f in files]),
+        view=np.array([f.view for f in files]),
+        phase=np.array([f.phase for f in files]),
+        source=np.array([name] * len(files)),
+    )
 
 
 def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:

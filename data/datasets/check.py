@@ -1,38 +1,14 @@
-"""What a dataset's folder holds, and everything that is wrong with it, in one list."""
+"""What a CAMUS folder holds, and everything that is wrong with it, in one list."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from echobench.data.base.errors import EchobenchError
-from echobench.data.datasets.camus import FrameFiles, find_frames, read_frame
-from echobench.data.datasets.dataset import SIZE, split_of
+from echobench.data.datasets.camus import FrameFiles, find_frames, read_frame, split_of
+from echobench.data.datasets.dataset import SIZE, DatasetReport, Finding, count_frames
 from echobench.data.frames import PHASES
 from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_files
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing noticed. unsound: a run on this folder would be refused, or should not be trusted."""
-
-    text: str
-    unsound: bool
-
-
-@dataclass(frozen=True)
-class DatasetReport:
-    """counts: rows subset × view × phase with columns frames, patients. findings: unsound ones first."""
-
-    counts: pd.DataFrame
-    split_origin: str
-    findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        return not any(finding.unsound for finding in self.findings)
 
 
 def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
@@ -41,7 +17,7 @@ def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     findings = [*_unfit_frames(files), *_missing_partners(files), *_split_findings(folder, files, seed)]
     split = _split_or_none(folder, files, seed)
     return DatasetReport(
-        counts=_counts(files, split),
+        counts=count_frames(((f.view, f.phase, f.patient) for f in files), split),
         split_origin=split.origin if split else "none",
         findings=tuple(sorted(findings, key=lambda finding: not finding.unsound)),
     )
@@ -91,18 +67,6 @@ def _split_or_none(folder: Path, files: Sequence[FrameFiles], seed: int) -> Spli
         return split_of(folder, files, seed)
     except EchobenchError:
         return None
-
-
-def _counts(files: Sequence[FrameFiles], split: Split | None) -> pd.DataFrame:
-    subset_of = {p: subset for subset in SUBSETS for p in split.patients(subset)} if split else {}
-    rows = pd.DataFrame(
-        [(subset_of.get(f.patient, "none"), f.view, f.phase, f.patient) for f in files],
-        columns=["subset", "view", "phase", "patient"],
-    )
-    order = pd.CategoricalDtype([*SUBSETS, "none"], ordered=True)
-    rows["subset"] = rows["subset"].astype(order)
-    grouped = rows.groupby(["subset", "view", "phase"], observed=True)["patient"]
-    return grouped.agg(frames="size", patients="nunique").reset_index()
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

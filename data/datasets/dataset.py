@@ -1,123 +1,127 @@
-"""A dataset as a run sees it: frames of one size and the split of their patients."""
+"""A dataset as a run sees it, whatever its layout: frames of one size, the split of their patients, who they are."""
 
-import hashlib
-import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import ClassVar
 
-import numpy as np
-import platformdirs
+import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_ejection_fractions, read_frame
 from echobench.data.frames import Frames
-from echobench.data.splits import SUBSETS, Split, derive_split, patients_in_two, read_split_files
+from echobench.data.labels import REGIONS
+from echobench.data.splits import SUBSETS, Split
 
 SIZE = (256, 256)
-_READER_VERSION = 2  # raise it when the same files would be read differently: old cache entries are then ignored
+CLINICAL = ("ef_percent", "edv_ml", "esv_ml", "sex", "age_years", "quality_2C", "quality_4C")
+"""What may be known of a patient: ejection fraction, both volumes, F or M, age, and the image quality of each view."""
+
+
+def clinical_table(rows: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
+    """A row per patient with the columns of `CLINICAL`; what nobody says is missing."""
+    return pd.DataFrame.from_dict(dict(rows), orient="index", columns=None).reindex(columns=list(CLINICAL))
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """name: "CAMUS" or "phantom". frames: every usable frame. split: of the patients in `frames`.
-
-    ejection_fraction: in %, by patient, as the dataset states it; patients of whom it states none are not in it.
+    """name: as records have it, such as "CAMUS" or "phantom". frames: every usable frame. split: of the patients in
+    `frames`. clinical: see `clinical_table`. regions: what its experts drew, of `REGIONS`; nothing else is scored.
+    skipped: a sentence for each broken file that was left out, as it was asked for.
     """
 
     name: str
     frames: Frames
     split: Split
-    ejection_fraction: Mapping[str, float] = field(default_factory=dict)
+    clinical: pd.DataFrame = field(default_factory=lambda: clinical_table({}))
+    regions: tuple[str, ...] = tuple(REGIONS)
+    skipped: tuple[str, ...] = ()
 
     def subset(self, subset: str, view: str | None = None) -> Frames:
         """The frames of one of `SUBSETS`, of one view or of all (None)."""
         return self.frames.where(view=view, patients=self.split.patients(subset))
 
-
-def cache_folder() -> Path:
-    """Where the phantom and decoded frames are kept: `ECHOBENCH_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("ECHOBENCH_CACHE") or platformdirs.user_cache_dir("echobench"))
-
-
-def read_camus(
-    folder: Path,
-    *,
-    name: str = "CAMUS",
-    view: str | None = None,
-    seed: int = 0,
-    size: tuple[int, int] = SIZE,
-    progress: Progress = silent,
-) -> Dataset:
-    """Read a CAMUS-layout folder (see `echobench.data.datasets.camus`); decoded frames are cached.
-
-    view: "2C" or "4C", or None for both. seed: of a derived split, where the folder has no official one.
-    Raises EchobenchError at the first unfit frame; `echobench data check` lists them all.
-    """
-    files = [f for f in find_frames(folder) if view in (None, f.view)]
-    if not files:
-        raise EchobenchError(f"there are no {view} frames in {folder}")
-    frames = _cached_frames(files, name, size, progress)
-    split = split_of(folder, files, seed).restrict(frames.patient.tolist())
-    return Dataset(name, frames, split, read_ejection_fractions(folder))
+    @property
+    def ejection_fraction(self) -> Mapping[str, float]:
+        """In %, by patient, as the dataset states it; patients of whom it states none are not in it."""
+        stated = self.clinical["ef_percent"].dropna()
+        return dict(zip(stated.index.astype(str), stated.astype(float), strict=True))
 
 
-def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
-    """The official split of a folder, or one derived from the patients with ground truth.
+@dataclass(frozen=True)
+class Finding:
+    """One thing noticed. unsound: a run on this folder would be refused, or should not be trusted."""
 
-    Raises EchobenchError for a patient in two subsets or for a subset without patients.
-    """
-    patients = {f.patient for f in files if f.truth is not None}
-    split = read_split_files(folder)
-    if split is None:
-        return derive_split(patients, seed, testing={p for p in patients if p.startswith("testing-")})
-    if twice := patients_in_two(split):
-        raise EchobenchError(f"{folder / 'database_split'} lists {twice[0]} in more than one subset")
-    for subset in SUBSETS:
-        if not patients & set(split.patients(subset)):
-            raise EchobenchError(f"{folder} has no patient of subgroup_{subset}.txt with ground truth")
-    return split
+    text: str
+    unsound: bool
 
 
-def _cached_frames(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
-    cache = cache_folder() / "frames" / f"{_stamp(files, name, size)}.npz"
-    if cache.is_file():
-        with suppress(OSError, EOFError, ValueError, BadZipFile), np.load(cache) as stored:  # damaged: it is made anew
-            return Frames(**{key: stored[key] for key in stored.files})
-    frames = _read_all(files, name, size, progress)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_name(f"{cache.stem}-{os.getpid()}.partial.npz")
-    np.savez(partial, **vars(frames))
-    partial.replace(cache)
-    return frames
+@dataclass(frozen=True)
+class DatasetReport:
+    """counts: see `count_frames`. findings: unsound ones first."""
+
+    counts: pd.DataFrame
+    split_origin: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not any(finding.unsound for finding in self.findings)
 
 
-def _stamp(files: Sequence[FrameFiles], name: str, size: tuple[int, int]) -> str:
-    """Changes when a file, its time or its size changes, or when the reader does."""
-    digest = hashlib.sha256(f"{_READER_VERSION} {name} {size}".encode())
-    for path in (path for f in files for path in (f.image, f.truth, f.sector) if path is not None):
-        status = path.stat()
-        digest.update(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:24]
+def count_frames(frames: Iterable[tuple[str, str, str]], split: Split | None) -> pd.DataFrame:
+    """Rows subset × view × phase with columns frames, patients, from (view, phase, patient) of each frame."""
+    subset_of = {p: subset for subset in SUBSETS for p in split.patients(subset)} if split else {}
+    rows = pd.DataFrame(frames, columns=["view", "phase", "patient"])
+    order = pd.CategoricalDtype([*SUBSETS, "none"], ordered=True)
+    rows["subset"] = pd.Series([subset_of.get(patient, "none") for patient in rows["patient"]], dtype=order)
+    grouped = rows.groupby(["subset", "view", "phase"], observed=True)["patient"]
+    return grouped.agg(frames="size", patients="nunique").reset_index()
 
 
-def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
-    frames: list[Frame] = []
-    with ThreadPoolExecutor() as pool:
-        for frame in pool.map(lambda f: read_frame(f, size), files):
-            frames.append(frame)
-            progress(len(frames), len(files))
-    return Frames(
-        images=np.array([f.image for f in frames]),
-        labels=np.array([f.labels for f in frames]),
-        sector=np.array([f.sector for f in frames]),
-        spacing_mm=np.array([f.spacing_mm for f in frames], dtype=np.float64),
-        patient=np.array([f.patient for f in files]),
-        view=np.array([f.view for f in files]),
-        phase=np.array([f.phase for f in files]),
-        source=np.array([name] * len(files)),
-    )
+class Reader(ABC):
+    """One layout of datasets. What a user can cause, folders that are not there included, is an EchobenchError."""
+
+    name: ClassVar[str]
+    """Of the dataset, in records."""
+    layout: ClassVar[str]
+    """What a folder must hold, for messages."""
+
+    @abstractmethod
+    def recognises(self, folder: Path) -> bool:
+        """Whether a folder looks like one of this layout, sound or not."""
+
+    @abstractmethod
+    def read(
+        self,
+        folder: Path,
+        *,
+        view: str | None = None,
+        seed: int = 0,
+        size: tuple[int, int] = SIZE,
+        progress: Progress = silent,
+    ) -> Dataset:
+        """Read a folder; raises EchobenchError at the first unfit frame.
+
+        view: "2C" or "4C", or None for both. seed: of a derived split, where the folder states none. size: what
+        images and maps are resized to, (H, W); the spacing follows. An unknown spacing is NaN, and then distances are
+        not scored; where there is no sector, it is the whole frame.
+        """
+
+    def name_of(self, folder: Path) -> str:
+        """What a folder of this layout holds, as `Dataset.name` says."""
+        return self.name
+
+    def split_of(self, folder: Path, seed: int) -> Split:
+        """The split of a folder; a reader that need not read the frames for it says so here."""
+        return self.read(folder, seed=seed).split
+
+    def check(self, folder: Path) -> DatasetReport:
+        """What a folder holds and what is wrong with it; a reader that can say more than `read` does says so here."""
+        try:
+            dataset = self.read(folder)
+        except EchobenchError as error:
+            return DatasetReport(count_frames([], None), "none", (Finding(str(error), unsound=True),))
+        frames = zip(dataset.frames.view, dataset.frames.phase, dataset.frames.patient, strict=True)
+        return DatasetReport(count_frames(frames, dataset.split), dataset.split.origin, ())

@@ -1,4 +1,4 @@
-"""One 2-D medical image on disk: NIfTI or MetaImage, upright, with its spacing."""
+"""One 2-D image on disk: NIfTI, MetaImage or PNG, upright, with its spacing."""
 
 import gzip
 import zlib
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from skimage.io import imread
 from skimage.transform import resize
 
 from echobench.data.base.errors import EchobenchError
@@ -22,10 +23,12 @@ class MedicalImage:
 
 
 def read_image(path: Path) -> MedicalImage:
-    """Read a 2-D image, or a 3-D one of a single slice, turned as its header says.
+    """Read a 2-D image, or a 3-D one of a single slice, turned as its header says; a pixel of a PNG is 1 mm.
 
     Raises EchobenchError for a file that is missing, truncated, or not a single 2-D frame.
     """
+    if path.suffix.lower() == ".png" and path.is_file():
+        return MedicalImage(_read_png(path), (1.0, 1.0))
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -39,6 +42,16 @@ def read_image(path: Path) -> MedicalImage:
     image = _upright(image)
     column_mm, row_mm = image.GetSpacing()
     return MedicalImage(sitk.GetArrayFromImage(image), (row_mm, column_mm))
+
+
+def _read_png(path: Path) -> NDArray[np.generic]:
+    try:
+        pixels = imread(path)
+    except Exception as error:  # whatever the damaged bytes lead to
+        raise EchobenchError(f"{path} cannot be read: it is truncated or not an image") from error
+    if pixels.ndim != 2:
+        raise EchobenchError(f"{path} is not a single grey image: its shape is {pixels.shape}")
+    return pixels
 
 
 def write_image(path: Path, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> None:

@@ -14,7 +14,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.phantom.heart import Heart, draw_heart
 from echobench.data.phantom.observer import observed
-from echobench.data.phantom.once import RECORD, write_once
+from echobench.data.phantom.once import write_once
 from echobench.data.phantom.scan import scan
 from echobench.data.phantom.scanner import DEFAULT_SCANNER, Scanner, draw_acquisition
 from echobench.data.phantom.section import label_map
@@ -27,11 +27,6 @@ WORKERS = 2
 OBSERVER_MM = 1.0
 """Size of the observer's error in millimetres: a ceiling under what a U-Net can score, as experts' own disagreement is
 one on real frames."""
-
-
-def dataset_name(folder: Path) -> str:
-    """What a folder in the CAMUS layout holds: "phantom" where `write_phantom` has left its record, else "CAMUS"."""
-    return "phantom" if (folder / RECORD).is_file() else "CAMUS"
 
 
 @dataclass(frozen=True, eq=False)

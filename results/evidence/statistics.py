@@ -80,14 +80,19 @@ def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> "pd.Series[float]":
-    """A region's value of every patient that has one; a fraction in per cent.
+    """A region's value of every patient that has one; a fraction in per cent. Nobody has that of a region nobody drew.
 
     Departs from the paper [scoring.patients]: frames of one patient are alike, and count once.
     """
     is_fraction = (scores.loc[scores["metric"] == metric, "unit"].head(1) == "1").all()
     means = patient_means(scores, metric) * (100 if is_fraction else 1)
-    values = means[list(TABLE_REGIONS)].mean(axis=1) if region == MEAN else means[region]
-    return values.dropna()
+    wanted = means.reindex(columns=list(TABLE_REGIONS) if region == MEAN else [region])
+    return wanted.mean(axis=1).dropna()
+
+
+def mean_regions(scores: pd.DataFrame) -> str:
+    """What `MEAN` is the mean of, in words: those regions that the experts of the dataset drew."""
+    return ", ".join(region for region in TABLE_REGIONS if region in set(scores["region"]))
 
 
 def seed_means(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> NDArray[np.float64]:

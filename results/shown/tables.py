@@ -15,6 +15,7 @@ from echobench.results.evidence.statistics import (
     MEAN,
     RULE,
     estimate,
+    mean_regions,
     patient_means,
     patient_values,
     structures,
@@ -26,7 +27,6 @@ from echobench.results.shown.formats import P_VALUE, Table
 
 ROW_REGIONS = (*TABLE_REGIONS, MEAN, "LVmyo")
 WHO, WHY = "trained on", "not finished"
-_MEAN_OF = f"mean: of {', '.join(TABLE_REGIONS)}."
 
 
 def region_table(group: Group, metric: str = "dice") -> Table:
@@ -44,7 +44,8 @@ def region_table(group: Group, metric: str = "dice") -> Table:
     return Table(
         name=facts.short,
         caption=f"{facts.label} in {facts.shown_unit}, {facts.better} is better: mean ± standard deviation over "
-        f"{group.whom}. {group.title}. {_MEAN_OF}",
+        f"{group.whom}. {group.title}. "
+        f"mean: of {mean_regions(group.runs[0].scores)}.",
         frame=_frame(rows, group, {"frames": "all"}),
         formats=dict.fromkeys(ROW_REGIONS, facts.digits),
         notes=(_missed(facts), *group.notes),
@@ -83,7 +84,7 @@ def summary_table(group: Group) -> Table:
     return Table(
         name="summary",
         caption=f"Mean Dice in %, with its bootstrap interval over {group.whom}. {group.title}. Dice: the mean of "
-        f"{', '.join(TABLE_REGIONS)}. seed std: of the mean over U-Net seeds. {_VERDICTS} {_LIMITS}"
+        f"{mean_regions(group.runs[0].scores)}. seed std: of the mean over U-Net seeds. {_VERDICTS} {_LIMITS}"
         f"{_EF if ejections else ''}",
         frame=_frame(rows, group, {}),
         formats={"Dice": ".1f", "Dice 95 %": ".1f", "patient std": ".1f", "seed std": ".2f", "EF MAE": ".1f"},
@@ -136,7 +137,7 @@ def missed_table(group: Group) -> Table:
         invented = maps[(maps["n_ref"] == 0) & (maps["n_pred"] > 0)].groupby("region").size()
         counts = {f"{region} missed": int(missed.get(region, 0)) for region in REGIONS}
         counts |= {f"{region} invented": int(invented.get(region, 0)) for region in REGIONS}
-        rows.append({WHO: run.label} | counts | {"predicted maps": len(maps) // len(REGIONS)})
+        rows.append({WHO: run.label} | counts | {"predicted maps": len(maps) // maps["region"].nunique()})
     return Table(
         name="missed",
         caption=f"Structures missed, and structures found where the expert drew none. {group.title}. "

@@ -18,11 +18,15 @@ from echobench.data.frames import concatenate
 from echobench.data.maps import label_maps
 from echobench.data.splits import read_split_files
 from echobench.data.store import read_manifest
+from echobench.generators.cyclegan import CycleGan, CycleGanSettings
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
+from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.sdm import SdmSettings, SemanticDiffusion
+from echobench.generators.translation.network import TranslatorSettings
+from echobench.generators.translation.training import CycleSettings
 
 SIZE = (32, 32)
 SETTINGS = SdmSettings(
@@ -54,6 +58,18 @@ def test_the_verb_writes_a_camus_folder_with_a_manifest(checkpoint, camus_folder
     assert len(rows) == 20 and [row.repeat for row in rows] == [0, 1] * 10
     frame = read_frame(find_frames(tmp_path / "out")[0], SIZE)
     assert frame.spacing_mm == pytest.approx((0.5, 0.4)) and not frame.image[~frame.sector].any()
+
+
+def test_any_generator_draws_whose_file_says_its_size_and_views(camus_folder, make_frames, tmp_path):
+    training = CycleSettings(steps=1, batch=2, checkpoint_seconds=0.0)
+    network = TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4)
+    painter = CycleGan(CycleGanSettings(network, training)).fit(make_frames(2), 0)
+    painter.save(tmp_path / "cyclegan.pt")
+    assert generate(tmp_path / "cyclegan.pt", camus_folder, tmp_path / "out", strength=0) == 10
+    assert len(find_frames(tmp_path / "out")) == 10
+    Paint(PaintSettings()).fit(make_frames(2), 0).save(tmp_path / "paint.pt")
+    with pytest.raises(EchobenchError, match="is of paint, which does not say what size and views it draws"):
+        generate(tmp_path / "paint.pt", camus_folder, tmp_path / "refused")
 
 
 def test_the_maps_are_those_of_a_run(checkpoint, camus_folder, make_frames, tmp_path):

@@ -197,8 +197,7 @@ ASKED: dict[str, object] = {
     "benchmark.generate.generate": 1,
     "benchmark.measure.verify.verify": [],
     "results.report.page.write_report": "report.html",
-    "data.datasets.check.check_camus": REPORT,
-    "data.datasets.echonet.check.check_echonet": REPORT,
+    "data.datasets.registry.check_dataset": REPORT,
     "data.phantom.dataset.write_phantom": "phantom",
     "data.phantom.echonet.write_phantom_echonet": "phantom",
 }

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import find_frames, read_frame
-from echobench.data.datasets.dataset import read_camus
 from echobench.data.datasets.medical_image import read_image, write_image
+from echobench.data.datasets.registry import read_dataset
 from echobench.data.labels import Label
 
 SIZE = (32, 32)
@@ -22,7 +22,7 @@ def first_file(folder: Path, suffix: str = "") -> Path:
 
 
 def test_frames_come_back_as_written(camus_folder, make_frames):
-    dataset = read_camus(camus_folder, size=SIZE)
+    dataset = read_dataset(camus_folder, size=SIZE)
     written = make_frames(5)
     np.testing.assert_array_equal(dataset.frames.images, written.images)
     np.testing.assert_array_equal(dataset.frames.labels, written.labels)
@@ -34,10 +34,10 @@ def test_frames_come_back_as_written(camus_folder, make_frames):
 
 
 def test_the_cache_gives_the_same_frames_and_notices_a_changed_file(camus_folder):
-    first = read_camus(camus_folder, size=SIZE).frames
-    assert read_camus(camus_folder, size=SIZE).frames.fingerprint() == first.fingerprint()
+    first = read_dataset(camus_folder, size=SIZE).frames
+    assert read_dataset(camus_folder, size=SIZE).frames.fingerprint() == first.fingerprint()
     write_image(first_file(camus_folder), first.images[0] // 2, (0.5, 0.4))
-    assert read_camus(camus_folder, size=SIZE).frames.fingerprint() != first.fingerprint()
+    assert read_dataset(camus_folder, size=SIZE).frames.fingerprint() != first.fingerprint()
 
 
 def test_resizing_keeps_millimetres_and_label_codes(camus_folder):
@@ -71,7 +71,7 @@ def test_the_older_layout_numbers_its_test_patients_anew(tmp_path, make_frames):
             image = sitk.GetImageFromArray(pixels[None])  # one slice, as the release has it
             image.SetSpacing((0.4, 0.5, 1.0))
             sitk.WriteImage(image, str(patient / f"patient{number:04d}_4CH_{frames.phase[i]}{suffix}.mhd"))
-    dataset = read_camus(tmp_path, size=SIZE)
+    dataset = read_dataset(tmp_path, size=SIZE)
     assert len(dataset.frames) == 8
     assert dataset.split.testing == ("testing-patient0001",)
     assert len(dataset.split.training) == 2
@@ -82,15 +82,15 @@ def test_the_older_layout_numbers_its_test_patients_anew(tmp_path, make_frames):
 
 def test_without_a_split_one_is_derived_by_patient_and_named(tmp_path, make_frames, make_camus):
     folder = make_camus(tmp_path, make_frames(10), None)
-    split = read_camus(folder, size=SIZE, seed=3).split
+    split = read_dataset(folder, size=SIZE, seed=3).split
     assert split.origin == "derived, seed 3"
     assert [len(split.patients(s)) for s in ("training", "validation", "testing")] == [8, 1, 1]
-    assert read_camus(folder, size=SIZE, seed=3).split == split
-    assert any(read_camus(folder, size=SIZE, seed=s).split.testing != split.testing for s in range(5))
+    assert read_dataset(folder, size=SIZE, seed=3).split == split
+    assert any(read_dataset(folder, size=SIZE, seed=s).split.testing != split.testing for s in range(5))
 
 
 def test_the_ejection_fraction_is_that_of_the_info_files_where_they_state_one(camus_folder):
-    assert read_camus(camus_folder, size=SIZE).ejection_fraction == {}
+    assert read_dataset(camus_folder, size=SIZE).ejection_fraction == {}
     database = camus_folder / "database_nifti"
     for patient, text in (
         ("patient0001", "ED: 1\nES: 21\nAge: 77\nEF: 46\nFrameRate: 56.5"),
@@ -98,7 +98,17 @@ def test_the_ejection_fraction_is_that_of_the_info_files_where_they_state_one(ca
         ("patient0003", "ED: 1\nEF: n/a"),
     ):
         (database / patient / "Info_2CH.cfg").write_text(text)
-    assert read_camus(camus_folder, size=SIZE).ejection_fraction == {"patient0001": 46, "patient0002": 53.6}
+    dataset = read_dataset(camus_folder, size=SIZE)
+    assert dataset.ejection_fraction == {"patient0001": 46, "patient0002": 53.6}
+    assert dataset.clinical.loc["patient0002", ["edv_ml", "esv_ml"]].tolist() == [94.6, 43.9]
+
+
+def test_the_info_files_say_who_the_patients_are(camus_folder):
+    folder = camus_folder / "database_nifti" / "patient0001"
+    (folder / "Info_2CH.cfg").write_text("Sex: F\nAge: 56\nImageQuality: Good\nEF: 46")
+    (folder / "Info_4CH.cfg").write_text("Sex: F\nAge: 56\nImageQuality: Poor\nEF: 46")
+    patient = read_dataset(camus_folder, size=SIZE).clinical.loc["patient0001"].dropna().to_dict()
+    assert patient == {"ef_percent": 46, "sex": "F", "age_years": 56, "quality_2C": "Good", "quality_4C": "Poor"}
 
 
 def test_a_sector_file_beside_the_image_is_taken(camus_folder):
@@ -147,25 +157,25 @@ def cropped(pixels):
 def test_an_unfit_frame_is_named(camus_folder, damage, sentence):
     damage(camus_folder)
     with pytest.raises(EchobenchError, match=sentence) as raised:
-        read_camus(camus_folder, size=SIZE)
+        read_dataset(camus_folder, size=SIZE)
     assert "patient0001_4CH_ED" in str(raised.value)
 
 
 def test_a_missing_and_an_empty_folder_say_what_was_expected(tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(EchobenchError, match="database_nifti"):
-            read_camus(folder)
+            read_dataset(folder)
 
 
 def test_a_patient_in_two_subsets_is_refused(camus_folder):
     testing = camus_folder / "database_split" / "subgroup_testing.txt"
     testing.write_text(testing.read_text() + "\npatient0001\n")
     with pytest.raises(EchobenchError, match="patient0001 in more than one subset"):
-        read_camus(camus_folder, size=SIZE)
+        read_dataset(camus_folder, size=SIZE)
 
 
 def test_real_camus_has_the_official_split_and_upright_hearts(real_camus):
-    dataset = read_camus(real_camus, view="4C")
+    dataset = read_dataset(real_camus, view="4C")
     assert dataset.split.origin == "official"
     testing = dataset.subset("testing")
     assert len(testing) == 100

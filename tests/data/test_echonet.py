@@ -97,11 +97,10 @@ def test_the_two_traced_frames_come_back(folder):
     assert set(np.unique(frames.labels)) == {Label.BACKGROUND, Label.LV_ENDO}
     assert np.isnan(frames.spacing_mm).all()
     assert frames.sector.all()
-    assert data.ejection.to_dict("list") == {
-        "video": [FIRST, SECOND, THIRD], "ef": [60.5] * 3, "esv": [40.25] * 3, "edv": [101.5] * 3,
-    }  # fmt: skip
+    stated = data.clinical.dropna(axis=1).to_dict("index")
+    assert stated == {name: {"ef_percent": 60.5, "edv_ml": 101.5, "esv_ml": 40.25} for name in (FIRST, SECOND, THIRD)}
+    assert data.regions == ("LVendo",)
     assert not data.skipped
-    assert not data.untraced
 
 
 @pytest.mark.parametrize("listed", ["", ".avi"])
@@ -141,8 +140,7 @@ def test_end_diastole_is_the_larger_area_not_the_first_frame(tmp_path):
 def test_a_video_without_traces_is_left_out_and_counted(tmp_path):
     data = read_echonet(write_echonet(tmp_path, [toy_video(FIRST), toy_video(SECOND, traced=False)]))
     assert set(data.frames.patient) == {FIRST}
-    assert data.ejection["video"].tolist() == [FIRST]
-    assert data.untraced == (SECOND,)
+    assert data.clinical.index.tolist() == [FIRST]
     assert not data.skipped
 
 
@@ -249,7 +247,7 @@ def test_a_broken_video_is_named_or_skipped_when_asked(folder, damage, sentence)
     for _ in range(2):  # decoded, then from the cache
         data = read_echonet(folder, skip_broken=True)
         assert data.frames.patient.tolist() == [FIRST, FIRST, THIRD, THIRD]
-        assert data.ejection["video"].tolist() == [FIRST, THIRD]
+        assert data.clinical.index.tolist() == [FIRST, THIRD]
         assert len(data.skipped) == 1
         assert SECOND in data.skipped[0]
         assert str(folder) not in data.skipped[0]  # it is kept in records

@@ -17,7 +17,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from echobench.benchmark.run.machine import Meter
-from echobench.data.datasets.echonet.reading import EchonetData, read_echonet
+from echobench.data.datasets.dataset import Dataset
+from echobench.data.datasets.echonet.reading import read_echonet
 from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS, VIDEOS, write_echonet
 
 from .test_echonet import toy_video
@@ -50,7 +51,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def measure(benchmark: BenchmarkFixture, what: str, read: Callable[[], EchonetData], **rounds: object) -> None:
+def measure(benchmark: BenchmarkFixture, what: str, read: Callable[[], Dataset], **rounds: object) -> None:
     before = psutil.Process().memory_info().rss / 1e6
     with Meter("cpu") as meter:
         frames = benchmark.pedantic(read, **rounds).frames

@@ -8,12 +8,13 @@ import pytest
 import SimpleITK
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.folder import read_folder
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import item_seeds, label_maps
 from echobench.data.splits import Split
 from echobench.data.store import FrameWriter
-from echobench.generators.folder import FolderSettings, folder_of, read_folder
+from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.paint import Paint, PaintSettings
 
 SIZE = (32, 32)

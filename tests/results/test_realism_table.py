@@ -11,6 +11,11 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.realism import (
+from echobench.results.records import realism as realism_file
+from echobench.results.records.realism import UNMEASURED
+from echobench.results.shown import realism
+from echobench.results.shown.formats import csv, latex, markdown, shown
+from echobench.results.shown.realism import (
     ADHERENCE,
     FD_UNET,
     KD_UNET,

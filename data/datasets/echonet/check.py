@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.datasets.check import DatasetReport, Finding
+from echobench.data.datasets.dataset import DatasetReport, Finding
 from echobench.data.datasets.echonet.reading import VIEW
 from echobench.data.datasets.echonet.tables import (
     LAYOUT,

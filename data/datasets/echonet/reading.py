@@ -4,83 +4,132 @@ The experts traced the cavity of the left ventricle only. The format states no m
 NaN, and no sector: all of a frame counts as inside, since compression leaves no black around the scan to find it by.
 """
 
-import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import cache_folder
-from echobench.data.datasets.echonet.tables import Listed, common_size, listed_videos, read_file_list, read_tracings
+from echobench.data.datasets.dataset import CLINICAL, SIZE, Dataset, DatasetReport, Reader
+from echobench.data.datasets.echonet.tables import (
+    LAYOUT,
+    Listed,
+    common_size,
+    listed_videos,
+    read_file_list,
+    read_tracings,
+)
 from echobench.data.datasets.echonet.videos import TracedFrames, read_traced
 from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS
+from echobench.data.datasets.medical_image import resize_image, resize_labels
 from echobench.data.frames import PHASES, Frames
+from echobench.data.phantom.once import RECORD
+from echobench.data.splits import SUBSETS, Split
 
 VIEW, SOURCE = "4C", "echonet"
+CAVITY = ("LVendo",)
+"""The regions that the experts traced."""
+_CLINICAL_COLUMNS = {"EF": "ef_percent", "EDV": "edv_ml", "ESV": "esv_ml"}
 _READER_VERSION = 1  # raise it when the same files would be read differently: old cache entries are then ignored
 
 
-@dataclass(frozen=True, eq=False)
-class EchonetData:
-    """frames: end-diastole and end-systole of each video, sorted by name; `patient` is the video's name.
-    ejection: a row per video of `frames`, columns video, ef (per cent), esv, edv (mL), as FileList.csv has them.
-    untraced: videos left out as nobody traced them. skipped: a sentence for each broken one left out.
-    """
+class Echonet(Reader):
+    """EchoNet-Dynamic, or the phantom's second scanner in its layout."""
 
-    frames: Frames
-    ejection: pd.DataFrame
-    untraced: tuple[str, ...]
-    skipped: tuple[str, ...]
+    name: ClassVar[str] = "EchoNet-Dynamic"
+    layout: ClassVar[str] = LAYOUT
+
+    def recognises(self, folder: Path) -> bool:
+        return (folder / FILE_LIST).is_file()
+
+    def name_of(self, folder: Path) -> str:
+        """ "phantom-echonet" where `write_phantom_echonet` has left its record."""
+        return "phantom-echonet" if (folder / RECORD).is_file() else self.name
+
+    def split_of(self, folder: Path, seed: int) -> Split:
+        return _split(read_file_list(folder))
+
+    def read(
+        self,
+        folder: Path,
+        *,
+        view: str | None = None,
+        seed: int = 0,
+        size: tuple[int, int] = SIZE,
+        progress: Progress = silent,
+    ) -> Dataset:
+        if view not in (None, VIEW):
+            raise EchobenchError(f"there are no {view} frames in {folder}: EchoNet-Dynamic has {VIEW} alone")
+        return read_echonet(folder, subset=None, size=size, progress=progress)
+
+    def check(self, folder: Path) -> DatasetReport:
+        from echobench.data.datasets.echonet.check import check_echonet  # which imports this module
+
+        return check_echonet(folder)
 
 
 def read_echonet(
-    folder: Path, *, subset: str | None = "testing", skip_broken: bool = False, progress: Progress = silent
-) -> EchonetData:
-    """Read the videos of one of `SUBSETS`, or all (None), of a folder; decoded frames are cached.
+    folder: Path,
+    *,
+    subset: str | None = "testing",
+    size: tuple[int, int] | None = None,
+    skip_broken: bool = False,
+    progress: Progress = silent,
+) -> Dataset:
+    """Read the videos of one of `SUBSETS`, or all (None), of a folder; decoded frames are cached. Of each video there
+    are end-diastole and end-systole, sorted by its name, which is the patient's.
 
-    Raises EchobenchError at the first unfit video, unless skip_broken; `echobench data check` lists them all. Raises it
-    anyway where a table is unfit or there is nothing to read.
+    size: what they are resized to, None leaves them. Videos that nobody traced are left out. Raises EchobenchError at
+    the first unfit video, unless skip_broken; `echobench data check` lists them all. Raises it anyway where a table is
+    unfit or there is nothing to read.
     """
     file_list = read_file_list(folder)
     if subset is not None:
         file_list = file_list[file_list["subset"] == subset]
-    listed = listed_videos(folder, file_list, read_tracings(folder))
-    traced = [video for video in listed if video.tracings]
+    traced = [video for video in listed_videos(folder, file_list, read_tracings(folder)) if video.tracings]
     if not traced:
         raise EchobenchError(f"there is no traced{f' {subset}' if subset else ''} video in {folder}")
     frames, skipped = _cached(folder, traced, subset, skip_broken, progress)
     if skipped and not skip_broken:
         raise EchobenchError(skipped[0])
-    ejection = file_list[["FileName", "EF", "ESV", "EDV"]].set_axis(["video", "ef", "esv", "edv"], axis=1)
-    return EchonetData(
-        frames=frames,
-        ejection=ejection[ejection["video"].isin(frames.patient)].reset_index(drop=True),
-        untraced=tuple(video.name for video in listed if not video.tracings),
+    known = file_list[file_list["FileName"].isin(frames.patient)].set_index("FileName")
+    return Dataset(
+        name=Echonet().name_of(folder),
+        frames=frames if size is None else _resized(frames, size),
+        split=_split(file_list).restrict(frames.patient.tolist()),
+        clinical=known.rename(columns=_CLINICAL_COLUMNS).reindex(columns=list(CLINICAL)),
+        regions=CAVITY,
         skipped=skipped,
     )
+
+
+def _split(file_list: pd.DataFrame) -> Split:
+    names = {subset: tuple(file_list["FileName"][file_list["subset"] == subset]) for subset in SUBSETS}
+    return Split(**names, origin="official")
+
+
+def _resized(frames: Frames, size: tuple[int, int]) -> Frames:
+    """The sector is the whole frame at every size, and the spacing as unknown."""
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(lambda image: resize_image(image, size), frames.images))
+        labels = list(pool.map(lambda labels: resize_labels(labels, size), frames.labels))
+    sector = np.broadcast_to(True, (len(frames), *size))
+    return replace(frames, images=np.array(images), labels=np.array(labels), sector=sector)
 
 
 def _cached(
     folder: Path, videos: Sequence[Listed], subset: str | None, skip_broken: bool, progress: Progress
 ) -> tuple[Frames, tuple[str, ...]]:
     """Frames of the videos, and a sentence for each that could not be read."""
-    cache = cache_folder() / "echonet" / f"{_stamp(folder, videos, subset)}.npz"
-    if cache.is_file():
-        with np.load(cache) as stored:
-            read = dict(stored)
-    else:
-        read = _read_all(folder, videos, skip_broken, progress)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_name(f"{cache.stem}-{os.getpid()}.partial.npz")
-        np.savez(partial, **read)
-        partial.replace(cache)
+    paths = (folder / FILE_LIST, folder / TRACINGS, *(video.path for video in videos))
+    key = f"{_READER_VERSION} {subset}"
+    read = cached("echonet", key, paths, lambda: _read_all(folder, videos, skip_broken, progress))
     images, names = read["images"], read["names"]
     frames = Frames(
         images=images,
@@ -93,16 +142,6 @@ def _cached(
         source=np.repeat(SOURCE, len(images)),
     )
     return frames, tuple(read["skipped"].tolist())
-
-
-def _stamp(folder: Path, videos: Sequence[Listed], subset: str | None) -> str:
-    """Changes when a table or a video does, its time or its size, or when the reader does."""
-    digest = hashlib.sha256(f"{_READER_VERSION} {subset}".encode())
-    for path in (folder / FILE_LIST, folder / TRACINGS, *(video.path for video in videos)):
-        status = path.stat() if path.is_file() else None
-        stated = f"{status.st_size} {status.st_mtime_ns}" if status else "not there"
-        digest.update(f"{path.resolve()} {stated}\n".encode())
-    return digest.hexdigest()[:24]
 
 
 def _read_all(folder: Path, videos: Sequence[Listed], skip_broken: bool, progress: Progress) -> dict[str, Any]:
