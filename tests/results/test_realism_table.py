@@ -10,25 +10,19 @@ from echobench.benchmark.measure.realism import distances, extractors, measure, 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.evidence.realism import (
+from echobench.results.evidence.realism import agreement_with_dice, agreements, copying, realism_column
 from echobench.results.records import realism as realism_file
 from echobench.results.records.realism import UNMEASURED
 from echobench.results.shown import realism
 from echobench.results.shown.formats import csv, latex, markdown, shown
 from echobench.results.shown.realism import (
     ADHERENCE,
+    COPIES,
     FD_UNET,
+    HELD_OUT,
     KD_UNET,
-    agreement_with_dice,
-    agreements,
-    copying,
-    realism_column,
+    realism_tables,
 )
-from echobench.results.records import realism as realism_file
-from echobench.results.records.realism import UNMEASURED
-from echobench.results.shown import realism
-from echobench.results.shown.formats import csv, latex, markdown, shown
-from echobench.results.shown.realism import COPIES, HELD_OUT, realism_tables
 from echobench.results.shown.tables import WHO
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA", "mean")
