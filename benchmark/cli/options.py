@@ -61,7 +61,9 @@ def refuse_idle(context: click.Context) -> None:
             raise EchobenchError(f"{', '.join(found)} would change nothing here: {because}; leave it out")
 
 
-with_data = click.option("--data", metavar="DIR", help="A CAMUS folder.  [default: $ECHOBENCH_CAMUS, else the phantom]")
+with_data = click.option(
+    "--data", metavar="DIR", help="A dataset's folder: CAMUS, EchoNet, …  [default: $ECHOBENCH_CAMUS, else the phantom]"
+)
 with_preset = click.option(
     "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
 )

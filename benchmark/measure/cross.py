@@ -18,7 +18,7 @@ from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import Dataset
+from echobench.data.datasets.dataset import Asked, Dataset
 from echobench.data.datasets.echonet.reading import CAVITY, read_echonet
 from echobench.data.datasets.medical_image import resize_image, resize_labels
 from echobench.data.datasets.registry import read_dataset, reader_called
@@ -95,7 +95,7 @@ def camus_target(folder: Path, run: Path) -> Target:
     """
     record, _ = read_record(run)
     view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    dataset = reader_called("camus").read(folder, view=view, seed=record.settings["seed"], size=(size, size))
+    dataset = reader_called("camus").read(folder, Asked(view, record.settings["seed"], (size, size)))
     testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
     learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
     frames = zip(testing.patient, testing.images, strict=True)

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import SIZE, Dataset, DatasetReport, Reader, clinical_table
+from echobench.data.base.progress import Progress
+from echobench.data.datasets.dataset import ASKED, Asked, Dataset, DatasetReport, Reader, clinical_table
 from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
 from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
@@ -176,21 +176,13 @@ class Camus(Reader):
     def split_of(self, folder: Path, seed: int) -> Split:
         return split_of(folder, find_frames(folder), seed)
 
-    def read(
-        self,
-        folder: Path,
-        *,
-        view: str | None = None,
-        seed: int = 0,
-        size: tuple[int, int] = SIZE,
-        progress: Progress = silent,
-    ) -> Dataset:
-        files = [f for f in find_frames(folder) if view in (None, f.view)]
+    def read(self, folder: Path, asked: Asked = ASKED) -> Dataset:
+        files = [f for f in find_frames(folder) if asked.view in (None, f.view)]
         if not files:
-            raise EchobenchError(f"there are no {view} frames in {folder}")
+            raise EchobenchError(f"there are no {asked.view} frames in {folder}")
         name = self.name_of(folder)
-        frames = _cached_frames(files, name, size, progress)
-        split = split_of(folder, files, seed).restrict(frames.patient.tolist())
+        frames = _cached_frames(files, name, asked.size, asked.progress)
+        split = split_of(folder, files, asked.seed).restrict(frames.patient.tolist())
         return Dataset(name, frames, split, read_clinical(folder))
 
     def check(self, folder: Path) -> DatasetReport:

@@ -80,6 +80,23 @@ def count_frames(frames: Iterable[tuple[str, str, str]], split: Split | None) ->
     return grouped.agg(frames="size", patients="nunique").reset_index()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of a folder.
+
+    view: "2C" or "4C", or None for both. seed: of a derived split, where the folder states none. size: what images and
+    maps are resized to, (H, W); the spacing follows.
+    """
+
+    view: str | None = None
+    seed: int = 0
+    size: tuple[int, int] = SIZE
+    progress: Progress = silent
+
+
+ASKED = Asked()
+
+
 class Reader(ABC):
     """One layout of datasets. What a user can cause, folders that are not there included, is an EchobenchError."""
 
@@ -93,20 +110,10 @@ class Reader(ABC):
         """Whether a folder looks like one of this layout, sound or not."""
 
     @abstractmethod
-    def read(
-        self,
-        folder: Path,
-        *,
-        view: str | None = None,
-        seed: int = 0,
-        size: tuple[int, int] = SIZE,
-        progress: Progress = silent,
-    ) -> Dataset:
+    def read(self, folder: Path, asked: Asked = ASKED) -> Dataset:
         """Read a folder; raises EchobenchError at the first unfit frame.
 
-        view: "2C" or "4C", or None for both. seed: of a derived split, where the folder states none. size: what
-        images and maps are resized to, (H, W); the spacing follows. An unknown spacing is NaN, and then distances are
-        not scored; where there is no sector, it is the whole frame.
+        An unknown spacing is NaN, and then distances are not scored; where there is no sector, it is the whole frame.
         """
 
     def name_of(self, folder: Path) -> str:
@@ -115,7 +122,7 @@ class Reader(ABC):
 
     def split_of(self, folder: Path, seed: int) -> Split:
         """The split of a folder; a reader that need not read the frames for it says so here."""
-        return self.read(folder, seed=seed).split
+        return self.read(folder, Asked(seed=seed)).split
 
     def check(self, folder: Path) -> DatasetReport:
         """What a folder holds and what is wrong with it; a reader that can say more than `read` does says so here."""

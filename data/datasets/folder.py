@@ -30,7 +30,7 @@ from skimage.morphology import convex_hull_image
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import FrameFiles, find_frames, grey_values
-from echobench.data.datasets.dataset import SIZE, Dataset, Reader
+from echobench.data.datasets.dataset import ASKED, SIZE, Asked, Dataset, Reader
 from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
 from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
@@ -63,16 +63,8 @@ class Drawn(Reader):
     def name_of(self, folder: Path) -> str:
         return f"{PREFIX}{folder.name}"
 
-    def read(
-        self,
-        folder: Path,
-        *,
-        view: str | None = None,
-        seed: int = 0,
-        size: tuple[int, int] = SIZE,
-        progress: Progress = silent,
-    ) -> Dataset:
-        return read_folder(folder, None, view=view, seed=seed, size=size, progress=progress)
+    def read(self, folder: Path, asked: Asked = ASKED) -> Dataset:
+        return read_folder(folder, None, view=asked.view, seed=asked.seed, size=asked.size, progress=asked.progress)
 
 
 @dataclass(frozen=True)

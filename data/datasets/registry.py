@@ -5,7 +5,7 @@ from pathlib import Path
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import SIZE, Dataset, DatasetReport, Reader
+from echobench.data.datasets.dataset import SIZE, Asked, Dataset, DatasetReport, Reader
 
 DATASETS = {
     "echonet": "echobench.data.datasets.echonet.reading:Echonet",
@@ -39,7 +39,7 @@ def read_dataset(
     folder: Path, *, view: str | None = None, seed: int = 0, size: tuple[int, int] = SIZE, progress: Progress = silent
 ) -> Dataset:
     """Read a folder of any known layout; see `Reader.read`."""
-    return reader_called(layout_of(folder)).read(folder, view=view, seed=seed, size=size, progress=progress)
+    return reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress))
 
 
 def check_dataset(folder: Path, layout: str | None = None) -> DatasetReport:

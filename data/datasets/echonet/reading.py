@@ -16,7 +16,7 @@ import pandas as pd
 from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import CLINICAL, SIZE, Dataset, DatasetReport, Reader
+from echobench.data.datasets.dataset import ASKED, CLINICAL, Asked, Dataset, DatasetReport, Reader
 from echobench.data.datasets.echonet.tables import (
     LAYOUT,
     Listed,
@@ -55,18 +55,10 @@ class Echonet(Reader):
     def split_of(self, folder: Path, seed: int) -> Split:
         return _split(read_file_list(folder))
 
-    def read(
-        self,
-        folder: Path,
-        *,
-        view: str | None = None,
-        seed: int = 0,
-        size: tuple[int, int] = SIZE,
-        progress: Progress = silent,
-    ) -> Dataset:
-        if view not in (None, VIEW):
-            raise EchobenchError(f"there are no {view} frames in {folder}: EchoNet-Dynamic has {VIEW} alone")
-        return read_echonet(folder, subset=None, size=size, progress=progress)
+    def read(self, folder: Path, asked: Asked = ASKED) -> Dataset:
+        if asked.view not in (None, VIEW):
+            raise EchobenchError(f"there are no {asked.view} frames in {folder}: EchoNet-Dynamic has {VIEW} alone")
+        return read_echonet(folder, subset=None, size=asked.size, progress=asked.progress)
 
     def check(self, folder: Path) -> DatasetReport:
         from echobench.data.datasets.echonet.check import check_echonet  # which imports this module
