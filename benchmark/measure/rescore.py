@@ -1,13 +1,14 @@
 """Scores made again from the U-Nets that a finished run keeps, to be held against its record."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from echobench.benchmark.run.machine import describe_machine, package_versions
+from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import Trial, load_dataset
@@ -15,7 +16,6 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
 from echobench.results.records.run import RunRecord
-from echobench.segmentation.scores import score
 from echobench.segmentation.segmenter import Segmenter
 
 _OF_THE_MACHINE = ("system", "processor", "instruction_sets", "torch_capability", "device")
@@ -35,7 +35,7 @@ def load_unets(run: Path, record: RunRecord) -> dict[int, Segmenter]:
     paths = {seed: run / "stages" / f"unet-{seed}.pt" for seed in record.settings["unet_seeds"]}
     unets = {seed: Segmenter.load(path) for seed, path in paths.items() if path.is_file()}
     for seed, unet in unets.items():
-        if json.loads(json.dumps(asdict(unet.settings))) != record.settings["unet_settings"]:
+        if json.loads(json.dumps(unet.settings.as_dict())) != record.settings["unet_settings"]:
             raise EchobenchError(f"{paths[seed]} holds a U-Net of other settings than the record's")
     return unets
 
@@ -63,7 +63,10 @@ def rescore(record: RunRecord, unets: dict[int, Segmenter], frames: Frames) -> R
     threads = torch.get_num_threads()
     torch.set_num_threads(record.machine.get("torch_threads", threads))
     try:
-        tables = [score(frames, unet.predict(frames.images)).assign(unet_seed=seed) for seed, unet in unets.items()]
+        tables = [
+            known_scores(frames, unet.predict(frames.images), record.regions).assign(unet_seed=seed)
+            for seed, unet in unets.items()
+        ]
     finally:
         torch.set_num_threads(threads)
     return Rescored(pd.concat(tables, ignore_index=True), _elsewhere(record))

@@ -193,12 +193,12 @@ def _write_record(
     scores: pd.DataFrame,
     started: str,
 ) -> None:
-    record = _record(trial, next(iter(generators.values())), training, started)
+    record = _record(trial, next(iter(generators.values())), training, scores, started)
     curves = pd.concat([curves.assign(unet_seed=seed) for seed, (_, curves) in unets.items()])
     write_record(trial.stages.run, record, scores, curves, generator_curves(trial))
 
 
-def _record(trial: Trial, generator: Generator, training: Frames, started: str) -> RunRecord:
+def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.DataFrame, started: str) -> RunRecord:
     settings, split = trial.settings, trial.dataset.split
     return RunRecord(
         generator=settings.label,
@@ -213,7 +213,8 @@ def _record(trial: Trial, generator: Generator, training: Frames, started: str) 
         training_patients=len(trial.source.split.training),
         validation_patients=sorted(split.validation),
         notes=_notes(settings),
-        metrics=[metric.facts for metric in METRICS.values()],
+        regions=list(trial.dataset.regions),
+        metrics=[metric.facts for name, metric in METRICS.items() if name in set(scores["metric"])],
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         stages=trial.stages.stages(),

@@ -36,7 +36,7 @@ def run_faults(record: RunRecord, scores: pd.DataFrame) -> list[str]:
     seeds = record.settings["unet_seeds"]
     items = next((stage.items for stage in record.stages if stage.name == SCORE), None)
     frames = None if items is None else items // len(seeds)
-    faults = score_faults(scores, regions=REGIONS, seeds=seeds, frames=frames, metrics=record.metrics)
+    faults = score_faults(scores, regions=record.regions, seeds=seeds, frames=frames, metrics=record.metrics)
     return faults or list(_patient_faults(record, scores))
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
+from echobench.data.labels import REGIONS
 from echobench.results.records.files import SCHEMA, RecordKind
 from echobench.results.records.unsaid import fill_in
 
@@ -63,9 +64,9 @@ class RunRecord:
     validation_patients: of the split, whichever of them are scored, see `scored_on`. training_patients: whose frames
     were trained on and whose maps were drawn. Both are None in records from before they were kept. deviations: where
     the run differs from "Echo from noise" (arXiv 2305.05424v2). notes: what a reader of the scores must know.
-    metrics: what was scored, in the order of tables. files_sha256: of the record's other files. weights_sha256: of
-    the networks that the run keeps in stages/, with which a record need not be passed on; empty in older records.
-    scores_sha256: of scores.csv, so that a damaged one is noticed.
+    regions, metrics: what was scored, in the order of tables. scores_sha256, files_sha256: of scores.csv and of the
+    record's other files, so that a damaged one is noticed. weights_sha256: of the networks that the run keeps in
+    stages/, with which a record need not be passed on. These are empty in older records.
     """
 
     generator: str
@@ -90,6 +91,7 @@ class RunRecord:
     training_patients: int | None = None
     validation_patients: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+    regions: list[str] = field(default_factory=lambda: list(REGIONS))
     metrics: list[MetricFacts] = field(default_factory=lambda: list(FIRST_METRICS))
     files_sha256: dict[str, str] = field(default_factory=dict)
     weights_sha256: dict[str, str] = field(default_factory=dict)

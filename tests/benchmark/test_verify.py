@@ -13,10 +13,10 @@ import torch
 from click.testing import CliRunner
 
 from echobench.benchmark.cli.main import main
+from echobench.benchmark.measure import rescore
 from echobench.benchmark.measure.cross import cross, view_target
 from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.realism_of_runs import measure_realism
-from echobench.benchmark.measure.rescore import rescore
 from echobench.benchmark.measure.verify import TOLERANCE, verify_folder
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
@@ -143,8 +143,8 @@ def test_the_scores_are_made_again_on_as_many_threads_as_the_record_says(camus_f
     finally:
         torch.set_num_threads(1)
     seen = []
-    score = rescore.score
-    monkeypatch.setattr(rescore, "score", lambda *a: seen.append(torch.get_num_threads()) or score(*a))
+    score = rescore.known_scores
+    monkeypatch.setattr(rescore, "known_scores", lambda *a: seen.append(torch.get_num_threads()) or score(*a))
     verdict = verify_folder(tmp_path / "out", "out")
     assert seen == [2, 2] and torch.get_num_threads() == 1
     assert verdict.verified[-1].endswith("all equal") and not verdict.unverified
@@ -218,8 +218,9 @@ def test_an_edited_digit_of_a_side_file_is_found_and_so_is_one_of_another_run(wi
         (with_side_files / name).write_text(before)
     fix_up(with_side_files, scores_sha256="0" * 64)
     wrong = verify_folder(with_side_files, "out").wrong
-    for name in ("ejection.csv", "realism.csv", "cross-2C.json"):
-        assert any(sentence.startswith(f"{name} is of other scores than the record's") for sentence in wrong)
+    assert "cross-2C.json is of other scores than the record's; `echobench cross` measures it anew" in wrong
+    for name in ("ejection.csv", "realism.csv"):
+        assert any(sentence.startswith(f"{name} is not of the run in the record; ") for sentence in wrong)
 
 
 def test_an_edited_side_file_is_not_read(with_side_files):
@@ -264,7 +265,7 @@ def test_an_edited_digit_of_a_stress_is_found(tmp_path, file, row, column):
     edit_digit(tmp_path / "stress" / file, row, column)
     result = invoke(tmp_path / "stress")
     assert result.exit_code == 1
-    assert "stress.csv is not the file that stress.json was written for" in result.output
+    assert "stress.csv is not what stress.json describes" in result.output
 
 
 def test_a_run_that_has_not_finished_is_said_and_a_folder_without_any_refused(finished, tmp_path):

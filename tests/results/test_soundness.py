@@ -95,7 +95,7 @@ def test_counts_that_do_not_add_up_over_the_regions_are_named(sound):
 def record(**changes):
     standard = {
         "settings": {"unet_seeds": [0, 1]}, "stages": [SimpleNamespace(name="score", items=8)], "view": "4C",
-        "scored_patients": ["patient0001", "patient0002"], "metrics": list(METRICS.values()),
+        "scored_patients": ["patient0001", "patient0002"], "metrics": list(METRICS.values()), "regions": list(REGIONS),
     }  # fmt: skip
     return SimpleNamespace(**standard | changes)
 
