@@ -1,4 +1,4 @@
-"""A folder of images and maps with a manifest.csv, whose rows name the files, as PNG, NIfTI or MetaImage:
+"""A folder of images and maps with a manifest.csv, whose rows name the files, as PNG, JPEG, NIfTI or MetaImage:
 
     image,labels,patient,view,phase
     images/0001.png,maps/0001.png,patient0001,4C,ED
@@ -31,7 +31,14 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import FrameFiles, find_frames, grey_values
 from echobench.data.datasets.dataset import ASKED, SIZE, Asked, Dataset, Reader
-from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
+from echobench.data.datasets.medical_image import (
+    MedicalImage,
+    read_image,
+    require_same_geometry,
+    resize_image,
+    resize_labels,
+    shown,
+)
 from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
 from echobench.data.sector import sector_mask
@@ -187,7 +194,9 @@ def _row_files(folder: Path, row: dict[str, str], line: int) -> FrameFiles:
             raise EchobenchError(
                 f"{folder / MANIFEST}, line {line}: {column} is {row[column]!r}; known: {', '.join(choices)}"
             )
-    return FrameFiles(row["patient"], row["view"], row["phase"], folder / row["image"], folder / row["labels"], None)
+    return FrameFiles(
+        row["patient"], row["view"], row["phase"], folder / row["image"], folder / row["labels"], None, folder
+    )
 
 
 def _origin(name: str, known: set[str]) -> str:
@@ -224,11 +233,12 @@ def _read_pair(drawn: _Drawn) -> _Pair:
         raise EchobenchError(f"{files.truth} has no image beside it")
     if files.truth is None:
         raise EchobenchError(f"{files.image} has no label map (…_gt) beside it")
-    image, codes = read_image(files.image), read_image(files.truth)
+    image, codes = read_image(files.image, files.inside), read_image(files.truth, files.inside)
     if image.pixels.shape != codes.pixels.shape:
         raise EchobenchError(
             f"{files.image} is {image.pixels.shape} pixels and its label map {codes.pixels.shape}; they must be alike"
         )
+    require_same_geometry(files.image, image, files.truth, codes)
     grey = grey_values(files.image, image)
     if drawn.image_sha256 and pixels_sha256(grey) != drawn.image_sha256:
         raise EchobenchError(f"{files.image} is not the image that {MANIFEST} names: it was changed")
@@ -239,7 +249,8 @@ def _codes(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
     unknown = sorted({float(value) for value in np.unique(truth.pixels)} - set(SECTOR_CODES))
     if unknown:
         raise EchobenchError(
-            f"{path} has the code {unknown[0]:g}; known: " + ", ".join(f"{int(label)} {label.name}" for label in Label)
+            f"{path} has the code {shown(unknown[0])}; known: "
+            + ", ".join(f"{int(label)} {label.name}" for label in Label)
             + "; or, in a map that shows the sector: 0 outside, 1 LV_ENDO, 2 sector, 3 LV_MYO, 4 LA"
         )  # fmt: skip
     return truth.pixels.astype(np.uint8)
@@ -279,7 +290,7 @@ def _from_sector_codes(pair: _Pair) -> tuple[NDArray[np.uint8], NDArray[np.bool_
 
 def _from_labels(pair: _Pair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if pair.files.sector is not None:
-        return pair.codes, read_image(pair.files.sector).pixels.astype(bool)
+        return pair.codes, read_image(pair.files.sector, pair.files.inside).pixels.astype(bool)
     try:
         return pair.codes, sector_mask(pair.image)
     except EchobenchError as error:
