@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress
+from echobench.data.base.text import is_shown, read_text
 from echobench.data.datasets.dataset import ASKED, Asked, Dataset, DatasetReport, Reader, clinical_table
 from echobench.data.datasets.image_header import payload_of
 from echobench.data.datasets.medical_image import (
@@ -48,12 +49,14 @@ LAYOUT = (
     "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
     "or training/ and testing/ with .mhd files"
 )
-_INFO = re.compile(r"^(\w+) *: *(\S+)", re.MULTILINE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_INFO = re.compile(r"^[ \t]*(\w+)[ \t]*:[ \t]*(\S[^\n]*)", re.MULTILINE)
+_NUMBER = re.compile(r"(\d{1,6}(?:[.,]\d+)?) *(?:%|ml|years?)?", re.IGNORECASE)
 _INFO_COLUMNS = {  # the keys in small letters, those of the older release too
     "ef": "ef_percent", "lvef": "ef_percent", "lvedv": "edv_ml", "lvesv": "esv_ml", "age": "age_years",
 }  # fmt: skip
-_NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(?i:nii\.gz|nii|mhd)$")
+_NAME = re.compile(
+    r"(?P<patient>[^.].*)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(?i:nii\.gz|nii|mhd)$"
+)
 
 
 @dataclass(frozen=True)
@@ -146,12 +149,28 @@ def read_clinical(folder: Path) -> pd.DataFrame:
         for view in VIEWS:
             for path in sorted(patient_folder.glob(f"Info_{view}H.cfg")):
                 row = rows.setdefault(prefix + patient_folder.name, {})
-                for key, value in _INFO.findall(path.read_text(errors="replace")):
-                    if (column := _INFO_COLUMNS.get(key.lower())) and (number := _NUMBER.match(value)):
-                        row[column] = float(number[0])
-                    elif key.lower() in ("sex", "imagequality"):
-                        row["sex" if key.lower() == "sex" else f"quality_{view}"] = value
+                row.update(_info(path, view))
     return clinical_table(rows)
+
+
+def _info(path: Path, view: str) -> dict[str, object]:
+    """What one Info file says; what it leaves open, as "n/a", is missing.
+
+    Raises EchobenchError for a value that begins as a number and is none: half of it would be another one.
+    """
+    said: dict[str, object] = {}
+    for key, value in _INFO.findall(read_text(path, otherwise="latin-1")):
+        value = value.strip()
+        if column := _INFO_COLUMNS.get(key.lower()):
+            if number := _NUMBER.fullmatch(value):
+                said[column] = float(number[1].replace(",", "."))
+            elif value.lstrip("+-.,")[:1].isdigit():
+                raise EchobenchError(f"{path} has {key} = {value!r}, which is not a number such as 46.5")
+        elif key.lower() in ("sex", "imagequality"):
+            said["sex" if key.lower() == "sex" else f"quality_{view}"] = value
+    if float(str(said.get("ef_percent", 0))) > 100:
+        raise EchobenchError(f"{path} has an ejection fraction of {said['ef_percent']} %; at most 100 are possible")
+    return said
 
 
 def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
@@ -228,11 +247,11 @@ def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], pro
 
 
 def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Patient folders and what to put before their names."""
+    """Patient folders and what to put before their names; hidden ones, which no one made for a patient, are not."""
     roots = [(folder / "database_nifti", ""), (folder / "training", ""), (folder / "testing", "testing-")]
     there = [(root, prefix) for root, prefix in roots if root.is_dir()]
     for root, prefix in there or [(folder, "")]:
-        yield from ((path, prefix) for path in sorted(root.iterdir()) if path.is_dir())
+        yield from ((path, prefix) for path in sorted(root.iterdir()) if is_shown(path) and path.is_dir())
 
 
 def grey_values(path: Path, image: MedicalImage) -> NDArray[np.uint8]:

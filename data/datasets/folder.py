@@ -17,6 +17,7 @@ outside the sector, 1 cavity, 2 sector, 3 wall, 4 atrium. A code 4 anywhere tell
 
 import csv
 import hashlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -29,8 +30,10 @@ from skimage.morphology import convex_hull_image
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.text import is_shown, read_text, require_name
 from echobench.data.datasets.camus import FrameFiles, find_frames, grey_values
 from echobench.data.datasets.dataset import ASKED, SIZE, Asked, Dataset, Reader
+from echobench.data.datasets.image_header import payload_of
 from echobench.data.datasets.medical_image import (
     MedicalImage,
     read_image,
@@ -93,13 +96,23 @@ class _Pair:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's files; raises EchobenchError if there is no such folder."""
-    _roots(folder)
+    """SHA-256 over the names and bytes of the files that `read_folder` reads, wherever they lie.
+
+    Raises EchobenchError if there is no such folder, or no frame in it.
+    """
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+    for path in sorted(_files_read(folder)):
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path
+        digest.update(f"{name.as_posix()} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _files_read(folder: Path) -> set[Path]:
+    named = {root / MANIFEST for root in _roots(folder)}
+    for files in (drawn.files for root in _roots(folder) for drawn in _listed(root, set())):
+        named |= {path for path in (files.image, files.truth, files.sector) if path is not None}
+    return {path for name in named for path in (name, payload_of(name)) if path.is_file()}
 
 
 def read_folder(
@@ -140,7 +153,7 @@ def _roots(folder: Path) -> list[Path]:
         raise EchobenchError(f"there is no folder {folder}; name one with drawn images as {PREFIX}DIR")
     if (folder / MANIFEST).is_file():
         return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) or [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if is_shown(path.parent)) or [folder]
 
 
 def _frames(pairs: Sequence[_Pair], size: tuple[int, int]) -> Frames:
@@ -181,10 +194,16 @@ def _manifest_rows(root: Path) -> list[dict[str, str]]:
     path = root / MANIFEST
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    if rows and not (set(COLUMNS) <= rows[0].keys() or {f.name for f in fields(ManifestRow)} <= rows[0].keys()):
-        raise EchobenchError(f"{path} must have the columns {', '.join(COLUMNS)}; it has {', '.join(rows[0])}")
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path)), restval=""))
+    except csv.Error as error:
+        raise EchobenchError(f"{path} cannot be read as a table: {error}") from error
+    known = [set(COLUMNS), {f.name for f in fields(ManifestRow)}]
+    if rows and not any(columns <= rows[0].keys() for columns in known):
+        has = ", ".join(column for column in rows[0] if column is not None)
+        raise EchobenchError(f"{path} must have the columns {', '.join(COLUMNS)}; it has {has} (commas part them)")
+    if long := [line for line, row in enumerate(rows, start=2) if None in row]:
+        raise EchobenchError(f"{path}, line {long[0]}: there are more values than columns")
     return rows
 
 
@@ -194,6 +213,7 @@ def _row_files(folder: Path, row: dict[str, str], line: int) -> FrameFiles:
             raise EchobenchError(
                 f"{folder / MANIFEST}, line {line}: {column} is {row[column]!r}; known: {', '.join(choices)}"
             )
+    require_name(row["patient"].strip(), f"{folder / MANIFEST}, line {line}: patient")
     return FrameFiles(
         row["patient"], row["view"], row["phase"], folder / row["image"], folder / row["labels"], None, folder
     )
