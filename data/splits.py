@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.text import read_text
 
 SUBSETS = ("training", "validation", "testing")
 DERIVED_FRACTIONS = (0.8, 0.1, 0.1)  # as the official 400 / 50 / 50
@@ -76,10 +77,7 @@ def read_split_files(folder: Path) -> Split | None:
         raise EchobenchError(
             f"{missing[0]} is missing: the official split needs all three lists; without any, one is derived"
         )
-    try:
-        training, validation, testing = (tuple(files[subset].read_text("utf-8-sig").split()) for subset in SUBSETS)
-    except UnicodeDecodeError as error:
-        raise EchobenchError(f"{folder / 'database_split'} has a list of patients that is not text in UTF-8") from error
+    training, validation, testing = (tuple(read_text(files[subset]).split()) for subset in SUBSETS)
     return Split(training, validation, testing, origin="official")
 
 

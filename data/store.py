@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.text import read_text
 from echobench.data.datasets.medical_image import read_image, write_image
 from echobench.data.maps import LabelMaps
 
@@ -44,10 +45,13 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
     path = folder / MANIFEST
     if not path.is_file():
         return []
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    rows = csv.DictReader(io.StringIO("".join(lines)))
+    lines = [line for line in read_text(path).splitlines(keepends=True) if line.endswith("\n")]
     kinds = {f.name: f.type for f in fields(ManifestRow)}
-    return [ManifestRow(**{key: kinds[key](row[key]) for key in kinds}) for row in rows]  # type: ignore[operator]
+    try:
+        rows = csv.DictReader(io.StringIO("".join(lines)))
+        return [ManifestRow(**{key: kinds[key](row[key]) for key in kinds}) for row in rows]  # type: ignore[operator]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise EchobenchError(f"{path} is damaged, or not of drawn frames; choose another folder") from error
 
 
 class FrameWriter:
@@ -78,7 +82,7 @@ class FrameWriter:
             for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
                 write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))
             self._rows.append(ManifestRow(name, *self._key(i), image_sha256=pixels_sha256(image)))
-            with (self._folder / MANIFEST).open("a", newline="") as stream:
+            with (self._folder / MANIFEST).open("a", newline="", encoding="utf-8") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(astuple(self._rows[-1]))
 
     def images(self) -> NDArray[np.uint8]:
@@ -111,7 +115,7 @@ class FrameWriter:
 
     def _rewrite(self) -> None:
         """Header and whole rows only: what a kill left of a last row goes."""
-        with (self._folder / MANIFEST).open("w", newline="") as stream:
+        with (self._folder / MANIFEST).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(f.name for f in fields(ManifestRow))
             writer.writerows(astuple(row) for row in self._rows)

@@ -27,25 +27,36 @@ from numpy.typing import NDArray
 from echobench.data.base.cache import cached
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress
+from echobench.data.base.text import is_shown, read_text
 from echobench.data.datasets.dataset import ASKED, Asked, Dataset, DatasetReport, Reader, clinical_table
-from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
+from echobench.data.datasets.image_header import payload_of
+from echobench.data.datasets.medical_image import (
+    MedicalImage,
+    read_image,
+    require_same_geometry,
+    resize_image,
+    resize_labels,
+    shown,
+)
 from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
 from echobench.data.phantom.once import RECORD
 from echobench.data.sector import sector_mask
 from echobench.data.splits import SUBSETS, Split, derive_split, patients_in_two, read_split_files
 
-_READER_VERSION = 2  # raise it when the same files would be read differently: old cache entries are then ignored
+_READER_VERSION = 3  # raise it when the same files would be read differently: old cache entries are then ignored
 LAYOUT = (
     "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
     "or training/ and testing/ with .mhd files"
 )
-_INFO = re.compile(r"^(\w+) *: *(\S+)", re.MULTILINE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_INFO = re.compile(r"^[ \t]*(\w+)[ \t]*:[ \t]*(\S[^\n]*)", re.MULTILINE)
+_NUMBER = re.compile(r"(\d{1,6}(?:[.,]\d+)?) *(?:%|ml|years?)?", re.IGNORECASE)
 _INFO_COLUMNS = {  # the keys in small letters, those of the older release too
     "ef": "ef_percent", "lvef": "ef_percent", "lvedv": "edv_ml", "lvesv": "esv_ml", "age": "age_years",
 }  # fmt: skip
-_NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(nii\.gz|nii|mhd)$")
+_NAME = re.compile(
+    r"(?P<patient>[^.].*)_(?P<view>[24]C)H_(?P<phase>ED|ES)(?P<kind>_gt|_sector)?\.(?i:nii\.gz|nii|mhd)$"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,7 @@ class FrameFiles:
     image: Path | None
     truth: Path | None
     sector: Path | None
+    inside: Path | None = None  # the folder of the dataset, which the files of a MetaImage may not leave
 
     @property
     def name(self) -> str:
@@ -93,7 +105,8 @@ def find_frames(folder: Path) -> list[FrameFiles]:
     if not found:
         raise EchobenchError(f"there are no CAMUS frames in {folder}; {LAYOUT}")
     order = sorted(found, key=lambda key: (key[0], VIEWS.index(key[1]), PHASES.index(key[2])))
-    return [FrameFiles(*key, *(found[key].get(kind) for kind in (None, "_gt", "_sector"))) for key in order]
+    kinds_of = [(key, found[key]) for key in order]
+    return [FrameFiles(*key, of.get(None), of.get("_gt"), of.get("_sector"), folder) for key, of in kinds_of]
 
 
 def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image: bool = False) -> Frame:
@@ -109,15 +122,16 @@ def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image:
         raise EchobenchError(f"{files.truth} has {lacks} beside it")
     if files.truth is None:
         raise EchobenchError(f"{path} has no ground truth (…_gt) beside it")
-    image, truth = read_image(path), read_image(files.truth)
+    image, truth = read_image(path, files.inside), read_image(files.truth, files.inside)
     if image.pixels.shape != truth.pixels.shape:
         raise EchobenchError(
             f"{path} is {_by(image.pixels.shape)} pixels and its ground truth {_by(truth.pixels.shape)}"
         )
-    if not all(np.isfinite(mm) and mm > 0 for mm in image.spacing_mm):
-        raise EchobenchError(f"{path} states a spacing of {image.spacing_mm} mm; it must be positive")
     labels = _labels(files.truth, truth)
     grey = np.zeros(labels.shape, dtype=np.uint8) if files.image is None else grey_values(path, image)
+    if not np.isfinite(image.spacing_mm).all():
+        raise EchobenchError(f"{path} states no spacing: its header must say how many millimetres a pixel is")
+    require_same_geometry(path, image, files.truth, truth)
     scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
     grey = resize_image(grey, size)
     return Frame(
@@ -135,12 +149,28 @@ def read_clinical(folder: Path) -> pd.DataFrame:
         for view in VIEWS:
             for path in sorted(patient_folder.glob(f"Info_{view}H.cfg")):
                 row = rows.setdefault(prefix + patient_folder.name, {})
-                for key, value in _INFO.findall(path.read_text(errors="replace")):
-                    if (column := _INFO_COLUMNS.get(key.lower())) and (number := _NUMBER.match(value)):
-                        row[column] = float(number[0])
-                    elif key.lower() in ("sex", "imagequality"):
-                        row["sex" if key.lower() == "sex" else f"quality_{view}"] = value
+                row.update(_info(path, view))
     return clinical_table(rows)
+
+
+def _info(path: Path, view: str) -> dict[str, object]:
+    """What one Info file says; what it leaves open, as "n/a", is missing.
+
+    Raises EchobenchError for a value that begins as a number and is none: half of it would be another one.
+    """
+    said: dict[str, object] = {}
+    for key, value in _INFO.findall(read_text(path, otherwise="latin-1")):
+        value = value.strip()
+        if column := _INFO_COLUMNS.get(key.lower()):
+            if number := _NUMBER.fullmatch(value):
+                said[column] = float(number[1].replace(",", "."))
+            elif value.lstrip("+-.,")[:1].isdigit():
+                raise EchobenchError(f"{path} has {key} = {value!r}, which is not a number such as 46.5")
+        elif key.lower() in ("sex", "imagequality"):
+            said["sex" if key.lower() == "sex" else f"quality_{view}"] = value
+    if float(str(said.get("ef_percent", 0))) > 100:
+        raise EchobenchError(f"{path} has an ejection fraction of {said['ef_percent']} %; at most 100 are possible")
+    return said
 
 
 def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
@@ -191,10 +221,11 @@ class Camus(Reader):
         return check_camus(folder)
 
 
-def _cached_frames(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
-    paths = (path for f in files for path in (f.image, f.truth, f.sector) if path is not None)
-    key = f"{_READER_VERSION} {name} {size}"
-    return Frames(**cached("frames", key, paths, lambda: vars(_read_all(files, name, size, progress))))
+def _cached_frames(files: Sequence[FrameFiles], dataset: str, size: tuple[int, int], progress: Progress) -> Frames:
+    named = (path for f in files for path in (f.image, f.truth, f.sector) if path is not None)
+    paths = (path for name in named for path in dict.fromkeys((name, payload_of(name))))
+    key = f"{_READER_VERSION} {dataset} {size}"
+    return Frames(**cached("frames", key, paths, lambda: vars(_read_all(files, dataset, size, progress))))
 
 
 def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], progress: Progress) -> Frames:
@@ -216,20 +247,20 @@ def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], pro
 
 
 def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Patient folders and what to put before their names."""
+    """Patient folders and what to put before their names; hidden ones, which no one made for a patient, are not."""
     roots = [(folder / "database_nifti", ""), (folder / "training", ""), (folder / "testing", "testing-")]
     there = [(root, prefix) for root, prefix in roots if root.is_dir()]
     for root, prefix in there or [(folder, "")]:
-        yield from ((path, prefix) for path in sorted(root.iterdir()) if path.is_dir())
+        yield from ((path, prefix) for path in sorted(root.iterdir()) if is_shown(path) and path.is_dir())
 
 
 def grey_values(path: Path, image: MedicalImage) -> NDArray[np.uint8]:
     """The pixels as uint8; raises EchobenchError, naming the path, for grey values outside 0-255."""
     low, high = float(image.pixels.min()), float(image.pixels.max())
     if low >= 0 and 0 < high <= 1:
-        raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; scale them to 0-255")
+        raise EchobenchError(f"{path} has grey values from {shown(low)} to {shown(high)}; scale them to 0-255")
     if not (low >= 0 and high <= 255):
-        raise EchobenchError(f"{path} has grey values from {low:g} to {high:g}; they must lie in 0-255")
+        raise EchobenchError(f"{path} has grey values from {shown(low)} to {shown(high)}; they must lie in 0-255")
     return np.rint(image.pixels.astype(np.float32)).astype(np.uint8)
 
 
@@ -238,7 +269,8 @@ def _labels(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
     unknown = sorted({float(value) for value in np.unique(truth.pixels)} - codes)
     if unknown:
         raise EchobenchError(
-            f"{path} has the label {unknown[0]:g}; known: " + ", ".join(f"{int(label)} {label.name}" for label in Label)
+            f"{path} has the label {shown(unknown[0])}; known: "
+            + ", ".join(f"{int(label)} {label.name}" for label in Label)
         )
     if not truth.pixels.any():
         raise EchobenchError(f"{path} marks no structure")
@@ -247,7 +279,7 @@ def _labels(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
 
 def _sector(files: FrameFiles, grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     if files.sector is not None:
-        return resize_labels(read_image(files.sector).pixels.astype(np.uint8), grey.shape).astype(bool)
+        return resize_labels(read_image(files.sector, files.inside).pixels.astype(np.uint8), grey.shape).astype(bool)
     try:
         return sector_mask(grey)
     except EchobenchError as error:

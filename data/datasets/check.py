@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.datasets.camus import FrameFiles, find_frames, read_frame, split_of
+from echobench.data.datasets.camus import FrameFiles, find_frames, read_clinical, read_frame, split_of
 from echobench.data.datasets.dataset import SIZE, DatasetReport, Finding, count_frames
 from echobench.data.frames import PHASES
 from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_files
@@ -14,7 +14,12 @@ from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_fi
 def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     """Read everything in a CAMUS-layout folder; raises EchobenchError only if there is nothing to read."""
     files = find_frames(folder)
-    findings = [*_unfit_frames(files), *_missing_partners(files), *_split_findings(folder, files, seed)]
+    findings = [
+        *_unfit_frames(files),
+        *_missing_partners(files),
+        *_split_findings(folder, files, seed),
+        *_clinical(folder),
+    ]
     split = _split_or_none(folder, files, seed)
     return DatasetReport(
         counts=count_frames(((f.view, f.phase, f.patient) for f in files), split),
@@ -33,6 +38,13 @@ def _unfit_frames(files: Sequence[FrameFiles]) -> Iterator[Finding]:
 
     with ThreadPoolExecutor() as pool:
         yield from (Finding(text, unsound=True) for text in pool.map(error_of, files) if text)
+
+
+def _clinical(folder: Path) -> Iterator[Finding]:
+    try:
+        read_clinical(folder)
+    except EchobenchError as error:
+        yield Finding(str(error), unsound=True)
 
 
 def _missing_partners(files: Sequence[FrameFiles]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A folder of images and maps with a manifest.csv, whose rows name the files, as PNG, NIfTI or MetaImage:
+"""A folder of images and maps with a manifest.csv, whose rows name the files, as PNG, JPEG, NIfTI or MetaImage:
 
     image,labels,patient,view,phase
     images/0001.png,maps/0001.png,patient0001,4C,ED
@@ -17,6 +17,7 @@ outside the sector, 1 cavity, 2 sector, 3 wall, 4 atrium. A code 4 anywhere tell
 
 import csv
 import hashlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -29,9 +30,18 @@ from skimage.morphology import convex_hull_image
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.text import is_shown, read_text, require_name
 from echobench.data.datasets.camus import FrameFiles, find_frames, grey_values
 from echobench.data.datasets.dataset import ASKED, SIZE, Asked, Dataset, Reader
-from echobench.data.datasets.medical_image import MedicalImage, read_image, resize_image, resize_labels
+from echobench.data.datasets.image_header import payload_of
+from echobench.data.datasets.medical_image import (
+    MedicalImage,
+    read_image,
+    require_same_geometry,
+    resize_image,
+    resize_labels,
+    shown,
+)
 from echobench.data.frames import PHASES, VIEWS, Frames
 from echobench.data.labels import Label
 from echobench.data.sector import sector_mask
@@ -86,13 +96,23 @@ class _Pair:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's files; raises EchobenchError if there is no such folder."""
-    _roots(folder)
+    """SHA-256 over the names and bytes of the files that `read_folder` reads, wherever they lie.
+
+    Raises EchobenchError if there is no such folder, or no frame in it.
+    """
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+    for path in sorted(_files_read(folder)):
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path
+        digest.update(f"{name.as_posix()} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _files_read(folder: Path) -> set[Path]:
+    named = {root / MANIFEST for root in _roots(folder)}
+    for files in (drawn.files for root in _roots(folder) for drawn in _listed(root, set())):
+        named |= {path for path in (files.image, files.truth, files.sector) if path is not None}
+    return {path for name in named for path in (name, payload_of(name)) if path.is_file()}
 
 
 def read_folder(
@@ -133,7 +153,7 @@ def _roots(folder: Path) -> list[Path]:
         raise EchobenchError(f"there is no folder {folder}; name one with drawn images as {PREFIX}DIR")
     if (folder / MANIFEST).is_file():
         return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) or [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if is_shown(path.parent)) or [folder]
 
 
 def _frames(pairs: Sequence[_Pair], size: tuple[int, int]) -> Frames:
@@ -174,10 +194,16 @@ def _manifest_rows(root: Path) -> list[dict[str, str]]:
     path = root / MANIFEST
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    if rows and not (set(COLUMNS) <= rows[0].keys() or {f.name for f in fields(ManifestRow)} <= rows[0].keys()):
-        raise EchobenchError(f"{path} must have the columns {', '.join(COLUMNS)}; it has {', '.join(rows[0])}")
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path)), restval=""))
+    except csv.Error as error:
+        raise EchobenchError(f"{path} cannot be read as a table: {error}") from error
+    known = [set(COLUMNS), {f.name for f in fields(ManifestRow)}]
+    if rows and not any(columns <= rows[0].keys() for columns in known):
+        has = ", ".join(column for column in rows[0] if column is not None)
+        raise EchobenchError(f"{path} must have the columns {', '.join(COLUMNS)}; it has {has} (commas part them)")
+    if long := [line for line, row in enumerate(rows, start=2) if None in row]:
+        raise EchobenchError(f"{path}, line {long[0]}: there are more values than columns")
     return rows
 
 
@@ -187,7 +213,10 @@ def _row_files(folder: Path, row: dict[str, str], line: int) -> FrameFiles:
             raise EchobenchError(
                 f"{folder / MANIFEST}, line {line}: {column} is {row[column]!r}; known: {', '.join(choices)}"
             )
-    return FrameFiles(row["patient"], row["view"], row["phase"], folder / row["image"], folder / row["labels"], None)
+    require_name(row["patient"].strip(), f"{folder / MANIFEST}, line {line}: patient")
+    return FrameFiles(
+        row["patient"], row["view"], row["phase"], folder / row["image"], folder / row["labels"], None, folder
+    )
 
 
 def _origin(name: str, known: set[str]) -> str:
@@ -224,11 +253,12 @@ def _read_pair(drawn: _Drawn) -> _Pair:
         raise EchobenchError(f"{files.truth} has no image beside it")
     if files.truth is None:
         raise EchobenchError(f"{files.image} has no label map (…_gt) beside it")
-    image, codes = read_image(files.image), read_image(files.truth)
+    image, codes = read_image(files.image, files.inside), read_image(files.truth, files.inside)
     if image.pixels.shape != codes.pixels.shape:
         raise EchobenchError(
             f"{files.image} is {image.pixels.shape} pixels and its label map {codes.pixels.shape}; they must be alike"
         )
+    require_same_geometry(files.image, image, files.truth, codes)
     grey = grey_values(files.image, image)
     if drawn.image_sha256 and pixels_sha256(grey) != drawn.image_sha256:
         raise EchobenchError(f"{files.image} is not the image that {MANIFEST} names: it was changed")
@@ -239,7 +269,8 @@ def _codes(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:
     unknown = sorted({float(value) for value in np.unique(truth.pixels)} - set(SECTOR_CODES))
     if unknown:
         raise EchobenchError(
-            f"{path} has the code {unknown[0]:g}; known: " + ", ".join(f"{int(label)} {label.name}" for label in Label)
+            f"{path} has the code {shown(unknown[0])}; known: "
+            + ", ".join(f"{int(label)} {label.name}" for label in Label)
             + "; or, in a map that shows the sector: 0 outside, 1 LV_ENDO, 2 sector, 3 LV_MYO, 4 LA"
         )  # fmt: skip
     return truth.pixels.astype(np.uint8)
@@ -279,7 +310,7 @@ def _from_sector_codes(pair: _Pair) -> tuple[NDArray[np.uint8], NDArray[np.bool_
 
 def _from_labels(pair: _Pair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if pair.files.sector is not None:
-        return pair.codes, read_image(pair.files.sector).pixels.astype(bool)
+        return pair.codes, read_image(pair.files.sector, pair.files.inside).pixels.astype(bool)
     try:
         return pair.codes, sector_mask(pair.image)
     except EchobenchError as error:

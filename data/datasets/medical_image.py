@@ -1,56 +1,146 @@
 """One 2-D image on disk: NIfTI, MetaImage or PNG, upright, with its spacing."""
 
-import gzip
-import zlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from PIL import Image
 from skimage.io import imread
 from skimage.transform import resize
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.image_header import (
+    MAX_PIXELS,
+    META,
+    NIFTI,
+    Header,
+    checked_header,
+    ending,
+    require_file,
+)
+
+PICTURES = (".png", ".jpg", ".jpeg")
+_ALIKE = 1e-3  # of the spacing, and of a direction's cosines: headers are in single precision
+_ITK_PREFIX = re.compile(r"^.*?ITK ERROR: (?:\w+\(0x[0-9a-f]+\): )?", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
 class MedicalImage:
-    """pixels: (H, W), apex at the top; spacing_mm: millimetres per pixel along (rows, columns)."""
+    """pixels: (H, W), apex at the top; spacing_mm: millimetres per pixel along (rows, columns), NaN where the file
+    states none; direction: cosines of the axes as the file has them, before they were turned, row by row, None where
+    it states none.
+    """
 
     pixels: NDArray[np.generic]
     spacing_mm: tuple[float, float]
+    direction: tuple[float, ...] | None = None
 
 
-def read_image(path: Path) -> MedicalImage:
-    """Read a 2-D image, or a 3-D one of a single slice, turned as its header says; a pixel of a PNG is 1 mm.
+def read_image(path: Path, inside: Path | None = None) -> MedicalImage:
+    """Read a 2-D image, or one of more axes and a single slice, turned as its header says; PNG and JPEG state no
+    spacing.
 
+    inside: the folder in which a MetaImage header may name its file of pixels; None for that of the image.
     Raises EchobenchError for a file that is missing, truncated, or not a single 2-D frame.
     """
-    if path.suffix.lower() == ".png" and path.is_file():
-        return MedicalImage(_read_png(path), (1.0, 1.0))
+    if ending(path) in PICTURES:
+        return MedicalImage(_read_picture(path), (float("nan"), float("nan")))
+    if ending(path) not in (*NIFTI, *META):
+        require_file(path)
+        raise EchobenchError(f"{path} is of no known format; known: {', '.join((*NIFTI, *META, *PICTURES))}")
+    header = checked_header(path, inside or path.parent)
     try:
-        image = sitk.ReadImage(str(path))
+        with _alone(path, header) as readable:
+            image = _single_slice(path, sitk.ReadImage(str(readable)))
+        direction = image.GetDirection()
+        image = _upright(image)
     except RuntimeError as error:
-        reason = "it is truncated or not an image" if path.is_file() else "there is no such file"
-        raise EchobenchError(f"{path} cannot be read: {reason}") from error
-    _check_complete(path, image)
-    if image.GetDimension() == 3 and image.GetSize()[2] == 1:
-        image = image[:, :, 0]
+        raise EchobenchError(f"{path} cannot be read: {_reason(error)}") from error
+    column_mm, row_mm = image.GetSpacing() if header.spacing_stated else (float("nan"), float("nan"))
+    return MedicalImage(sitk.GetArrayFromImage(image), (row_mm, column_mm), direction)
+
+
+def require_same_geometry(path: Path, image: MedicalImage, other: Path, labels: MedicalImage) -> None:
+    """Raises EchobenchError where the headers of an image and its label map state another direction or spacing.
+
+    What one of them does not state is not compared.
+    """
+    if image.direction and labels.direction and not np.allclose(image.direction, labels.direction, atol=_ALIKE):
+        raise EchobenchError(
+            f"{path} and {other} are turned against each other: their headers state the directions "
+            f"{_listed(image.direction)} and {_listed(labels.direction)}; write both with the same one"
+        )
+    stated = np.isfinite(image.spacing_mm).all() and np.isfinite(labels.spacing_mm).all()
+    if stated and not np.allclose(image.spacing_mm, labels.spacing_mm, rtol=_ALIKE, atol=0):
+        raise EchobenchError(
+            f"{path} and {other} state the spacings {_listed(image.spacing_mm)} and {_listed(labels.spacing_mm)} mm; "
+            "they must be alike"
+        )
+
+
+def shown(value: float) -> str:
+    """A number short, but never as another one: 1.0000001 is not shown as 1."""
+    short = f"{value:g}"
+    return short if float(short) == value or value != value else repr(float(value))
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{number:.4g}" for number in numbers) + ")"
+
+
+def _single_slice(path: Path, image: sitk.Image) -> sitk.Image:
+    size = image.GetSize()
+    while image.GetDimension() > 2 and image.GetSize()[-1] == 1:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
     if image.GetDimension() != 2 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise EchobenchError(f"{path} is not a single grey 2-D frame: its size is {image.GetSize()}")
-    image = _upright(image)
-    column_mm, row_mm = image.GetSpacing()
-    return MedicalImage(sitk.GetArrayFromImage(image), (row_mm, column_mm))
+        what = "has several values per pixel" if image.GetNumberOfComponentsPerPixel() != 1 else f"its size is {size}"
+        raise EchobenchError(f"{path} is not a single grey 2-D frame: {what}")
+    return image
 
 
-def _read_png(path: Path) -> NDArray[np.generic]:
+@contextmanager
+def _alone(path: Path, header: Header) -> Iterator[Path]:
+    """The path, or that of a copy: ITK takes the pixels of x.nii for those of x.nii.gz where both are there."""
+    neighbours = (path.with_name(path.name[: -len(ending(path))] + suffix) for suffix in (".nii", ".hdr", ".img"))
+    alone = header.payload != path or not any(other != path and other.exists() for other in neighbours)
+    if alone and path.name.endswith(ending(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / f"image{ending(path)}"
+        shutil.copyfile(path, copy)
+        if header.payload != path:
+            shutil.copyfile(header.payload, Path(scratch) / header.payload.name)
+        yield copy
+
+
+def _reason(error: RuntimeError) -> str:
+    """What ITK says, as one line, without its addresses and its own source files."""
+    said = _ITK_PREFIX.sub("", str(error), count=1)
+    return " ".join(said.split()).rstrip(".!") or "it is damaged"
+
+
+def _read_picture(path: Path) -> NDArray[np.generic]:
+    require_file(path)
     try:
-        pixels = imread(path)
+        with Image.open(path) as picture:
+            (width, height), mode = picture.size, picture.mode
+        if width * height > MAX_PIXELS:
+            raise EchobenchError(f"{path} claims {height}×{width} pixels; at most {MAX_PIXELS} are read")
+        pixels = imread(path) if mode != "P" else None
+    except EchobenchError:
+        raise
     except Exception as error:  # whatever the damaged bytes lead to
         raise EchobenchError(f"{path} cannot be read: it is truncated or not an image") from error
-    if pixels.ndim != 2:
-        raise EchobenchError(f"{path} is not a single grey image: its shape is {pixels.shape}")
+    if pixels is None or pixels.ndim != 2:
+        raise EchobenchError(f"{path} is not a single grey image: it has colours ({mode}); save it as grey values")
     return pixels
 
 
@@ -63,7 +153,7 @@ def write_image(path: Path, pixels: NDArray[np.uint8], spacing_mm: tuple[float, 
     image.SetSpacing((float(spacing_mm[1]), float(spacing_mm[0])))
     sitk.WriteImage(image, str(path), useCompression=True)
     try:
-        _check_complete(path, image)
+        checked_header(path, path.parent)
     except EchobenchError as error:
         raise EchobenchError(f"{path} could not be written whole: is the disk full?") from error
 
@@ -84,38 +174,6 @@ def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
     if labels.shape == size:
         return labels
     return resize(labels, size, order=0, anti_aliasing=False, preserve_range=True).astype(np.uint8)
-
-
-def _check_complete(path: Path, image: sitk.Image) -> None:
-    """ITK fills what a truncated file lacks with zeros and says nothing; count the bytes ourselves."""
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path) as stream:
-                present = len(stream.read())
-        else:
-            present = _payload(path).stat().st_size
-    except (EOFError, OSError, zlib.error) as error:
-        raise EchobenchError(f"{path} cannot be read: it is truncated or damaged") from error
-    needed = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
-    if present < needed and not _compressed(path):
-        raise EchobenchError(f"{path} is truncated: {present} bytes of pixels where {needed} are needed")
-
-
-def _header(path: Path) -> dict[str, str]:
-    """The keys of a MetaImage header; nothing for other formats."""
-    if path.suffix != ".mhd":
-        return {}
-    pairs = (line.partition("=") for line in path.read_text(errors="replace").splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _payload(path: Path) -> Path:
-    """The file that holds the pixels: a MetaImage header names it, every other format is one file."""
-    return path.parent / _header(path).get("ElementDataFile", path.name)
-
-
-def _compressed(path: Path) -> bool:
-    return _header(path).get("CompressedData", "False").lower() == "true"
 
 
 def _upright(image: sitk.Image) -> sitk.Image:

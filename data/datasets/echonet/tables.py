@@ -1,8 +1,11 @@
 """What the tables of an EchoNet-Dynamic folder say of each video. Format: `echobench.data.datasets.echonet.writing`.
 
-Either table may name a video with or without `.avi`. Rows are in no order, but for those of one tracing.
+Either table may name a video with or without `.avi`, in capitals too. Rows are in no order, but for those of one
+tracing.
 """
 
+import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.text import read_text, require_name
 from echobench.data.datasets.echonet.writing import FILE_COLUMNS, FILE_LIST, TRACING_COLUMNS, TRACINGS, VIDEOS
 
 LAYOUT = f"expected {FILE_LIST}, {TRACINGS} and {VIDEOS}/*.avi, as EchoNet-Dynamic has them"
+_AVI = re.compile(r"\.avi$", re.IGNORECASE)
+_MISSING = ["", "NA", "N/A", "n/a", "nan", "NaN"]
+_MOST = 10**6  # frames or pixels that a video may have
 SUBSET_OF = {"TRAIN": "training", "VAL": "validation", "TEST": "testing"}
 
 
@@ -41,11 +48,11 @@ def read_file_list(folder: Path) -> pd.DataFrame:
     numbers = dict.fromkeys(FILE_COLUMNS, "float64") | dict.fromkeys(("FileName", "Split"), "str")
     whole = dict.fromkeys(("FrameHeight", "FrameWidth", "NumberOfFrames"), "int64")
     table = _read(folder, FILE_LIST, numbers | whole)
-    table["subset"] = table["Split"].str.upper().map(SUBSET_OF)
+    table["subset"] = table["Split"].str.strip().str.upper().map(SUBSET_OF)
     if (unknown := table["subset"].isna()).any():
-        raise EchobenchError(
-            f"{folder / FILE_LIST} has the split {table['Split'][unknown].iloc[0]}; known: {', '.join(SUBSET_OF)}"
-        )
+        split = table["Split"][unknown].iloc[0]
+        written = split if split.isascii() and split.isalnum() else repr(split)
+        raise EchobenchError(f"{folder / FILE_LIST} has the split {written}; known: {', '.join(SUBSET_OF)}")
     if (twice := table["FileName"].duplicated()).any():
         raise EchobenchError(f"{folder / FILE_LIST} lists {table['FileName'][twice].iloc[0]} twice")
     return table.sort_values("FileName", ignore_index=True)
@@ -66,7 +73,7 @@ def listed_videos(folder: Path, file_list: pd.DataFrame, tracings: pd.DataFrame)
     return [
         Listed(
             name=row["FileName"],
-            path=folder / VIDEOS / f"{row['FileName']}.avi",
+            path=_video(folder, row["FileName"]),
             subset=row["subset"],
             height=row["FrameHeight"],
             width=row["FrameWidth"],
@@ -75,6 +82,13 @@ def listed_videos(folder: Path, file_list: pd.DataFrame, tracings: pd.DataFrame)
         )
         for row in file_list.to_dict("records")
     ]
+
+
+def _video(folder: Path, name: str) -> Path:
+    """NAME.avi, or NAME.AVI where that is the one that is there."""
+    path = folder / VIDEOS / f"{name}.avi"
+    capitals = path.with_name(f"{name}.AVI")
+    return capitals if capitals.is_file() and not path.is_file() else path
 
 
 def common_size(videos: Sequence[Listed]) -> tuple[int, int]:
@@ -87,12 +101,27 @@ def _read(folder: Path, name: str, types: Mapping[str, str]) -> pd.DataFrame:
     path = folder / name
     if not path.is_file():
         raise EchobenchError(f"there is no {path}; {LAYOUT}")
+    text = read_text(path)
     try:
-        header = pd.read_csv(path, nrows=0).columns
+        header = pd.read_csv(io.StringIO(text), nrows=0).columns
         if absent := [column for column in types if column not in header]:
             raise EchobenchError(f"{path} has no column {absent[0]}; known: {', '.join(types)}")
-        table = pd.read_csv(path, usecols=list(types), dtype=dict(types))
-    except ValueError as error:  # an empty file, text where numbers should be
+        missing = {column: _MISSING for column in types if types[column] != "str"}  # a video may be called NA
+        read = {column: "float64" if kind == "int64" else kind for column, kind in types.items()}
+        table = pd.read_csv(
+            io.StringIO(text), usecols=list(types), dtype=read, keep_default_na=False, na_values=missing
+        )
+    except (ValueError, OverflowError) as error:  # an empty file, text where numbers should be
         raise EchobenchError(f"{path} cannot be read: {error}") from error
-    table["FileName"] = table["FileName"].str.removesuffix(".avi")
+    for column in (column for column in types if types[column] == "int64"):
+        table[column] = _whole(path, table[column])
+    table["FileName"] = [require_name(_AVI.sub("", video.strip()), f"{path}: FileName") for video in table["FileName"]]
     return table
+
+
+def _whole(path: Path, column: "pd.Series[float]") -> "pd.Series[int]":
+    """Whole numbers, which other programs write as 46.0; raises EchobenchError for others."""
+    fit = column.between(0, _MOST) & (column == column.round())
+    if not fit.all():
+        raise EchobenchError(f"{path} has {column.name} = {column[~fit].iloc[0]}; it must be a whole number")
+    return column.astype("int64")
