@@ -227,4 +227,4 @@ def _unet(run: Path, seed: int, device: str) -> Segmenter:
     path = run / "stages" / f"unet-{seed}.pt"
     if not path.is_file():
         raise EchobenchError(f"{run} keeps no U-Net of seed {seed}: only the folder that `echobench run` wrote has it")
-    return Segmenter.load(path, device=device)
+    return Segmenter.load(StageFolder(run, "cpu").kept(path), device=device)

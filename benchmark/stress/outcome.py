@@ -43,7 +43,8 @@ def write_outcome(folder: Path) -> Outcome:
     write_figures(stress_figures(found), folder / FIGURES)
     (folder / PICTURES).mkdir(exist_ok=True)
     lost = lost_maps(found)
-    judge = Segmenter.load(StageFolder(folder, "cpu").work / "judge.pt")
+    stages = StageFolder(folder, "cpu")
+    judge = Segmenter.load(stages.kept(stages.work / "judge.pt"))
     for severity in record.settings["severities"]:
         rows = list(_rows(folder, record, severity, lost, judge))
         for ending, contours in (("", False), ("-contours", True)):

@@ -140,7 +140,7 @@ def _judge(test: _Test) -> Segmenter:
     """The reference segmenter, trained once."""
     settings, stages, weights = test.settings.judge, test.stages, test.stages.work / "judge.pt"
     if not stages.finished("judge"):
-        with stages.measured("judge") as noted:
+        with stages.measured("judge", [weights, stages.work / "judge.csv"]) as noted:
             seed = test.settings.ideal.seed
             parts = divided(test.dataset.subset("training", test.settings.ideal.view))
             training, selecting = (
@@ -153,7 +153,7 @@ def _judge(test: _Test) -> Segmenter:
             judge.save(weights)
             curves.to_csv(stages.work / "judge.csv", index=False)
             noted["items"] = int(curves["step"].max()) * settings.unet.batch_size
-    return Segmenter.load(weights, device=test.device)
+    return Segmenter.load(stages.kept(weights), device=test.device)
 
 
 def _scores(test: _Test, entrants: Sequence[Competitor], judge: Segmenter) -> Iterator[pd.DataFrame]:

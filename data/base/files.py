@@ -31,6 +31,12 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Removes what `writing_whole` was killed over in a folder; whoever calls it is the only one at work there."""
+    for path in folder.glob("*.partial"):
+        path.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, text: str) -> None:
     """A text in UTF-8, like `writing_whole`."""
     with writing_whole(path) as stream:
