@@ -44,7 +44,7 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
     path = folder / MANIFEST
     if not path.is_file():
         return []
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
     rows = csv.DictReader(io.StringIO("".join(lines)))
     kinds = {f.name: f.type for f in fields(ManifestRow)}
     return [ManifestRow(**{key: kinds[key](row[key]) for key in kinds}) for row in rows]  # type: ignore[operator]
@@ -78,7 +78,7 @@ class FrameWriter:
             for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
                 write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))
             self._rows.append(ManifestRow(name, *self._key(i), image_sha256=pixels_sha256(image)))
-            with (self._folder / MANIFEST).open("a", newline="") as stream:
+            with (self._folder / MANIFEST).open("a", newline="", encoding="utf-8") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(astuple(self._rows[-1]))
 
     def images(self) -> NDArray[np.uint8]:
@@ -111,7 +111,7 @@ class FrameWriter:
 
     def _rewrite(self) -> None:
         """Header and whole rows only: what a kill left of a last row goes."""
-        with (self._folder / MANIFEST).open("w", newline="") as stream:
+        with (self._folder / MANIFEST).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(f.name for f in fields(ManifestRow))
             writer.writerows(astuple(row) for row in self._rows)

@@ -39,7 +39,7 @@ def write_outcome(folder: Path) -> Outcome:
     outcome = Outcome(folder, ladder_table(found, record.title), finding(found, scores))
     of_cells = [decay_table(found, record.title), structure_table(scores, record.title)]
     write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
-    (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding))
+    (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding), encoding="utf-8")
     write_figures(stress_figures(found), folder / FIGURES)
     (folder / PICTURES).mkdir(exist_ok=True)
     lost = lost_maps(found)

@@ -180,7 +180,7 @@ def _asked(test: _Test, name: str) -> Asked:
         question = asked(test.frames, name, test.settings.severities, test.settings.ideal.seed)
         noted["items"] = len(question.severity)
     skipped = [{"deformation": name, "severity": severity, **asdict(skip)} for severity, skip in question.skipped]
-    (test.cells / f"{name}.json").write_text(json.dumps({"skipped": skipped}, indent=1) + "\n")
+    (test.cells / f"{name}.json").write_text(json.dumps({"skipped": skipped}, indent=1) + "\n", encoding="utf-8")
     if (maps := question.maps) is not None:
         first = _first(question.severity)
         frames = maps.source.select(maps.source_index[first])
