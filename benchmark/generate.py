@@ -235,7 +235,11 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
     """Note what draws into a folder; raises EchobenchError where something else has drawn before."""
     path = out / ORIGIN
     if path.is_file():
-        if differing := differences(json.loads(path.read_text()), origin):
+        try:
+            found = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise EchobenchError(f"{path} is damaged: nobody knows what drew there; choose another folder") from error
+        if differing := differences(found, origin):
             raise EchobenchError(f"{out} holds other images: {'; '.join(differing)}. Choose another folder")
         return
     write_whole(path, json.dumps(origin, indent=1) + "\n")

@@ -8,7 +8,7 @@ from echobench.results.shown.readme import DPI, figures, with_tables
 
 
 def main(readme: Path, measured: Path) -> None:
-    readme.write_text(with_tables(readme.read_text(), measured, commands))
+    readme.write_text(with_tables(readme.read_text(encoding="utf-8"), measured, commands), encoding="utf-8")
     for path, figure in figures(measured).items():
         figure.savefig(path, dpi=DPI)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+from echobench.data.base.files import typed_path
 from echobench.data.datasets.folder import PREFIX, fingerprint_of
 from echobench.generators.real import Real
 
@@ -34,14 +35,14 @@ class Folder(Real):
 
     def save(self, path: Path) -> None:
         """Write the settings: there are no weights."""
-        path.write_text(json.dumps(asdict(self.settings)))
+        path.write_text(json.dumps(asdict(self.settings)), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:
         """The same generator again."""
-        return cls(FolderSettings(**json.loads(path.read_text())), device)
+        return cls(FolderSettings(**json.loads(path.read_text(encoding="utf-8"))), device)
 
 
 def folder_of(name: str) -> Path | None:
     """The DIR of a generator's name folder:DIR; None for every other name."""
-    return Path(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+    return typed_path(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import writing_whole
+from echobench.data.base.finite import require_finite
 from echobench.data.base.settings import settings_from
 from echobench.data.labels import vocabulary
 from echobench.segmentation.networks import PAPER, network_module
@@ -121,13 +122,17 @@ def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
 
 
 def write_content(path: Path, content: dict[str, Any]) -> None:
-    """What `read_content` reads, in place of what was there; see `writing_whole`."""
+    """What `read_content` reads, in place of what was there; see `writing_whole`.
+
+    Raises EchobenchError for numbers that are not finite; the file that was there stays.
+    """
+    require_finite(content, f"what {path} is to hold")
     with writing_whole(path) as stream:
         torch.save(content, stream)
 
 
 def read_content(path: Path, keys: set[str]) -> dict[str, Any]:
-    """What `write_content` wrote, tensors on the CPU; EchobenchError if it is missing, broken or of another kind."""
+    """What `write_content` wrote, tensors on the CPU; EchobenchError if it is missing, broken, not finite or else."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -137,4 +142,5 @@ def read_content(path: Path, keys: set[str]) -> dict[str, Any]:
     if not isinstance(content, dict) or not keys <= content.keys():
         raise EchobenchError(f"{path} does not hold {', '.join(sorted(keys))}; is it another kind of file?")
     refuse_difference(path, "format version", content.get("format_version"), FORMAT_VERSION)
+    require_finite(content, path)
     return content

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.finite import not_finite
 from echobench.data.base.progress import Progress, silent
 from echobench.data.frames import Frames
 from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask, vocabulary
@@ -35,6 +36,9 @@ from echobench.segmentation.segmenter import (
     write_content,
 )
 from echobench.segmentation.settings import UNetSettings
+
+_LOOK_STEPS = 10
+"""So often loss and weights are looked at beside the validations: not at every step, for which a GPU would wait."""
 
 
 def train(
@@ -141,6 +145,18 @@ class Run:
         self.loss_sum += loss.detach()
         self.loss_steps += 1
         self.step += 1
+        if self.step % _LOOK_STEPS == 0:
+            self._require_finite()
+
+    def _require_finite(self) -> None:
+        """Raises EchobenchError where the losses since the last validation, or the weights, are no numbers any more."""
+        loss, weights = float(self.loss_sum) / self.loss_steps, not_finite(self.network.state_dict())
+        if not math.isfinite(loss) or weights is not None:
+            what = f"training loss is {loss}" if weights is None else f"weights are not finite ({weights})"
+            raise EchobenchError(
+                f"the U-Net's {what} at step {self.step}; lower peak_learning_rate "
+                f"({self.settings.peak_learning_rate}) or lengthen warmup_steps ({self.settings.warmup_steps})"
+            )
 
     def _batch_index(self) -> Tensor:
         """Which frames this step sees: each epoch is a permutation of its own, cut into batches."""
@@ -154,12 +170,8 @@ class Run:
 
         Departs from the paper [unet.validation]: augmented anew each time, images would choose weights by chance.
         """
+        self._require_finite()
         loss = float(self.loss_sum) / self.loss_steps
-        if not math.isfinite(loss):
-            raise EchobenchError(
-                f"the U-Net's training loss is {loss} at step {self.step}; lower peak_learning_rate "
-                f"({self.settings.peak_learning_rate}) or lengthen warmup_steps ({self.settings.warmup_steps})"
-            )
         segmenter = Segmenter(self.network, self.settings, self.preprocessing)
         per_image = region_dice(self.validation.labels, segmenter.predict(self.validation.images))
         dice = {region: _mean_of_defined(per_image[region]) for region in REGIONS}

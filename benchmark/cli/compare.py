@@ -8,6 +8,7 @@ import click
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
@@ -24,7 +25,7 @@ from echobench.data.base.errors import EchobenchError
 @options.with_unet_seeds(3)
 # Where
 @click.option(
-    "--inception", metavar="FILE", type=Path, help="Weights of InceptionV3.  [default: torch-fidelity's cache]"
+    "--inception", metavar="FILE", type=typed_path, help="Weights of InceptionV3.  [default: torch-fidelity's cache]"
 )
 @options.with_device
 @options.with_out("comparison")

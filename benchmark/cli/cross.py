@@ -7,11 +7,14 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
+from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
 # What is scored
-@click.option("--from", "runs", metavar="RUN", multiple=True, type=Path, help="A finished run, or a folder of them.")
+@click.option(
+    "--from", "runs", metavar="RUN", multiple=True, type=typed_path, help="A finished run, or a folder of them."
+)
 @click.option("--generators", metavar="A,B,…", default="real,sdm", help="Without --from: runs, made if missing.")
 @options.with_data
 @options.with_preset
@@ -19,7 +22,7 @@ from echobench.benchmark.cli.options import Verb, names_in
 # On what
 @click.option("--on", metavar="echonet|camus|view", default="echonet", help="Another dataset, or the other view.")
 @click.option("--data-echonet", metavar="DIR", help="[default: $ECHOBENCH_ECHONET, else the phantom's second scanner]")
-@click.option("--data-camus", metavar="DIR", type=Path, help="With --on camus: a CAMUS folder.")
+@click.option("--data-camus", metavar="DIR", type=typed_path, help="With --on camus: a CAMUS folder.")
 @click.option("--skip-broken", is_flag=True, help="Leave out videos that cannot be read; the record says which.")
 # Where
 @options.with_device

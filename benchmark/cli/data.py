@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.data.base.files import typed_path
 
 
 @click.group()
@@ -14,7 +15,7 @@ def data() -> None:
 
 
 @data.command(cls=Verb)
-@click.argument("folder", metavar="DIR", type=Path)
+@click.argument("folder", metavar="DIR", type=typed_path)
 @click.option(
     "--format", "layout", metavar="camus|echonet|…", help="A layout of datasets. [default: the first that DIR has]"
 )
@@ -34,7 +35,7 @@ def check(folder: Path, layout: str | None) -> None:
 
 
 @data.command(cls=Verb)
-@click.argument("folder", metavar="DIR", type=Path)
+@click.argument("folder", metavar="DIR", type=typed_path)
 @click.option("--patients", type=click.IntRange(3), default=120, help="Divided 80 / 10 / 10 per cent, or 75 / 12 / 12.")
 @click.option("--seed", type=int, default=0, help="Of the patients.")
 @click.option(

@@ -6,14 +6,15 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
+from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
 @click.option(
-    "--checkpoint", metavar="FILE", type=Path, required=True, help="Of a generator: generator-4C.pt of a run."
+    "--checkpoint", metavar="FILE", type=typed_path, required=True, help="Of a generator: generator-4C.pt of a run."
 )
-@click.option("--maps", metavar="DIR", type=Path, required=True, help="A CAMUS folder, or PNGs of label codes.")
-@click.option("--out", metavar="DIR", type=Path, required=True, help="Gets the images, as a CAMUS folder.")
+@click.option("--maps", metavar="DIR", type=typed_path, required=True, help="A CAMUS folder, or PNGs of label codes.")
+@click.option("--out", metavar="DIR", type=typed_path, required=True, help="Gets the images, as a CAMUS folder.")
 @click.option("--repeats", type=int, default=1, help="Images per map, each of a map deformed anew.")
 @options.with_strength
 @click.option("--seed", type=int, default=0, help="Of deformation and drawing.")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +10,7 @@ from click.core import ParameterSource
 
 from echobench.benchmark import RUNS
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import typed_path
 
 Values = Mapping[str, Any]
 """What a call has for every parameter of its verb, typed or not."""
@@ -99,15 +99,17 @@ def with_scored_on(default: str) -> Decorator:
 
 def with_out(gets: str) -> Decorator:
     """Of a verb that puts several runs into a folder, and what follows from all of them into one inside it."""
-    return click.option("--out", metavar="DIR", type=Path, default=RUNS, help=f"Gets the runs, and a folder `{gets}`.")
+    return click.option(
+        "--out", metavar="DIR", type=typed_path, default=RUNS, help=f"Gets the runs, and a folder `{gets}`."
+    )
 
 
 def with_finished_runs(verb: Function) -> Function:
     """Arguments and an option of the same meaning, of a verb that can tabulate without running."""
     verb = click.option(
-        "--runs", metavar="DIR", multiple=True, type=Path, help="Only tabulate these runs, or those in them."
+        "--runs", metavar="DIR", multiple=True, type=typed_path, help="Only tabulate these runs, or those in them."
     )(verb)
-    return click.argument("folders", metavar="[DIR]...", nargs=-1, type=Path)(verb)
+    return click.argument("folders", metavar="[DIR]...", nargs=-1, type=typed_path)(verb)
 
 
 def names_in(names: str | None) -> list[str] | None:

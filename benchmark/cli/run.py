@@ -9,6 +9,7 @@ import click
 from echobench.benchmark import RUNS
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
+from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.run.settings import RunSettings
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
 @options.with_assignments
 @options.with_scored_on("testing")
 # Where
-@click.option("--generator-from", metavar="RUN", type=Path, help="A run's folder: take its generator, train none.")
+@click.option(
+    "--generator-from", metavar="RUN", type=typed_path, help="A run's folder: take its generator, train none."
+)
 @options.with_device
-@click.option("--out", metavar="DIR", type=Path, help="Folder of the run.  [default: runs/, named by the settings]")
+@click.option(
+    "--out", metavar="DIR", type=typed_path, help="Folder of the run.  [default: runs/, named by the settings]"
+)
 @options.with_force
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
 def run(generator_from: Path | None, device: str, out: Path | None, force: bool, dry_run: bool, **asked: Any) -> None:

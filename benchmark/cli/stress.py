@@ -1,16 +1,18 @@
 """`echobench stress`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
-@click.option("--runs", metavar="DIR", multiple=True, type=Path, help="Take the generator of this run. Repeatable.")
+@click.option(
+    "--runs", metavar="DIR", multiple=True, type=typed_path, help="Take the generator of this run. Repeatable."
+)
 # What is drawn
 @click.option("--generators", metavar="A,B,…", help="Of runs/, trained if need be.  [default: sdm,cyclegan,paint]")
 @click.option("--view", metavar="2C|4C", default="4C", help="Apical two-chamber or four-chamber.")
@@ -23,7 +25,7 @@ from echobench.benchmark.cli.options import Verb, names_in, numbers_in
 @options.with_seed
 # Where
 @options.with_device
-@click.option("--out", metavar="DIR", type=Path, help="[default: runs/, named by the settings]")
+@click.option("--out", metavar="DIR", type=typed_path, help="[default: runs/, named by the settings]")
 @options.with_force
 def stress(generators: str | None, deformations: str | None, severities: str, **asked: Any) -> None:
     """Draw label maps that no training set holds, and find where each generator stops following them.

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
@@ -26,7 +27,11 @@ from echobench.benchmark.cli.options import Verb, names_in, numbers_in
 @options.with_scored_on("validation")
 # Where
 @click.option(
-    "--generator-from", metavar="RUN", multiple=True, type=Path, help="A run whose generator is taken. Repeatable."
+    "--generator-from",
+    metavar="RUN",
+    multiple=True,
+    type=typed_path,
+    help="A run whose generator is taken. Repeatable.",
 )
 @options.with_device
 @options.with_out("sweep")

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
-@click.argument("places", metavar="RUN...", nargs=-1, required=True, type=Path)
+@click.argument("places", metavar="RUN...", nargs=-1, required=True, type=typed_path)
 def verify(places: tuple[Path, ...]) -> None:
     """Check records: is every file what its run wrote, and do the U-Nets that the run keeps give the same scores?
 

@@ -17,6 +17,7 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import typed_path
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.dataset import Asked, Dataset
 from echobench.data.datasets.echonet.reading import CAVITY, read_echonet
@@ -119,7 +120,7 @@ def targets(
     """
     if on == "echonet":
         folder = echonet or os.environ.get(DATA_VARIABLE)
-        target = echonet_target(Path(folder) if folder else None, skip_broken=skip_broken, progress=progress)
+        target = echonet_target(typed_path(folder) if folder else None, skip_broken=skip_broken, progress=progress)
         return lambda run: target
     if on == "view":
         return view_target
@@ -227,4 +228,4 @@ def _unet(run: Path, seed: int, device: str) -> Segmenter:
     path = run / "stages" / f"unet-{seed}.pt"
     if not path.is_file():
         raise EchobenchError(f"{run} keeps no U-Net of seed {seed}: only the folder that `echobench run` wrote has it")
-    return Segmenter.load(path, device=device)
+    return Segmenter.load(StageFolder(run, "cpu").kept(path), device=device)

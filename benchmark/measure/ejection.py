@@ -31,7 +31,7 @@ def measure_ejection(settings: RunSettings, folder: Path, device: str) -> None:
         return
     tables = [ejection(scored, scored.labels).assign(masks=EXPERT)]
     for seed in record.settings["unet_seeds"]:
-        segmenter = Segmenter.load(trial.stages.work / f"unet-{seed}.pt", device=device)
+        segmenter = Segmenter.load(trial.stages.kept(trial.stages.work / f"unet-{seed}.pt"), device=device)
         predicted = segmenter.predict(scored.images)
         tables.append(ejection(scored, predicted).assign(masks=PREDICTED, unet_seed=seed))
     if tables[0].empty:

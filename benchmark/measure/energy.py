@@ -22,7 +22,7 @@ class Package:
     range_uj: int
 
     def read(self) -> int:
-        return int(self.counter.read_text())
+        return int(self.counter.read_text(encoding="utf-8"))
 
 
 class EnergyCounter:
@@ -62,7 +62,9 @@ def _packages(powercap: Path) -> list[Package]:
     for zone in sorted(powercap.glob("intel-rapl:*")):
         if zone.name.count(":") == 1:
             try:
-                package = Package(zone / "energy_uj", int((zone / "max_energy_range_uj").read_text()) + 1)
+                package = Package(
+                    zone / "energy_uj", int((zone / "max_energy_range_uj").read_text(encoding="utf-8")) + 1
+                )
                 package.read()
             except OSError:
                 continue

@@ -140,7 +140,7 @@ def _told_by_linux() -> set[str]:
 def _cpuinfo(key: str) -> str:
     """Of the first processor; empty where the system does not tell."""
     try:
-        lines = CPUINFO.read_text().splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")

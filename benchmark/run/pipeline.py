@@ -150,8 +150,9 @@ def _train_unet(trial: Trial, training: Frames, validation: Frames, seed: int) -
     name = f"unet-{seed}"
     weights, curves_file = trial.stages.work / f"{name}.pt", trial.stages.work / f"{name}.csv"
     if trial.stages.finished(name):
-        return Segmenter.load(weights, device=trial.device), pd.read_csv(curves_file)
-    with trial.stages.measured(name) as noted:
+        kept = trial.stages.kept
+        return Segmenter.load(kept(weights), device=trial.device), pd.read_csv(kept(curves_file))
+    with trial.stages.measured(name, [weights, curves_file]) as noted:
         segmenter, curves = train(
             training,
             validation,

@@ -16,6 +16,7 @@ import torch
 
 from echobench.benchmark.run.overrides import overridden
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import typed_path
 from echobench.data.datasets.registry import layout_of, reader_called
 from echobench.data.deform import REPEATS, VERSION
 from echobench.data.frames import PHASES, VIEWS
@@ -180,6 +181,7 @@ def resolve(
     if generator == "folder":
         raise EchobenchError("generator folder needs a path behind a colon: --generator folder:DIR")
     data = data or os.environ.get(DATA_VARIABLE) or None
+    data = str(typed_path(data)) if data else None
     preset = preset or ("standard" if data else "quick")
     for name, value, choices in (
         ("view", view, VIEW_CHOICES),

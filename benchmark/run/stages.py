@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from echobench.benchmark.run.machine import Meter
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import locked, write_whole
+from echobench.data.base.files import file_sha256, locked, remove_partial, write_whole
 from echobench.data.base.progress import Progress
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
@@ -24,6 +24,8 @@ from echobench.results.records.unsaid import fill_in
 
 PICTURES, SYNTHETIC = "pictures", "synthetic"
 _WORK, _SETTINGS, _DATA = "stages", "settings.json", "data.json"
+_FILES = "files"
+"""In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
@@ -57,6 +59,8 @@ class StageFolder:
         with locked(self.run):
             if force:
                 self._clear()
+            for part in (self.run, self.work, *(path for path in self.work.glob("*") if path.is_dir())):
+                remove_partial(part)
             path = self.work / _SETTINGS
             if not path.is_file():
                 write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
@@ -93,12 +97,15 @@ class StageFolder:
         return self._stage_file(name).is_file()
 
     @contextmanager
-    def measured(self, name: str) -> Iterator[dict[str, int]]:
-        """Time a stage and mark it finished at the end; what is put into the dictionary as "items" is kept."""
+    def measured(self, name: str, files: Sequence[Path] = ()) -> Iterator[dict[str, int]]:
+        """Time a stage and mark it finished at the end; what is put into the dictionary as "items" is kept.
+
+        files: those under `work` that the stage writes; their hashes are kept for `kept`. One may be missing.
+        """
         attempts_file = self.work / f"{name}.attempts"
         begun_before = attempts_file.is_file() and not self.finished(name)
-        earlier = attempts_file.read_text() if begun_before else ""
-        attempts_file.write_text(f"{earlier}{torch.get_num_threads()}|")
+        earlier = attempts_file.read_text(encoding="utf-8") if begun_before else ""
+        write_whole(attempts_file, f"{earlier}{torch.get_num_threads()}|")
         attempts = earlier.count("|") + 1
         self.under_way = (name, attempts)
         noted: dict[str, int] = {}
@@ -114,21 +121,37 @@ class StageFolder:
             None if meter.energy_joules is None else round(meter.energy_joules, 1),
             threads=torch.get_num_threads(),
         )
-        self._finish(stage)
+        self._finish(stage, files)
         self.under_way = None
 
-    def take(self, name: str, other: "StageFolder") -> None:
-        """Mark a stage finished that another run has finished, at the cost that it had there."""
-        self._finish(replace(Stage(**read_json(other._stage_file(name))), taken=True))
+    def take(self, name: str, other: "StageFolder", files: Sequence[Path] = ()) -> None:
+        """Mark a stage finished that another run has finished, at the cost that it had there. files: see `measured`."""
+        self._finish(replace(_stage(other._stage_file(name)), taken=True), files)
+
+    def kept(self, path: Path) -> Path:
+        """A file that a finished stage wrote. Raises EchobenchError where it is not what was written.
+
+        Stages of before hashes were kept say nothing of their files.
+        """
+        name = path.relative_to(self.work).as_posix()
+        known = [read_json(stage).get(_FILES, {}) for stage in self.work.glob("*.stage.json")]
+        hashes = {hashes[name] for hashes in known if name in hashes}
+        if hashes and not path.is_file():
+            raise EchobenchError(f"{path} is missing, which a finished stage wrote; start over with --force")
+        if hashes and file_sha256(path) not in hashes:
+            raise EchobenchError(
+                f"{path} is damaged or was changed since its stage wrote it; put back a copy, or use --force"
+            )
+        return path
 
     def stages(self) -> list[Stage]:
         """What every finished stage cost, in the order in which they were finished."""
         files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [Stage(**read_json(path)) for path in files]
+        return [_stage(path) for path in files]
 
     def threads(self) -> list[int]:
         """The numbers of threads that torch has computed on, over all attempts at all stages that were not taken."""
-        noted = "".join(path.read_text() for path in self.work.glob("*.attempts"))
+        noted = "".join(path.read_text(encoding="utf-8") for path in self.work.glob("*.attempts"))
         return sorted({int(number) for number in noted.split("|") if number})
 
     def begun_with(self) -> dict[str, Any]:
@@ -140,8 +163,9 @@ class StageFolder:
             raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
         return fill_in(read_json(self.work / _SETTINGS))
 
-    def _finish(self, stage: Stage) -> None:
-        write_whole(self._stage_file(stage.name), json.dumps(asdict(stage)))
+    def _finish(self, stage: Stage, files: Sequence[Path]) -> None:
+        hashes = {path.relative_to(self.work).as_posix(): file_sha256(path) for path in files if path.is_file()}
+        write_whole(self._stage_file(stage.name), json.dumps(asdict(stage) | {_FILES: hashes}))
 
     def _stage_file(self, name: str) -> Path:
         return self.work / f"{name}.stage.json"
@@ -150,7 +174,22 @@ class StageFolder:
 def read_json(path: Path) -> dict[str, Any]:
     """A file that a run wrote; raises EchobenchError where it is damaged."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise EchobenchError(f"{path} is damaged; start over with --force") from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not isinstance(content, dict):
+        raise _damaged(path)
     return content
+
+
+def _stage(path: Path) -> Stage:
+    """What a file says of a finished stage; raises EchobenchError where it is damaged."""
+    content = {name: value for name, value in read_json(path).items() if name != _FILES}
+    try:
+        return Stage(**content)
+    except TypeError as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> EchobenchError:
+    return EchobenchError(f"{path} is damaged; start over with --force")

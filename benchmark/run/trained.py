@@ -13,6 +13,7 @@ from echobench.benchmark.run.stages import StageFolder, read_json
 from echobench.benchmark.run.trial import Trial, load_dataset
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import write_whole
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.registry import generator_class
@@ -25,6 +26,7 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
     earlier: a run whose generators are taken, drawn with this run's settings, in place of a training, unless they are
     here already. Raises EchobenchError, naming what differs, unless they are what a training here would give.
     """
+    stages = trial.stages
     views = [view for view in trial.settings.views if not trial.stages.finished(_stage(view))]
     if earlier is not None:
         offered = offered_generators(trial, earlier)
@@ -35,7 +37,8 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
         _train(trial, view)
     part()
     return {
-        view: trial.settings.backend.load(_weights(trial.stages, view), trial.device) for view in trial.settings.views
+        view: trial.settings.backend.load(stages.kept(_weights(stages, view)), trial.device)
+        for view in trial.settings.views
     }
 
 
@@ -63,8 +66,9 @@ def kept_generator(run: Path, view: str, training: Frames, device: str) -> tuple
 
 
 def kept_weights(run: Path, view: str) -> Path:
-    """The file of a run that holds the trained generator of a view."""
-    return _weights(StageFolder(run, "cpu"), view)
+    """The file of a run that holds the trained generator of a view. Raises EchobenchError where it is damaged."""
+    stages = StageFolder(run, "cpu")
+    return stages.kept(_weights(stages, view))
 
 
 def has_generators(run: Path, views: Sequence[str]) -> bool:
@@ -94,7 +98,7 @@ def first_unet(run: Path) -> Path:
     found = sorted((run / "stages").glob("unet-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
     if not found:
         raise EchobenchError(f"{run} keeps no U-Net in its stages; give its command again with --force")
-    return found[0]
+    return StageFolder(run, "cpu").kept(found[0])
 
 
 def generator_curves(trial: Trial) -> pd.DataFrame:
@@ -102,14 +106,14 @@ def generator_curves(trial: Trial) -> pd.DataFrame:
     curves = pd.DataFrame()
     for view in trial.settings.views:
         if (path := _curve(trial.stages, view)).is_file():
-            curves = pd.concat([curves, pd.read_csv(path).assign(view=view)])
+            curves = pd.concat([curves, pd.read_csv(trial.stages.kept(path)).assign(view=view)])
     return curves[["view", *curves.columns.drop("view")]] if len(curves) else curves
 
 
 def _train(trial: Trial, view: str) -> None:
     settings, name = trial.settings, _stage(view)
     generator = settings.backend(settings.generator_settings, trial.device)
-    with trial.stages.measured(name):
+    with trial.stages.measured(name, _files(trial.stages, view)):
         generator.fit(
             trial.dataset.subset("training", view),
             settings.seed,
@@ -128,7 +132,7 @@ def _offered(trial: Trial, view: str, earlier: StageFolder) -> Generator:
             f"{earlier.run} has trained another generator: {'; '.join(differing)}. Name another run, or train anew"
         )
     try:
-        weights = trial.settings.backend.load(_weights(earlier, view), trial.device)
+        weights = trial.settings.backend.load(earlier.kept(_weights(earlier, view)), trial.device)
         return weights.redraw(trial.settings.generator_settings)
     except EchobenchError as error:
         raise EchobenchError(f"the generator of {earlier.run} cannot be taken: {error}") from error
@@ -136,8 +140,8 @@ def _offered(trial: Trial, view: str, earlier: StageFolder) -> Generator:
 
 def _take(trial: Trial, view: str, generator: Generator, earlier: StageFolder) -> None:
     curve = _curve(earlier, view)
-    _keep(trial, view, generator, pd.read_csv(curve) if curve.is_file() else pd.DataFrame())
-    trial.stages.take(_stage(view), earlier)
+    _keep(trial, view, generator, pd.read_csv(earlier.kept(curve)) if curve.is_file() else pd.DataFrame())
+    trial.stages.take(_stage(view), earlier, _files(trial.stages, view))
 
 
 def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) -> None:
@@ -146,7 +150,7 @@ def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) ->
     if len(curve):
         _curve(trial.stages, view).parent.mkdir(exist_ok=True)
         curve.to_csv(_curve(trial.stages, view), index=False)
-    _identity_file(trial.stages, view).write_text(json.dumps(_identity(trial, view), indent=1) + "\n")
+    write_whole(_identity_file(trial.stages, view), json.dumps(_identity(trial, view), indent=1) + "\n")
 
 
 def _identity(trial: Trial, view: str) -> dict[str, Any]:
@@ -158,13 +162,18 @@ def _identity(trial: Trial, view: str) -> dict[str, Any]:
 def _identity_of(stages: StageFolder, view: str) -> dict[str, Any]:
     """The identity of a training that a run has finished; a run of before it was kept has it in its record."""
     if (path := _identity_file(stages, view)).is_file():
-        return read_json(path)
+        return read_json(stages.kept(path))
     begun, (record, _) = stages.begun_with(), read_record(stages.run)
     return {"generator": begun["generator"], "seed": begun["seed"], "frames": record.fingerprints["training"]}
 
 
 def _stage(view: str) -> str:
     return f"fit-{view}"
+
+
+def _files(stages: StageFolder, view: str) -> list[Path]:
+    """What the training of a view leaves."""
+    return [_weights(stages, view), _curve(stages, view), _identity_file(stages, view)]
 
 
 def _weights(stages: StageFolder, view: str) -> Path:

@@ -39,11 +39,12 @@ def write_outcome(folder: Path) -> Outcome:
     outcome = Outcome(folder, ladder_table(found, record.title), finding(found, scores))
     of_cells = [decay_table(found, record.title), structure_table(scores, record.title)]
     write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
-    (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding))
+    (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding), encoding="utf-8")
     write_figures(stress_figures(found), folder / FIGURES)
     (folder / PICTURES).mkdir(exist_ok=True)
     lost = lost_maps(found)
-    judge = Segmenter.load(StageFolder(folder, "cpu").work / "judge.pt")
+    stages = StageFolder(folder, "cpu")
+    judge = Segmenter.load(stages.kept(stages.work / "judge.pt"))
     for severity in record.settings["severities"]:
         rows = list(_rows(folder, record, severity, lost, judge))
         for ending, contours in (("", False), ("-contours", True)):

@@ -140,7 +140,7 @@ def _judge(test: _Test) -> Segmenter:
     """The reference segmenter, trained once."""
     settings, stages, weights = test.settings.judge, test.stages, test.stages.work / "judge.pt"
     if not stages.finished("judge"):
-        with stages.measured("judge") as noted:
+        with stages.measured("judge", [weights, stages.work / "judge.csv"]) as noted:
             seed = test.settings.ideal.seed
             parts = divided(test.dataset.subset("training", test.settings.ideal.view))
             training, selecting = (
@@ -153,7 +153,7 @@ def _judge(test: _Test) -> Segmenter:
             judge.save(weights)
             curves.to_csv(stages.work / "judge.csv", index=False)
             noted["items"] = int(curves["step"].max()) * settings.unet.batch_size
-    return Segmenter.load(weights, device=test.device)
+    return Segmenter.load(stages.kept(weights), device=test.device)
 
 
 def _scores(test: _Test, entrants: Sequence[Competitor], judge: Segmenter) -> Iterator[pd.DataFrame]:
@@ -180,7 +180,7 @@ def _asked(test: _Test, name: str) -> Asked:
         question = asked(test.frames, name, test.settings.severities, test.settings.ideal.seed)
         noted["items"] = len(question.severity)
     skipped = [{"deformation": name, "severity": severity, **asdict(skip)} for severity, skip in question.skipped]
-    (test.cells / f"{name}.json").write_text(json.dumps({"skipped": skipped}, indent=1) + "\n")
+    (test.cells / f"{name}.json").write_text(json.dumps({"skipped": skipped}, indent=1) + "\n", encoding="utf-8")
     if (maps := question.maps) is not None:
         first = _first(question.severity)
         frames = maps.source.select(maps.source_index[first])

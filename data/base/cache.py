@@ -1,9 +1,15 @@
 """Arrays that are slow to read, kept on this machine until what they were read from changes."""
 
+import atexit
 import hashlib
 import os
+import shutil
+import sys
+import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,12 +18,46 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from echobench.data.base.files import writing_whole
+from echobench.data.base.files import typed_path, writing_whole
+
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError, BadZipFile, zlib.error)
+"""What reading a cut, changed or missing entry raises."""
 
 
 def cache_folder() -> Path:
-    """Where the phantom and decoded frames are kept: `ECHOBENCH_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("ECHOBENCH_CACHE") or platformdirs.user_cache_dir("echobench"))
+    """Where the phantom and decoded frames are kept: `ECHOBENCH_CACHE`, or the user's cache folder.
+
+    Where it cannot be written, which is said once, it is a folder that lives as long as this process.
+    """
+    return _writable(_named())
+
+
+def _named() -> Path:
+    return typed_path(os.environ.get("ECHOBENCH_CACHE") or platformdirs.user_cache_dir("echobench"))
+
+
+@cache
+def _writable(folder: Path) -> Path:
+    """The folder, or one that this process has instead of it."""
+    try:
+        if folder.parts[0] == "~":  # nobody's home: a folder of that name would be made where one stands
+            raise FileNotFoundError("there is no home folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        instead = Path(tempfile.mkdtemp(prefix="echobench-cache-"))
+        atexit.register(shutil.rmtree, instead, ignore_errors=True)
+        _say_uncached(folder, error)
+        return instead
+
+
+def _say_uncached(folder: Path, error: OSError) -> None:
+    reason = error.strerror or error
+    sys.stderr.write(
+        f"The cache folder {folder} cannot be used ({reason}): nothing is kept for the next call. "
+        "Set ECHOBENCH_CACHE to a folder that can be written\n"
+    )
 
 
 def cached(
@@ -28,13 +68,16 @@ def cached(
     kind: folder of the cache. key: all else that the arrays depend on, the reader's version included. A file counts by
     its place, size and time; it may be missing.
     """
-    entry = cache_folder() / kind / f"{_stamp(key, files)}.npz"
-    if entry.is_file():
-        with suppress(OSError, EOFError, ValueError, BadZipFile), entry.open("rb") as kept, np.load(kept) as stored:
+    folder, name = cache_folder() / kind, f"{_stamp(key, files)}.npz"
+    for entry in dict.fromkeys((folder / name, _named() / kind / name)):  # one that cannot be written may be read
+        with suppress(*_DAMAGE), entry.open("rb") as kept, np.load(kept) as stored:
             return dict(stored)
     made: dict[str, Any] = dict(make())
-    with writing_whole(entry) as stream:
-        np.savez(stream, **made)
+    try:
+        with writing_whole(folder / name) as stream:
+            np.savez(stream, **made)
+    except OSError as error:  # a full disk, say
+        _say_uncached(folder, error)
     return made
 
 

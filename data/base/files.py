@@ -13,6 +13,14 @@ from filelock import FileLock, Timeout
 from echobench.data.base.errors import EchobenchError
 
 
+def typed_path(text: str | Path) -> Path:
+    """A path as a person types or sets it: ~ is the home folder, where there is one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # a user whom the machine does not know, or no HOME
+        return Path(text)
+
+
 @contextmanager
 def writing_whole(path: Path) -> Iterator[BinaryIO]:
     """A stream of bytes that takes the place of a file once it is closed and on the disk; folders are made.
@@ -29,6 +37,12 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Removes what `writing_whole` was killed over in a folder; whoever calls it is the only one at work there."""
+    for path in folder.glob("*.partial"):
+        path.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -73,6 +73,7 @@ class DiffusionTraining(Training):
         super().__init__(
             denoiser, denoiser, [wrapped], [rate],
             steps=settings.steps, seed=seed, checkpoint_seconds=settings.checkpoint_seconds,
+            steering={name: getattr(settings, name) for name in ("learning_rate", "gradient_norm")},
         )  # fmt: skip
         self.is_first = self.fabric.is_global_zero
 
@@ -84,7 +85,9 @@ class DiffusionTraining(Training):
         loss = self.loss(*share(batch, self.fabric))
         self.fabric.backward(loss)
         if settings.gradient_norm is not None:
-            self.fabric.clip_gradients(self.loss, optimizer, max_norm=settings.gradient_norm)
+            self.fabric.clip_gradients(
+                self.loss, optimizer, max_norm=settings.gradient_norm, error_if_nonfinite=False
+            )  # `advance` looks for what is not finite, and says which setting
         optimizer.step()
         optimizer.zero_grad()
         return {"loss": cast(Tensor, self.fabric.all_reduce(loss.detach(), reduce_op="mean"))}

@@ -11,13 +11,18 @@ import torch
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import writing_whole
+from echobench.data.base.finite import require_finite
 
 FORMAT = 1
 """Version of the files; raised when what they hold changes its meaning."""
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """What `read` reads, in place of what was there; see `writing_whole`."""
+    """What `read` reads, in place of what was there; see `writing_whole`.
+
+    Raises EchobenchError for numbers that are not finite; the file that was there stays.
+    """
+    require_finite(content, f"what {path} is to hold")
     with writing_whole(path) as stream:
         torch.save({"format": FORMAT, **content}, stream)
 
@@ -25,7 +30,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """What `write` wrote, on the CPU; no code of the file is run.
 
-    Raises EchobenchError where there is no such file, or it is not one of ours, or of another version.
+    Raises EchobenchError where there is no such file, it is not one of ours, of another version, or not finite.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -36,6 +41,7 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise EchobenchError(f"{path} has format {found}, this version of echobench reads format {FORMAT}")
+    require_finite(content, path)
     return content
 
 

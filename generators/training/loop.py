@@ -1,6 +1,7 @@
 """The one training loop: any number of optimisers, a moving average, and a checkpoint to go on from after a kill."""
 
 import copy
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.finite import not_finite
 from echobench.data.base.progress import Progress
 from echobench.generators.training.checkpoint import Checkpoint
 from echobench.generators.training.draws import step_generator
@@ -42,12 +45,14 @@ class Training(ABC):
         steps: int,
         seed: int,
         checkpoint_seconds: float,
+        steering: Mapping[str, object],
     ) -> None:
         """networks: all that learn. drawing: the part of them whose average draws. rates: of the optimisers, each of
-        which takes one step per step. steps: in all."""
+        which takes one step per step. steps: in all. steering: the settings to look at where it diverges."""
         self.networks, self.drawing = networks, drawing
         self.optimizers, self.rates = list(optimizers), list(rates)
         self.steps, self.seed, self.checkpoint_seconds = steps, seed, checkpoint_seconds
+        self.steering = steering
         self.average = copy.deepcopy(drawing).requires_grad_(False)
         self.step, self.seconds = 0, 0.0
         self.curve: list[dict[str, float]] = []
@@ -68,7 +73,9 @@ class Training(ABC):
     def advance(self) -> None:
         """One step."""
         began = time.perf_counter()
-        figures = self.learn(step_generator(self.seed, self.step))
+        figures = {name: float(value) for name, value in self.learn(step_generator(self.seed, self.step)).items()}
+        for name, value in figures.items():
+            self.require_finite(name, value)
         for rate in self.rates:
             rate.step()
         self.step += 1
@@ -76,13 +83,32 @@ class Training(ABC):
             average = get_ema_multi_avg_fn(self.decay())  # type: ignore[no-untyped-call]
             average(list(self.average.parameters()), list(self.drawing.parameters()), self.step)
         for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self._sums[name] = self._sums.get(name, 0.0) + value
         self.seconds += time.perf_counter() - began
         if self.step % CURVE_STEPS == 0 or self.step == self.steps:
             n = (self.step - 1) % CURVE_STEPS + 1
             means = {name: total / n for name, total in self._sums.items()}
             self.curve.append({"step": self.step, "seconds": self.seconds} | means)
             self._sums.clear()
+
+    def require_finite(self, name: str, value: float) -> None:
+        """Raises EchobenchError, naming the settings to look at, for a figure of a step that is not finite."""
+        if not math.isfinite(value):
+            raise self._diverged(f"{name} is {value}")
+
+    def _diverged(self, what: str) -> EchobenchError:
+        settings = ", ".join(f"{name} ({value})" for name, value in self.steering.items())
+        return EchobenchError(
+            f"the training has diverged at step {self.step + 1}: {what}. Look at the settings {settings}; "
+            "the last finite checkpoint is kept"
+        )
+
+    def finite_state(self) -> dict[str, Any]:
+        """The state. Raises EchobenchError where weights, averages or optimisers are not finite."""
+        state = self.state()
+        if (name := not_finite(state)) is not None:
+            raise self._diverged(f"{name} is not finite")
+        return state
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed training needs, in types that `torch.load(weights_only=True)` reads."""
@@ -118,9 +144,10 @@ def train(training: Training, checkpoint: Checkpoint | None, progress: Progress)
     while training.step < training.steps:
         training.advance()
         due = training.step == training.steps or time.monotonic() - saved >= training.checkpoint_seconds
-        if checkpoint is not None and due:
-            if training.is_first:
-                checkpoint.write(training.state())
+        if due:
+            state = training.finite_state()
+            if checkpoint is not None and training.is_first:
+                checkpoint.write(state)
             saved = time.monotonic()
         if training.is_first:
             shown = {training.shown: training.curve[-1][training.shown]} if training.curve else None

@@ -111,6 +111,7 @@ class CycleTraining(Training):
         super().__init__(
             self.nets, self.nets.translators(), optimizers, rates,
             steps=steps, seed=seed, checkpoint_seconds=settings.checkpoint_seconds,
+            steering={name: getattr(settings, name) for name in ("learning_rate", "cycle_weight", "identity_weight")},
         )  # fmt: skip
 
     def learn(self, generator: torch.Generator) -> Mapping[str, Tensor]:
@@ -179,6 +180,7 @@ class CycleTraining(Training):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16-mixed")
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        self.require_finite("the loss", float(loss.detach()))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -49,7 +49,7 @@ class RecordKind(Generic[R]):
     def read(self, path: Path) -> R:
         """Raises EchobenchError for a file that was cut, lacks something or is of a newer schema."""
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(path.read_text(encoding="utf-8"))
             schema = document.get("schema", SCHEMA)
             read = {name: [part(**one) for one in document.get(name, ())] for name, part in self.parts.items()}
         except (ValueError, AttributeError, TypeError) as error:

@@ -120,7 +120,7 @@ CONDITIONS: Mapping[str, Callable[[Described], bool]] = MappingProxyType(
 @cache
 def facts() -> tuple[Fact, ...]:
     """The table."""
-    text = (files("echobench.results.shown") / "paper_facts.csv").read_text()
+    text = (files("echobench.results.shown") / "paper_facts.csv").read_text(encoding="utf-8")
     return tuple(Fact(**row) for row in csv.DictReader(text.splitlines()))
 
 

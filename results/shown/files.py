@@ -22,7 +22,7 @@ def write_tables(tables: Iterable[formats.Table], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         for ending, text in TEXTS.items():
-            (folder / f"{table.name}.{ending}").write_text(text(table))
+            (folder / f"{table.name}.{ending}").write_text(text(table), encoding="utf-8")
 
 
 def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:

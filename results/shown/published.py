@@ -57,7 +57,7 @@ ROWS = (
 
 def published() -> pd.DataFrame:
     """Numbers of others, each with paper, edition and place; nothing measured here."""
-    with (files("echobench.results.shown") / "published.csv").open() as stream:
+    with (files("echobench.results.shown") / "published.csv").open(encoding="utf-8") as stream:
         return pd.read_csv(stream)
 
 

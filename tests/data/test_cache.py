@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from echobench.data.base.cache import cached
+from echobench.data.base.cache import cache_folder, cached
 
 
 @pytest.fixture
@@ -57,3 +57,42 @@ def test_an_entry_keeps_the_name_that_earlier_versions_gave_it(world):
     (entry,) = world.parent.glob("cache/kind/*.npz")
     text = f"1{world.resolve()} 4 1000000000\n"
     assert entry.stem == hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@pytest.fixture
+def no_folder(tmp_path, monkeypatch):
+    """A cache folder that nobody can make, not even root."""
+    (tmp_path / "text").write_text("no folder")
+    monkeypatch.setenv("ECHOBENCH_CACHE", str(tmp_path / "text" / "cache"))
+
+
+def test_without_a_usable_folder_arrays_are_made_and_it_is_said_once(no_folder, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("some")
+    assert read(file) == (7, True)
+    assert read(file, key="2") == (7, True)
+    said = capsys.readouterr().err
+    assert said.count("ECHOBENCH_CACHE") == 1 and "text/cache cannot be used (Not a directory)" in said
+
+
+def test_a_full_disk_does_not_stop_a_reading(world, monkeypatch, capsys):
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("echobench.data.base.cache.writing_whole", full)
+    assert read(world) == (7, True)
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_no_folder_called_tilde_is_made_for_a_user_without_a_home(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ECHOBENCH_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
+    monkeypatch.setattr("pathlib.Path.expanduser", _nobody)
+    assert cache_folder().is_dir()
+    assert "there is no home folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def _nobody(path):
+    raise RuntimeError("Could not determine home directory.")

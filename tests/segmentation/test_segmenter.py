@@ -112,3 +112,17 @@ def test_files_that_are_no_segmenter_are_refused(tmp_path: Path) -> None:
     torch.save({"weights": {}}, tmp_path / "other.pt")
     with pytest.raises(EchobenchError, match="does not hold labels, preprocessing, settings, weights"):
         Segmenter.load(tmp_path / "other.pt")
+
+
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(segmenter: Segmenter, tmp_path: Path) -> None:
+    path = tmp_path / "unet.pt"
+    segmenter.save(path)
+    kept = path.read_bytes()
+    name, weights = next(iter(segmenter.network.named_parameters()))
+    weights.data.fill_(torch.nan)
+    with pytest.raises(EchobenchError, match=f"not finite .weights.{name}"):
+        segmenter.save(path)
+    assert path.read_bytes() == kept
+    change_file(path, "weights", segmenter.network.state_dict())
+    with pytest.raises(EchobenchError, match=f"not finite .weights.{name}"):
+        Segmenter.load(path)
