@@ -85,8 +85,11 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
 def _plan(settings: "RunSettings", device: str, folder: Path, generator_from: Path | None) -> dict[str, Any]:
     """Every resolved setting, where its default is from, and how the run departs from the paper."""
     from echobench.benchmark.run.trained import training_of
+    from echobench.data.datasets.registry import layout_of
     from echobench.generators.settings import sources
 
+    if settings.data is not None:
+        layout_of(Path(settings.data))  # there has to be one
     plan = settings.as_dict() | {"device": device, "out": str(folder)}
     if generator_from is not None:
         training_of(generator_from)  # there has to be one

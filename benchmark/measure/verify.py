@@ -44,7 +44,7 @@ TOLERANCE: Mapping[str, float] = MappingProxyType({"dice": 0.005, "hd95_mm": 1.0
 """How far a score that is made again on another machine may lie from the recorded one: other kernels round otherwise,
 which moves single pixels on the edge between two labels."""
 _WITHIN = ", ".join(f"{metric} ± {value:g}" for metric, value in TOLERANCE.items())
-_STAGES = "stages"
+_STAGES, PICTURES, SYNTHETIC = "stages", "pictures", "synthetic"
 
 VERIFIED, WRONG, UNVERIFIED = "verified", "WRONG", "not verified"
 Finding = tuple[str, str]
@@ -122,6 +122,13 @@ def _findings(folder: Path) -> Iterator[Finding]:
         yield from _of_networks(folder, record)
         if len(threads := record.machine.get("torch_threads_used", ())) > 1:
             yield UNVERIFIED, f"that its command gives it again (it ran on {' and '.join(map(str, threads))} threads)"
+        yield UNVERIFIED, unhashed(folder)
+
+
+def unhashed(folder: Path) -> str:
+    """What of a run nothing is held against: the record, which holds the hashes, and what is there to be looked at."""
+    there = [name for name in (PICTURES, SYNTHETIC) if (folder / name).is_dir()]
+    return f"{', '.join([f'what else {RECORD} says', *there])} (no hash on record)"
 
 
 def _hashed(folder: Path, record: RunRecord) -> Iterator[tuple[str, bool | None]]:

@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise EchobenchError(f"there is no file {path}") from None
     except Exception as error:  # torch.load raises whatever the damaged bytes lead to
-        raise EchobenchError(f"{path} cannot be read: it is damaged or no file of echobench ({error})") from error
+        raise EchobenchError(f"{path} cannot be read: it is damaged or no file of echobench") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise EchobenchError(f"{path} has format {found}, this version of echobench reads format {FORMAT}")

@@ -17,7 +17,7 @@ from echobench.benchmark.measure import rescore
 from echobench.benchmark.measure.cross import cross, view_target
 from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.realism_of_runs import measure_realism
-from echobench.benchmark.measure.verify import TOLERANCE, verify_folder
+from echobench.benchmark.measure.verify import TOLERANCE, unhashed, verify_folder
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
@@ -80,7 +80,7 @@ def test_every_file_of_a_drawn_run_has_a_hash_on_record(camus_folder, tmp_path, 
     assert set(record.files_sha256) == {path.name for path in tmp_path.glob("out/*.csv")} - {SCORES}
     assert set(record.weights_sha256) == {"generator-4C.pt", "unet-0.pt", "unet-1.pt"}
     verdict = verify_folder(tmp_path / "out", "out")
-    assert verdict.verified and not verdict.wrong and not verdict.unverified
+    assert verdict.verified and not verdict.wrong and verdict.unverified == (unhashed(tmp_path / "out"),)
 
 
 def test_an_edited_digit_of_the_scores_is_found(finished):
@@ -147,7 +147,7 @@ def test_the_scores_are_made_again_on_as_many_threads_as_the_record_says(camus_f
     monkeypatch.setattr(rescore, "known_scores", lambda *a: seen.append(torch.get_num_threads()) or score(*a))
     verdict = verify_folder(tmp_path / "out", "out")
     assert seen == [2, 2] and torch.get_num_threads() == 1
-    assert verdict.verified[-1].endswith("all equal") and not verdict.unverified
+    assert verdict.verified[-1].endswith("all equal") and verdict.unverified == (unhashed(tmp_path / "out"),)
 
 
 def test_a_run_that_went_on_on_another_number_of_threads_says_so(camus_folder, tmp_path):
@@ -172,7 +172,10 @@ def test_a_run_that_went_on_on_another_number_of_threads_says_so(camus_folder, t
     assert {stage.name: stage.attempts for stage in record.stages}["unet-1"] == 2
     verdict = verify_folder(tmp_path / "out", "out")
     assert not verdict.wrong
-    assert verdict.unverified == ("that its command gives it again (it ran on 1 and 2 threads)",)
+    assert verdict.unverified == (
+        "that its command gives it again (it ran on 1 and 2 threads)",
+        unhashed(tmp_path / "out"),
+    )
 
 
 @pytest.mark.parametrize(("share", "found"), [(0.9, 0), (1.1, 1)])
@@ -206,7 +209,8 @@ def with_side_files(tmp_path):
 def test_an_edited_digit_of_a_side_file_is_found_and_so_is_one_of_another_run(with_side_files):
     names = ("ejection.csv", "realism.csv", "cross-2C.csv", "curves.csv")
     verdict = verify_folder(with_side_files, "out")
-    assert verdict.verified[0] == "hashes of 7 of 7 files" and not verdict.wrong and not verdict.unverified
+    assert verdict.verified[0] == "hashes of 7 of 7 files" and not verdict.wrong
+    assert verdict.unverified == (unhashed(with_side_files),)
     columns = ("edv_ml", "rows_sha256", "n_pred", "step")
     for name, column in zip(names, columns, strict=True):
         before = (with_side_files / name).read_text()
@@ -238,7 +242,11 @@ def test_files_that_are_gone_are_found_and_weights_that_are_gone_are_said(finish
     (finished / "stages" / "unet-1.pt").unlink()
     verdict = verify_folder(finished, "out")
     assert verdict.wrong == ("curves.csv is on record and not here",)
-    assert verdict.unverified == ("unet-1.pt (not here)", "scores of U-Net seed 1 (no weights here)")
+    assert verdict.unverified == (
+        "unet-1.pt (not here)",
+        "scores of U-Net seed 1 (no weights here)",
+        unhashed(finished),
+    )
     assert "24 scores re-made from 1 U-Net, all equal" in verdict.verified
     (finished / SCORES).unlink()
     assert "scores.csv is on record and not here" in verify_folder(finished, "out").wrong
