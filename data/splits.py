@@ -66,9 +66,14 @@ class Split:
 def read_split_files(folder: Path) -> Split | None:
     """The official split in `folder/database_split/subgroup_*.txt`; None if there is none of those files.
 
+    Of `database_nifti` it is the one that lies beside it.
+
     Departs from the paper [data.validation]: the release numbers its patients anew, and says itself who validates.
     Raises EchobenchError where only some of them are there, as another split would test other patients.
     """
+    beside = folder.absolute()
+    if beside.name == "database_nifti" and not (folder / "database_split").is_dir():
+        folder = beside.parent
     files = {subset: folder / "database_split" / f"subgroup_{subset}.txt" for subset in SUBSETS}
     missing = [file for file in files.values() if not file.is_file()]
     if len(missing) == len(files):

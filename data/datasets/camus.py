@@ -44,6 +44,7 @@ from echobench.data.phantom.once import RECORD
 from echobench.data.sector import sector_mask
 from echobench.data.splits import SUBSETS, Split, derive_split, patients_in_two, read_split_files
 
+_TESTING = "testing-"
 _READER_VERSION = 3  # raise it when the same files would be read differently: old cache entries are then ignored
 LAYOUT = (
     "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
@@ -179,9 +180,15 @@ def split_of(folder: Path, files: Sequence[FrameFiles], seed: int) -> Split:
     Raises EchobenchError for a patient in two subsets or for a subset without patients.
     """
     patients = {f.patient for f in files if f.truth is not None}
+    tested = {f.patient for f in files if f.patient.startswith(_TESTING)}
+    if tested and not tested & patients:
+        raise EchobenchError(
+            f"{folder / 'testing'} has no ground truth, as the older release was published, so that none of its "
+            f"{len(tested)} patients can test: move that folder away, and a split is derived from those of training"
+        )
     split = read_split_files(folder)
     if split is None:
-        return derive_split(patients, seed, testing={p for p in patients if p.startswith("testing-")})
+        return derive_split(patients, seed, testing={p for p in patients if p.startswith(_TESTING)})
     if twice := patients_in_two(split):
         raise EchobenchError(f"{folder / 'database_split'} lists {twice[0]} in more than one subset")
     for subset in SUBSETS:
@@ -210,9 +217,9 @@ class Camus(Reader):
         files = [f for f in find_frames(folder) if asked.view in (None, f.view)]
         if not files:
             raise EchobenchError(f"there are no {asked.view} frames in {folder}")
-        name = self.name_of(folder)
+        name, split = self.name_of(folder), split_of(folder, files, asked.seed)
         frames = _cached_frames(files, name, asked.size, asked.progress)
-        split = split_of(folder, files, asked.seed).restrict(frames.patient.tolist())
+        split = split.restrict(frames.patient.tolist())
         return Dataset(name, frames, split, read_clinical(folder))
 
     def check(self, folder: Path) -> DatasetReport:
@@ -248,7 +255,7 @@ def _read_all(files: Sequence[FrameFiles], name: str, size: tuple[int, int], pro
 
 def _patient_folders(folder: Path) -> Iterator[tuple[Path, str]]:
     """Patient folders and what to put before their names; hidden ones, which no one made for a patient, are not."""
-    roots = [(folder / "database_nifti", ""), (folder / "training", ""), (folder / "testing", "testing-")]
+    roots = [(folder / "database_nifti", ""), (folder / "training", ""), (folder / "testing", _TESTING)]
     there = [(root, prefix) for root, prefix in roots if root.is_dir()]
     for root, prefix in there or [(folder, "")]:
         yield from ((path, prefix) for path in sorted(root.iterdir()) if is_shown(path) and path.is_dir())

@@ -4,9 +4,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import FrameFiles, find_frames, read_clinical, read_frame, split_of
+from echobench.data.datasets.copies import copies, thumbnail
 from echobench.data.datasets.dataset import SIZE, DatasetReport, Finding, count_frames
+from echobench.data.datasets.image_header import ending
 from echobench.data.frames import PHASES
 from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_files
 
@@ -14,13 +19,9 @@ from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_fi
 def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     """Read everything in a CAMUS-layout folder; raises EchobenchError only if there is nothing to read."""
     files = find_frames(folder)
-    findings = [
-        *_unfit_frames(files),
-        *_missing_partners(files),
-        *_split_findings(folder, files, seed),
-        *_clinical(folder),
-    ]
     split = _split_or_none(folder, files, seed)
+    findings = [*_frame_findings(files, split), *_missing_partners(files), *_split_findings(folder, files, seed)]
+    findings += [*_clinical(folder), *_capitals(files)]
     return DatasetReport(
         counts=count_frames(((f.view, f.phase, f.patient) for f in files), split),
         split_origin=split.origin if split else "none",
@@ -28,16 +29,27 @@ def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     )
 
 
-def _unfit_frames(files: Sequence[FrameFiles]) -> Iterator[Finding]:
-    def error_of(frame: FrameFiles) -> str | None:
+def _frame_findings(files: Sequence[FrameFiles], split: Split | None) -> Iterator[Finding]:
+    """What is wrong with each frame, and which of the sound ones are in two subsets."""
+
+    def read(frame: FrameFiles) -> str | NDArray[np.float32]:
         try:
-            read_frame(frame, SIZE)
+            return thumbnail(read_frame(frame, SIZE).image)
         except EchobenchError as error:
             return str(error)
-        return None
 
     with ThreadPoolExecutor() as pool:
-        yield from (Finding(text, unsound=True) for text in pool.map(error_of, files) if text)
+        seen = list(pool.map(read, files))
+    yield from (Finding(text, unsound=True) for text in seen if isinstance(text, str))
+    sound = [(f.patient, small) for f, small in zip(files, seen, strict=True) if not isinstance(small, str)]
+    if split and sound:
+        patients, thumbnails = zip(*sound, strict=True)
+        yield from (Finding(text, unsound=True) for text in copies(np.array(thumbnails), patients, split))
+
+
+def _capitals(files: Sequence[FrameFiles]) -> Iterator[Finding]:
+    for path in (path for f in files for path in (f.image, f.truth) if path and not path.name.endswith(ending(path))):
+        yield Finding(f"{path} is read; other programs may not know its ending in capitals", unsound=False)
 
 
 def _clinical(folder: Path) -> Iterator[Finding]:

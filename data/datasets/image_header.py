@@ -102,7 +102,7 @@ def _opened(path: Path) -> BinaryIO:
     if first[:2] != b"\x1f\x8b":
         what = "it is empty" if not first else "it is not compressed with gzip, although its name ends with .gz"
         plain = struct.unpack("<i", first)[0] == _NIFTI_BYTES if len(first) == 4 else False
-        advice = "; rename it to .nii" if plain else ": it is damaged or not an image"
+        advice = "; rename it to .nii" if plain else "; it is damaged or not an image" if first else ""
         raise EchobenchError(f"{path} cannot be read: {what}{advice}")
     return cast(BinaryIO, gzip.open(path))
 

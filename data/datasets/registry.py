@@ -5,6 +5,7 @@ from pathlib import Path
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.copies import require_no_copies
 from echobench.data.datasets.dataset import SIZE, Asked, Dataset, DatasetReport, Reader
 
 DATASETS = {
@@ -38,8 +39,13 @@ def layout_of(folder: Path) -> str:
 def read_dataset(
     folder: Path, *, view: str | None = None, seed: int = 0, size: tuple[int, int] = SIZE, progress: Progress = silent
 ) -> Dataset:
-    """Read a folder of any known layout; see `Reader.read`."""
-    return reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress))
+    """Read a folder of any known layout; see `Reader.read`.
+
+    Raises EchobenchError too where two subsets share an image.
+    """
+    dataset = reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress))
+    require_no_copies(dataset)
+    return dataset
 
 
 def check_dataset(folder: Path, layout: str | None = None) -> DatasetReport:

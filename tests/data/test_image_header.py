@@ -62,6 +62,8 @@ def test_a_nifti_that_is_not_gzip_is_told_its_name(tmp_path):
     path.write_bytes(gzip.decompress(path.read_bytes()))
     assert "not compressed with gzip" in refusal(path)
     assert "rename it to .nii" in refusal(path)
+    path.write_bytes(b"")
+    assert refusal(path).endswith("it is empty")
 
 
 @pytest.mark.parametrize("compress", [False, True])

@@ -1,8 +1,11 @@
 """A division of patients: who is set aside when fewer of them train."""
 
+from pathlib import Path
+
 import pytest
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.registry import read_dataset
 from echobench.data.splits import Split, read_split_files
 
 SPLIT = Split(tuple(f"p{i:02d}" for i in range(40)), ("v1", "v2"), ("t1", "t2"), "official")
@@ -50,3 +53,11 @@ def test_lists_of_other_encodings(camus_folder):
     path.write_bytes(b"patient0001 \xe9")
     with pytest.raises(EchobenchError, match="not text in UTF-8"):
         read_split_files(camus_folder)
+
+
+def test_the_lists_that_lie_beside_the_images_are_used(camus_folder, monkeypatch):
+    images = camus_folder / "database_nifti"
+    assert read_split_files(images) == read_split_files(camus_folder)
+    monkeypatch.chdir(images)
+    assert read_split_files(Path()) == read_split_files(camus_folder)
+    assert read_dataset(images, size=(32, 32)).split.testing == ("patient0005",)
