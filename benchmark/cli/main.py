@@ -1,6 +1,8 @@
 """The command line. A verb parses, makes one library call, and prints; heavy imports wait until a verb runs."""
 
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +32,9 @@ class _Group(click.Group):
             return super().make_context(*arguments, **named)
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):  # "?" for a letter that the terminal lacks, rather than a traceback
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             with _exit_code_1():
                 return super().invoke(ctx)
