@@ -1,5 +1,6 @@
 """Which generators there are: ours in one table, other people's through the entry-point group."""
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -23,6 +24,9 @@ ENTRY_POINTS = "echobench.generators"
 """A package that declares an entry point of this group adds a generator under the entry point's name."""
 
 
+_NAME = re.compile(r"\w[\w.-]*")
+"""Names of other people's generators."""
+
 _registered: dict[str, type[Generator]] = {}
 
 
@@ -42,8 +46,12 @@ def register(name: str, backend: type[Generator]) -> None:
 
 
 def names() -> list[str]:
-    """Every known generator, ours first; a package's of the same name as one of ours is not reachable."""
-    others = {point.name for point in entry_points(group=ENTRY_POINTS)} | set(_registered)
+    """Every known generator, ours first; a package's of the same name as one of ours is not reachable.
+
+    Nor is one whose name could be a path: folders are named by it.
+    """
+    others = {point.name for point in entry_points(group=ENTRY_POINTS) if _NAME.fullmatch(point.name)}
+    others |= set(_registered)
     return [*BACKENDS, *sorted(others - set(BACKENDS))]
 
 
@@ -58,8 +66,31 @@ class Listed:
     parameters: int | None
 
 
+def presets() -> list[str]:
+    """Those that any generator has; one that is broken has none."""
+    return list(dict.fromkeys(preset for name in names() for preset in _presets_of(name)))
+
+
+def _presets_of(name: str) -> list[str]:
+    try:
+        return list(generator_class(name).presets)
+    except Exception:
+        if name in BACKENDS:
+            raise
+        return []
+
+
 def listed(name: str, preset: str = "standard") -> Listed:
-    """What there is to say of a generator before it is run."""
+    """What there is to say of a generator before it is run. Raises EchobenchError for another package's broken one."""
+    try:
+        return _listed(name, preset)
+    except Exception as error:
+        if name in BACKENDS:
+            raise
+        raise EchobenchError(f"cannot be used: {error}") from error
+
+
+def _listed(name: str, preset: str) -> Listed:
     backend = generator_class(name)
     shown = "folder:DIR" if name == "folder" else name
     parameters = backend(backend.presets[preset]).parameters if preset in backend.presets else None
@@ -78,7 +109,7 @@ def generator_class(name: str) -> type[Generator]:
         return backend
     if name in _registered:
         return _registered[name]
-    for point in entry_points(group=ENTRY_POINTS, name=name):
+    for point in entry_points(group=ENTRY_POINTS, name=name) if _NAME.fullmatch(name) else ():
         try:
             loaded = point.load()
         except Exception as error:  # whatever the other package's module raises

@@ -4,6 +4,8 @@ The front door for notebooks: `echobench.run(generator="real")`. A name is impor
 `import echobench` costs nothing.
 """
 
+import getpass
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,17 @@ _HOMES = {
     "read_record": "results.records.run",
     "register": "generators.registry",
 } | dict.fromkeys(("compare", "cross", "load_dataset", "run", "stress", "sweep"), "benchmark.calls")
+
+
+def _name_user() -> None:
+    """A name for a user whom the machine does not know, as in a container: MONAI and PyTorch ask for one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["LOGNAME"] = "unknown"
+
+
+_name_user()
 
 
 def __getattr__(name: str) -> Any:

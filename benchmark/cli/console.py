@@ -46,7 +46,7 @@ class _Bar:
     """One stage's progress; its bar appears at the first report."""
 
     def __init__(self, bars: Progress, stage: str) -> None:
-        self._bars, self._task = bars, bars.add_task(stage, total=None, figures="", visible=False)
+        self._bars, self._task = bars, bars.add_task(escape(stage), total=None, figures="", visible=False)
 
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (figures or {}).items())
@@ -63,20 +63,20 @@ def print_comparison(comparison: Comparison) -> None:
     console = _console()
     for group in comparison.groups:
         tables = {table.name: table for table in group_tables(group)}
-        console.rule(f"[bold]{group.title}", align="left")
+        console.rule(f"[bold]{escape(group.title)}", align="left")
         for sentence in answer(group, tables["summary"].frame, tables["evidence"].frame):
-            console.print(sentence)
+            console.print(escape(sentence))
         for name in PRINTED:
             if name in tables and len(tables[name].frame):
                 print_table(tables[name])
         for sentence in agreements(group):
-            console.print(sentence)
+            console.print(escape(sentence))
     for failure in comparison.failures:
-        console.print(f"{failure.label}: {failure.reason}")
+        console.print(escape(f"{failure.label}: {failure.reason}"))
     for table, _ in paper_tables(comparison):
         print_table(replace(table, notes=()))
     for sentence in comparison.differences:
-        console.print(sentence)
+        console.print(escape(sentence))
 
 
 def print_table(table: formats.Table) -> None:
@@ -108,7 +108,7 @@ def print_runs(group: Group) -> None:
     """Dice per region in per cent, mean ± std over patients; the evidence for it; what each run cost."""
     console, record = Console(), group.runs[0].record
     table = Table(
-        title=f"{group.title}, preset {record.preset}: "
+        title=f"{escape(group.title)}, preset {record.preset}: "
         f"Dice in %, mean±std over {len(record.scored_patients)} {record.whom}",
         caption="the U-Net is the same in every row; only what it was trained on differs",
     )
@@ -128,7 +128,7 @@ def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
     summary = dice_summary(scores)
     for i, (frames, row) in enumerate(summary.iterrows()):
         cells = [f"{row[f'{region} mean']:.1f}±{row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
-        name = generator if i == 0 else ""
+        name = escape(generator) if i == 0 else ""
         last = i == len(summary) - 1
         table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", end_section=last)
 
@@ -136,7 +136,7 @@ def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
 def _cost_table(group: Group) -> Table:
     machines = dict.fromkeys(machine(run.record) for run in group.runs)
     table = Table(
-        title=f"Cost on {'; '.join(machines)}",
+        title=f"Cost on {escape('; '.join(machines))}",
         caption="a stage with more than one attempt was interrupted; its seconds are the last's",
     )
     table.add_column("trained on", no_wrap=True)
@@ -144,11 +144,11 @@ def _cost_table(group: Group) -> Table:
     for name in ("seconds", "threads", "images/s", "peak MB", "attempts"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in group.runs:
-        stages, known = run.record.stages, run.record.machine.get("torch_threads", "")
+        label, stages, known = escape(run.label), run.record.stages, run.record.machine.get("torch_threads", "")
         for i, stage in enumerate(stages):
             rate = f"{stage.items / stage.seconds:.1f}" if stage.items and stage.seconds else ""
             table.add_row(
-                run.label if i == 0 else "", stage.name, f"{stage.seconds:.1f}", str(stage.threads or known), rate,
+                label if i == 0 else "", stage.name, f"{stage.seconds:.1f}", str(stage.threads or known), rate,
                 f"{stage.peak_memory_mb:.0f}", str(stage.attempts), end_section=i == len(stages) - 1,
             )  # fmt: skip
     return table

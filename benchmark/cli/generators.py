@@ -10,13 +10,17 @@ from echobench.data.base.errors import EchobenchError
 @click.option("--preset", metavar="quick|standard|paper", default="standard", help="Whose parameters are counted.")
 def generators(preset: str) -> None:
     """List every generator there is, those of installed packages included."""
-    from echobench.generators.registry import generator_class, listed, names
+    from echobench.generators.registry import listed, names, presets
 
-    known = dict.fromkeys(known for name in names() for known in generator_class(name).presets)
+    known = presets()
     if preset not in known:
         raise EchobenchError(f"unknown preset {preset!r}; known: {', '.join(known)}")
     for name in names():
-        entry = listed(name, preset)
+        try:
+            entry = listed(name, preset)
+        except EchobenchError as error:  # of one package, which ends no list
+            click.echo(f"{name:<12}{error}")
+            continue
         size = "not trained"
         if entry.trained:
             counted = (

@@ -1,6 +1,8 @@
 """The command line. A verb parses, makes one library call, and prints; heavy imports wait until a verb runs."""
 
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +32,9 @@ class _Group(click.Group):
             return super().make_context(*arguments, **named)
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):  # "?" for a letter that the terminal lacks, rather than a traceback
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             with _exit_code_1():
                 return super().invoke(ctx)
@@ -38,10 +43,18 @@ class _Group(click.Group):
         except (OSError, EOFError) as error:  # a full disk, a folder that may not be written
             if isinstance(error, BrokenPipeError):
                 raise
-            raise click.ClickException(f"{getattr(error, 'filename', None) or 'a file'}: {error}") from error
+            raise click.ClickException(_sentence(error)) from error
         except KeyboardInterrupt:
             click.echo("Stopped. What was finished is kept; give the same command to go on.", err=True)
             ctx.exit(130)
+
+
+def _sentence(error: OSError | EOFError) -> str:
+    """What the system says; without a file's name, which it does not always know, what is to be done."""
+    if getattr(error, "filename", None):
+        return f"{error.filename}: {error}"  # type: ignore[union-attr]
+    reason = getattr(error, "strerror", None) or error
+    return f"a file could not be read or written in the folders of this call ({reason}); what was finished is kept"
 
 
 @contextmanager

@@ -162,7 +162,7 @@ def _identity(trial: Trial, view: str) -> dict[str, Any]:
 def _identity_of(stages: StageFolder, view: str) -> dict[str, Any]:
     """The identity of a training that a run has finished; a run of before it was kept has it in its record."""
     if (path := _identity_file(stages, view)).is_file():
-        return read_json(stages.kept(path))
+        return read_json(path)
     begun, (record, _) = stages.begun_with(), read_record(stages.run)
     return {"generator": begun["generator"], "seed": begun["seed"], "frames": record.fingerprints["training"]}
 
@@ -172,8 +172,8 @@ def _stage(view: str) -> str:
 
 
 def _files(stages: StageFolder, view: str) -> list[Path]:
-    """What the training of a view leaves."""
-    return [_weights(stages, view), _curve(stages, view), _identity_file(stages, view)]
+    """What the training of a view leaves, but for its identity, of which every word is looked at anyway."""
+    return [_weights(stages, view), _curve(stages, view)]
 
 
 def _weights(stages: StageFolder, view: str) -> Path:

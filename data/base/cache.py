@@ -33,7 +33,10 @@ def cache_folder() -> Path:
 
 
 def _named() -> Path:
-    return typed_path(os.environ.get("ECHOBENCH_CACHE") or platformdirs.user_cache_dir("echobench"))
+    try:
+        return typed_path(os.environ.get("ECHOBENCH_CACHE") or platformdirs.user_cache_dir("echobench"))
+    except RuntimeError:  # of platformdirs: a user without a home
+        return Path("~/.cache/echobench")
 
 
 @cache

@@ -35,6 +35,17 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except RuntimeError as error:  # torch's, where its writer could not write: a full disk, a quota
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise EchobenchError(
+            f"{path} cannot be written whole: the disk is full, or a quota is reached. Make room and go on with the "
+            "same command"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Tables as text: the same numbers as Markdown, LaTeX, CSV, or strings for anyone else's table."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,14 +36,14 @@ def shown(table: Table) -> pd.DataFrame:
 
 
 def csv(table: Table) -> str:
-    """Every number in full; empty where there is none."""
-    return table.frame.to_csv(index=False)
+    """Every number in full; empty where there is none. A text that a spreadsheet would compute is quoted: '=…"""
+    return table.frame.map(_defused).rename(columns=_defused).to_csv(index=False)
 
 
 def markdown(table: Table) -> str:
-    """A Markdown table, without caption and notes."""
-    texts = shown(table)
-    cells = texts.map(lambda text: text.replace("|", r"\|")).to_numpy().tolist()
+    """A Markdown table, without caption and notes; HTML in a text stays text."""
+    texts = shown(table).rename(columns=_untagged)
+    cells = texts.map(lambda text: _untagged(text).replace("|", r"\|")).to_numpy().tolist()
     lines = [list(texts.columns), ["---"] * len(texts.columns), *cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -81,6 +82,26 @@ def named_apart(tables: Sequence[Table]) -> list[Table]:
 
 _FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
 """Shrinks what follows if it is wider than the text."""
+
+
+def _defused(value: Any) -> Any:
+    """A cell that begins a formula, with an apostrophe before it; a number, also one in a text, is none."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def _untagged(text: str) -> str:
+    return _TAG.sub("&lt;", text)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+"""Where HTML begins a tag; "<0.001" is none."""
 
 
 def _columns(table: Table) -> Iterator[tuple[str, list[str], bool]]:

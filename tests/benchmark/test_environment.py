@@ -1,6 +1,9 @@
 """Locales that are not UTF-8, and ~ in the paths that a person types or sets."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,22 @@ def test_a_torn_origin_is_named(tmp_path, text):
     (tmp_path / ORIGIN).write_text(text)
     with pytest.raises(EchobenchError, match="is damaged"):
         _claim(tmp_path, {"seed": 0})
+
+
+NOBODY = """
+import pwd
+def unknown(uid): raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = unknown
+import echobench.segmentation.scores  # MONAI asks for the user's name
+from echobench.data.base.cache import cache_folder
+assert cache_folder().is_dir()
+"""
+
+
+def test_a_user_whom_the_machine_does_not_know_needs_no_home(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", NOBODY]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Set ECHOBENCH_CACHE to a folder" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -48,7 +48,7 @@ def test_one_bit_is_noticed(finished, settings, name, share):
         run(settings, finished)
 
 
-@pytest.mark.parametrize("name", ["generator-4C.pt", "fit-4C.identity.json", "fit-4C/curve.csv"])
+@pytest.mark.parametrize("name", ["generator-4C.pt", "fit-4C/curve.csv"])
 def test_a_damaged_generator_is_not_taken(finished, settings, tmp_path, name):
     flip(finished / "stages" / name, 0.5)
     with pytest.raises(EchobenchError, match=f"stages/{name} is damaged"):

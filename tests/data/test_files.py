@@ -60,3 +60,26 @@ class TestLocked:
             with locked(tmp_path):
                 pass
             assert self.enter(tmp_path).returncode != 0
+
+
+LIMITED = """
+import resource, signal, sys, torch
+from pathlib import Path
+from echobench.data.base.files import writing_whole
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    with writing_whole(Path(sys.argv[1])) as stream:
+        torch.save(torch.zeros(100_000), stream) if sys.argv[2] == "torch" else stream.write(bytes(100_000))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("writer", ["torch", "bytes"])
+def test_a_quota_is_said_in_one_sentence_that_names_the_file(tmp_path, writer):
+    path = tmp_path / "weights.pt"
+    done = subprocess.run([sys.executable, "-c", LIMITED, path, writer], capture_output=True, text=True, check=True)
+    kind, _, sentence = done.stdout.partition(" ")
+    assert kind in ("EchobenchError", "OSError") and str(path) in sentence and sentence.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from echobench.benchmark.cli.main import main
 from echobench.data.base.errors import EchobenchError
 from echobench.data.maps import label_maps, undeformed_maps
+from echobench.generators import registry
 from echobench.generators.base import Generator
 from echobench.generators.registry import BACKENDS, generator_class, listed, names
 
@@ -96,3 +99,29 @@ def test_maps_for_whoever_may_not_see_images_are_black(make_frames):
     assert maps.source.images.any()
     assert not maps.without_images().source.images.any()
     np.testing.assert_array_equal(maps.without_images().labels, maps.labels)
+
+
+class Point:
+    """An entry point of a package that is broken, or hostile."""
+
+    value = "package:Class"
+
+    def __init__(self, name):
+        self.name = name
+
+    def load(self):
+        raise ImportError("no module called package")
+
+
+def test_other_packages_neither_end_the_list_nor_leave_their_folder(monkeypatch):
+    points = [Point("../../up"), Point("broken"), Point("/tmp/x")]
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group, name=None: [p for p in points if name in (None, p.name)]
+    )
+    assert registry.names() == [*registry.BACKENDS, "broken"]
+    for name in ("../../up", "/tmp/x"):
+        with pytest.raises(EchobenchError, match="unknown generator"):
+            registry.generator_class(name)
+    done = CliRunner().invoke(main, ["generators"])
+    assert done.exit_code == 0, done.output
+    assert "broken      cannot be used: generator broken" in done.output and "sdm " in done.output

@@ -114,3 +114,19 @@ def test_a_table_without_rows_is_still_one():
     empty = Table("none", "nothing", pd.DataFrame({"first": [], "second": []}))
     assert markdown(empty) == "| first | second |\n| --- | --- |\n"
     assert r"\midrule" in latex(empty)
+
+
+HOSTILE = Table(
+    "t", "", pd.DataFrame({"trained on": ["=cmd|' /C calc'!A0", "@x", "-dash", "-1.5", "<b>x</b>"], "n": -1})
+)
+
+
+def test_csv_defuses_formulas_and_leaves_numbers():
+    back = pd.read_csv(io.StringIO(csv(HOSTILE)), dtype=str)
+    assert back["trained on"].tolist() == ["'=cmd|' /C calc'!A0", "'@x", "'-dash", "-1.5", "<b>x</b>"]
+    assert set(back["n"]) == {"-1"}
+
+
+def test_markdown_holds_no_html():
+    assert "| &lt;b>x&lt;/b> |" in markdown(HOSTILE)
+    assert "<0.001" in markdown(TABLE)
