@@ -51,7 +51,8 @@ def require_no_copies(dataset: Dataset) -> None:
     frames = dataset.frames
     thumbnails = np.array([thumbnail(image) for image in frames.images]).reshape(len(frames), SIDE * SIDE)
     if said := next(copies(thumbnails, frames.patient.tolist(), dataset.split), None):
-        raise EchobenchError(f"{dataset.name}: {said}")
+        another = "" if dataset.split.origin == "official" else ", or take another --seed, which derives another split"
+        raise EchobenchError(f"{dataset.name}: {said}{another}")
 
 
 def _alike(

@@ -52,11 +52,11 @@ OF_RUN = (
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path, monkeypatch, make_camus, make_frames):
     """No data is known, and a folder of drawn images is there."""
     monkeypatch.delenv("ECHOBENCH_CAMUS", raising=False)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sdm-drawn").mkdir()
+    make_camus(tmp_path / "sdm-drawn", make_frames(3), None)
 
 
 def parsed(command):

@@ -215,11 +215,11 @@ LOOKED_UP = (
 
 
 @pytest.fixture
-def library(monkeypatch, tmp_path):
+def library(monkeypatch, tmp_path, make_camus, make_frames):
     """Verbs without the libraries behind them; with a GPU, so that --device cpu is another device than auto."""
     found = Library()
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "drawn").mkdir()
+    make_camus(tmp_path / "drawn", make_frames(3), None)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for name, result in ASKED.items():
         monkeypatch.setattr(f"echobench.{name}", found.stand_in(name, result))
