@@ -18,6 +18,7 @@ from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.run.trial import load_dataset
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
+from echobench.data.datasets.medical_image import read_image, write_image
 from echobench.data.store import read_manifest
 from echobench.results.records.run import read_record
 
@@ -311,7 +312,8 @@ def test_validation_patients_can_be_scored_and_test_patients_are_in_no_number(ca
     ]
     assert "scores: of the validation patients, paper of the test patients" in record.deviations
     for path in (camus_folder / "database_nifti" / "patient0005").glob("*.nii.gz"):
-        path.write_bytes((path.parents[1] / "patient0001" / path.name.replace("0005", "0001")).read_bytes())
+        other = read_image(path)  # mirrored: another image, and no copy of a training patient's
+        write_image(path, other.pixels[:, ::-1].astype(np.uint8), other.spacing_mm)
     changed = settings_for(camus_folder, scored_on="validation")
     assert run(changed, tmp_path / "out")[0].finished == record.finished, "the frames that it is about are the same"
     run(changed, tmp_path / "again")

@@ -187,7 +187,8 @@ class TestDepartures:
         assert found["data"] == "data: phantom, paper CAMUS"
         assert {"data.validation", "data.resizing"}.isdisjoint(found)
 
-    def test_a_folder_of_images_is_said_to_be_drawn_elsewhere(self, tmp_path):
+    def test_a_folder_of_images_is_said_to_be_drawn_elsewhere(self, tmp_path, make_camus, make_frames):
+        make_camus(tmp_path, make_frames(3), None)
         found = departing(f"folder:{tmp_path}")
         assert "drawn elsewhere" in found["generator.folder"] and str(tmp_path.parent) not in found["generator.folder"]
         assert "generator" not in found
