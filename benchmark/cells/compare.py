@@ -13,12 +13,12 @@ from echobench.benchmark.measure.panel import picture_runs
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.settings import RunSettings, resolve
-from echobench.benchmark.run.stages import PICTURES, Reporter
+from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked
 from echobench.data.base.progress import silent
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.records.run import FAILED, RECORD, is_finished
+from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables

@@ -27,7 +27,7 @@ from echobench.data.frames import VIEWS, Frames
 from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.cross import ECHONET, CrossRecord, read_cross, write_cross
-from echobench.results.records.run import RunRecord, is_finished, read_failed, read_record
+from echobench.results.records.run import RunRecord, is_finished, read_failed, read_record, unet_path
 from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
@@ -225,7 +225,7 @@ def _record(
 
 
 def _unet(run: Path, seed: int, device: str) -> Segmenter:
-    path = run / "stages" / f"unet-{seed}.pt"
+    path = unet_path(run, seed)
     if not path.is_file():
         raise EchobenchError(f"{run} keeps no U-Net of seed {seed}: only the folder that `echobench run` wrote has it")
     return Segmenter.load(StageFolder(run, "cpu").kept(path), device=device)

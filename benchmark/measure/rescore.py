@@ -15,7 +15,7 @@ from echobench.benchmark.run.trial import Trial, load_dataset
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
-from echobench.results.records.run import RunRecord
+from echobench.results.records.run import RunRecord, unet_path
 from echobench.segmentation.segmenter import Segmenter
 
 _OF_THE_MACHINE = ("system", "processor", "instruction_sets", "torch_capability", "device")
@@ -32,7 +32,7 @@ class Rescored:
 
 def load_unets(run: Path, record: RunRecord) -> dict[int, Segmenter]:
     """The U-Nets that a run keeps, by seed. Raises EchobenchError for a file that holds none, or another one."""
-    paths = {seed: run / "stages" / f"unet-{seed}.pt" for seed in record.settings["unet_seeds"]}
+    paths = {seed: unet_path(run, seed) for seed in record.settings["unet_seeds"]}
     unets = {seed: Segmenter.load(path) for seed, path in paths.items() if path.is_file()}
     for seed, unet in unets.items():
         if json.loads(json.dumps(unet.settings.as_dict())) != record.settings["unet_settings"]:

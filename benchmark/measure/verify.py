@@ -31,12 +31,16 @@ from echobench.results.records.run import (
     CURVES,
     FAILED,
     GENERATOR_CURVES,
+    PICTURES,
     RECORD,
     SCORES,
+    STAGES,
+    SYNTHETIC,
     RunRecord,
     is_finished,
     read_description,
     recorded_files,
+    unet_path,
 )
 from echobench.results.records.stress import STRESS, STRESS_SCORES, read_stress
 
@@ -44,7 +48,6 @@ TOLERANCE: Mapping[str, float] = MappingProxyType({"dice": 0.005, "hd95_mm": 1.0
 """How far a score that is made again on another machine may lie from the recorded one: other kernels round otherwise,
 which moves single pixels on the edge between two labels."""
 _WITHIN = ", ".join(f"{metric} ± {value:g}" for metric, value in TOLERANCE.items())
-_STAGES, PICTURES, SYNTHETIC = "stages", "pictures", "synthetic"
 
 VERIFIED, WRONG, UNVERIFIED = "verified", "WRONG", "not verified"
 Finding = tuple[str, str]
@@ -133,9 +136,9 @@ def unhashed(folder: Path) -> str:
 
 def _hashed(folder: Path, record: RunRecord) -> Iterator[tuple[str, bool | None]]:
     """The files of a run that are here, and whether each hashes as recorded; None where no hash is on record."""
-    weights = {f"{_STAGES}/{name}": sha256 for name, sha256 in record.weights_sha256.items()}
+    weights = {f"{STAGES}/{name}": sha256 for name, sha256 in record.weights_sha256.items()}
     recorded = recorded_files(record) | weights
-    here = [*(folder / name for name in (SCORES, CURVES, GENERATOR_CURVES)), *sorted((folder / _STAGES).glob("*.pt"))]
+    here = [*(folder / name for name in (SCORES, CURVES, GENERATOR_CURVES)), *sorted((folder / STAGES).glob("*.pt"))]
     for path in filter(Path.is_file, here):
         name = path.relative_to(folder).as_posix()
         yield name, file_sha256(path) == recorded[name] if name in recorded else None
@@ -167,7 +170,7 @@ def _of_missing(folder: Path, record: RunRecord) -> Iterator[Finding]:
     for name in recorded_files(record):
         if not (folder / name).is_file():
             yield WRONG, f"{name} is on record and not here"
-    kept = list((folder / _STAGES).glob("*.pt"))
+    kept = list((folder / STAGES).glob("*.pt"))
     if gone := sorted(record.weights_sha256.keys() - {path.name for path in kept}) if kept else []:
         yield UNVERIFIED, f"{', '.join(gone)} (not here)"
 
@@ -229,7 +232,7 @@ def _of_networks(folder: Path, record: RunRecord) -> Iterator[Finding]:
     if tuple(recorded.columns) != COLUMNS:
         return
     seeds = record.settings["unet_seeds"]
-    gone = [str(seed) for seed in seeds if not (folder / _STAGES / f"unet-{seed}.pt").is_file()]
+    gone = [str(seed) for seed in seeds if not unet_path(folder, seed).is_file()]
     if len(gone) < len(seeds):
         yield from _rescored(folder, record, recorded)
     if gone:
@@ -270,8 +273,8 @@ def _of_stress(folder: Path) -> Iterator[Finding]:
         yield WRONG, str(error)
         return
     hashed: dict[str, bool | None] = {STRESS_SCORES: True}  # or it would not have been read
-    if (judge := folder / _STAGES / "judge.pt").is_file():
-        hashed[f"{_STAGES}/{judge.name}"] = file_sha256(judge) == record.fingerprints["judge"]
+    if (judge := folder / STAGES / "judge.pt").is_file():
+        hashed[f"{STAGES}/{judge.name}"] = file_sha256(judge) == record.fingerprints["judge"]
     yield from _of_hashes(hashed)
     faults = stress_faults(record, scores)
     for fault in faults:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from echobench.benchmark.run.stages import SYNTHETIC
 from echobench.benchmark.run.trial import Trial
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress
@@ -13,6 +12,7 @@ from echobench.data.frames import Frames, concatenate
 from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
 from echobench.data.store import FrameWriter
 from echobench.generators.base import Generator
+from echobench.results.records.run import SYNTHETIC
 
 CHUNK = 64
 """Maps per call of a generator: what a killed run may lose."""

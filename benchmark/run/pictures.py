@@ -10,10 +10,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from echobench.benchmark.run.stages import PICTURES
 from echobench.data.frames import Frames
 from echobench.data.labels import Label, region_mask
-from echobench.results.records.run import SCORED_ON
+from echobench.results.records.run import PICTURES, SCORED_ON
 
 COLUMNS = 8
 CELL_INCHES = 2.2

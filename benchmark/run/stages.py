@@ -18,12 +18,21 @@ from echobench.data.base.progress import Progress
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
-from echobench.results.records.run import CURVES, FAILED, GENERATOR_CURVES, RECORD, SCORES, Stage
+from echobench.results.records.run import (
+    CURVES,
+    FAILED,
+    GENERATOR_CURVES,
+    PICTURES,
+    RECORD,
+    SCORES,
+    STAGES,
+    SYNTHETIC,
+    Stage,
+)
 from echobench.results.records.stress import STRESS, STRESS_SCORES
 from echobench.results.records.unsaid import fill_in
 
-PICTURES, SYNTHETIC = "pictures", "synthetic"
-_WORK, _SETTINGS, _DATA = "stages", "settings.json", "data.json"
+_SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
 """In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
 
@@ -38,7 +47,7 @@ class StageFolder:
     """
 
     def __init__(self, run: Path, device: str) -> None:
-        self.run, self.work = run, run / _WORK
+        self.run, self.work = run, run / STAGES
         self.under_way: tuple[str, int] | None = None
         self._device = device
 
@@ -85,12 +94,12 @@ class StageFolder:
 
     def _clear(self) -> None:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
-        if not any((self.run / name).is_file() for name in (RECORD, STRESS, FAILED, f"{_WORK}/{_SETTINGS}")):
+        if not any((self.run / name).is_file() for name in (RECORD, STRESS, FAILED, f"{STAGES}/{_SETTINGS}")):
             return
         names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM.name, EJECTION.name, STRESS, STRESS_SCORES)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
-        for name in (_WORK, PICTURES, SYNTHETIC):
+        for name in (STAGES, PICTURES, SYNTHETIC):
             shutil.rmtree(self.run / name, ignore_errors=True)
 
     def finished(self, name: str) -> bool:

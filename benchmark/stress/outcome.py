@@ -7,10 +7,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from echobench.benchmark.run.stages import PICTURES, StageFolder
+from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.stress.pictures import Row, picture
 from echobench.benchmark.stress.stress import cell_name, cells_folder
 from echobench.results.evidence.adherence import decay, lost_maps
+from echobench.results.records.run import PICTURES
 from echobench.results.records.stress import StressRecord, read_stress
 from echobench.results.shown.files import FIGURES, TABLES, write_figures, write_tables
 from echobench.results.shown.formats import Table

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
-from echobench.benchmark.run.stages import PICTURES, Reporter, StageFolder, read_json
+from echobench.benchmark.run.stages import Reporter, StageFolder, read_json
 from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
 from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
@@ -33,7 +33,7 @@ from echobench.data.labels import REGIONS
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
-from echobench.results.records.run import read_failed
+from echobench.results.records.run import PICTURES, read_failed
 from echobench.results.records.stress import StressRecord, write_stress
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train

@@ -24,6 +24,8 @@ from echobench.results.records.unsaid import fill_in
 
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
 FAILED = "failed.json"
+STAGES, PICTURES, SYNTHETIC = "stages", "pictures", "synthetic"
+"""Folders of a run: what its stages keep, pictures to look at, drawn frames."""
 SCORED_ON: Mapping[str, str] = MappingProxyType({"testing": "test patients", "validation": "validation patients"})
 """The subsets that a run can be scored on, the default first, and what their patients are called."""
 
@@ -198,6 +200,11 @@ def read_description(folder: Path) -> RunRecord:
 def recorded_files(record: RunRecord) -> dict[str, str]:
     """The files beside run.json whose SHA-256 it holds, by name."""
     return {SCORES: record.scores_sha256} | record.files_sha256
+
+
+def unet_path(folder: Path, seed: int) -> Path:
+    """Where a run keeps the U-Net of a seed, if it does."""
+    return folder / STAGES / f"unet-{seed}.pt"
 
 
 def is_finished(folder: Path) -> bool:
