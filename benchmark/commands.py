@@ -22,7 +22,6 @@ from echobench.benchmark.stress.settings import resolve_stress
 from echobench.data.base.differences import Facts, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import VIEWS
-from echobench.generators.folder import folder_of
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.adherence import IDEAL
 from echobench.results.evidence.comparison import Comparison
@@ -177,7 +176,7 @@ def assignments(record: RunRecord) -> list[str]:
     """What `--set` takes to make a record's settings of its preset's. Raises EchobenchError for a setting that is there
     no longer."""
     parts = {"unet": (UNET_PRESETS[record.preset], record.settings["unet_settings"])}
-    if not folder_of(record.generator):
+    if not record.is_drawn_elsewhere:
         preset = generator_class(record.generator).presets[record.preset]
         parts = {"generator": (preset, record.settings["generator_settings"])} | parts
     found = []
@@ -216,7 +215,7 @@ def _is_plain(record: RunRecord) -> bool:
     """Whether `compare` has an option for everything that was asked of a run."""
     asked = _asked(record)
     return (asked["images"], asked["fraction"], asked["scored_on"]) == (None, 1.0, "testing") and not (
-        folder_of(record.generator) or assignments(record)
+        record.is_drawn_elsewhere or assignments(record)
     )
 
 

@@ -4,14 +4,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.machine import describe_machine, now, package_versions, source_commit
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
@@ -218,7 +217,7 @@ def _record(
         seconds=round(seconds, 3),
         commit=source_commit(),
         versions=package_versions(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished=now(),
         run_sha256=record.scores_sha256,
         machine=machine,
     )

@@ -28,9 +28,8 @@ from echobench.results.records.ejection import EJECTION
 from echobench.results.records.files import is_unaltered, read_scores
 from echobench.results.records.realism import REALISM
 from echobench.results.records.run import (
-    CURVES,
     FAILED,
-    GENERATOR_CURVES,
+    OWN_TABLES,
     PICTURES,
     RECORD,
     SCORES,
@@ -138,7 +137,7 @@ def _hashed(folder: Path, record: RunRecord) -> Iterator[tuple[str, bool | None]
     """The files of a run that are here, and whether each hashes as recorded; None where no hash is on record."""
     weights = {f"{STAGES}/{name}": sha256 for name, sha256 in record.weights_sha256.items()}
     recorded = recorded_files(record) | weights
-    here = [*(folder / name for name in (SCORES, CURVES, GENERATOR_CURVES)), *sorted((folder / STAGES).glob("*.pt"))]
+    here = [*(folder / name for name in OWN_TABLES), *sorted((folder / STAGES).glob("*.pt"))]
     for path in filter(Path.is_file, here):
         name = path.relative_to(folder).as_posix()
         yield name, file_sha256(path) == recorded[name] if name in recorded else None
@@ -178,7 +177,7 @@ def _of_missing(folder: Path, record: RunRecord) -> Iterator[Finding]:
 def _of_tables(folder: Path, record: RunRecord) -> Iterator[Finding]:
     """Whether the record's own tables can be what they say."""
     try:
-        tables = {name: _read(folder / name) for name in (SCORES, CURVES, GENERATOR_CURVES)}
+        tables = {name: _read(folder / name) for name in OWN_TABLES}
     except ValueError as error:
         yield WRONG, str(error)
         return

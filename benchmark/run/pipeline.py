@@ -4,7 +4,6 @@ record.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
-from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.machine import now
 from echobench.benchmark.run.processes import agreed
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
@@ -95,7 +94,7 @@ def _carry_out(
     settings: RunSettings, stages: StageFolder, device: str, generator_from: Path | None, report: Reporter
 ) -> None:
     """The nine steps; what takes long in them is a stage, which a run that goes on finds done."""
-    started = _now()
+    started = now()
     trial = begin(settings, stages, device, report)
     generators = trained_generators(trial, generator_from)
     training = drawn_frames(trial, generators, "training")
@@ -218,14 +217,9 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         metrics=[metric.facts for name, metric in METRICS.items() if name in set(scores["metric"])],
         parameters=generator.parameters,
         evaluations=generator.evaluations,
-        stages=trial.stages.stages(),
         deviations=settings.deviations(split.origin),
-        versions=package_versions(),
-        machine=describe_machine(trial.device) | {"torch_threads_used": trial.stages.threads()},
-        commit=source_commit(),
-        started=started,
-        finished=_now(),
         weights_sha256={path.name: file_sha256(path) for path in sorted(trial.stages.work.glob("*.pt"))},
+        **trial.stages.provenance(started),
     )
 
 
@@ -260,9 +254,5 @@ def _failure(settings: RunSettings, stages: StageFolder, error: Exception) -> Fa
         stage=stage,
         attempts=attempts,
         error=str(error) if isinstance(error, EchobenchError) else f"{type(error).__name__}: {error}",
-        time=_now(),
+        time=now(),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

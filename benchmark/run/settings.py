@@ -58,7 +58,10 @@ class RunSettings:
     """A run, fully resolved. data: the folder of a dataset, or None for the phantom. images: how many training images
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
     from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. deformation: version
-    of the random deformation, None where nothing is deformed. The device is not part of a run's identity."""
+    of the random deformation, None where nothing is deformed. The device is not part of a run's identity.
+
+    A field with a default is one that runs have not always had, and the default is what they had. A run that has just
+    that is the run of before: its identity leaves it out, so that names and folders stay."""
 
     generator: str
     view: str
@@ -71,11 +74,11 @@ class RunSettings:
     phantom_patients: int | None
     generator_settings: Any
     unet_settings: UNetSettings
-    images: int | None
-    phase: str
-    fraction: float
-    deformation: str | None
-    scored_on: str
+    images: int | None = None
+    phase: str = "all"
+    fraction: float = 1.0
+    deformation: str | None = None
+    scored_on: str = "testing"
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -117,16 +120,29 @@ class RunSettings:
         return plain
 
     def published(self) -> dict[str, Any]:
-        """As a record states them, which is for others: folders by name, not by where they lie on this machine."""
-        return self.as_dict() | {"data": self.data and Path(self.data).name, "generator": self.label}
+        """As a record states them, which is for others: folders by name, not by where they lie on this machine.
+
+        A setting that is what runs always had is left out, as it is in their records, unless tables read it by name.
+        """
+        told = self.as_dict() | {"data": self.data and Path(self.data).name, "generator": self.label}
+        return {
+            name: value
+            for name, value in told.items()
+            if name in UNSAID or name not in self._before or value != self._before[name]
+        }
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
         return {
-            key: value
-            for key, value in self.as_dict().items()
-            if key != "unet_seeds" and not (key in UNSAID and value == UNSAID[key])
+            name: value
+            for name, value in self.as_dict().items()
+            if name != "unet_seeds" and (name not in self._before or value != self._before[name])
         }
+
+    @property
+    def _before(self) -> dict[str, Any]:
+        """What runs had that lack a setting."""
+        return {one.name: one.default for one in dataclasses.fields(self) if one.default is not dataclasses.MISSING}
 
     def slug(self) -> str:
         """Name of the run's folder: a function of its identity."""

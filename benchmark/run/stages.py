@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from echobench.benchmark.run.machine import Meter
+from echobench.benchmark.run.machine import Meter, describe_machine, now, package_versions, source_commit
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, locked, remove_partial, write_whole
@@ -18,17 +18,7 @@ from echobench.data.base.progress import Progress
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
-from echobench.results.records.run import (
-    CURVES,
-    FAILED,
-    GENERATOR_CURVES,
-    PICTURES,
-    RECORD,
-    SCORES,
-    STAGES,
-    SYNTHETIC,
-    Stage,
-)
+from echobench.results.records.run import FAILED, OWN_TABLES, PICTURES, RECORD, STAGES, SYNTHETIC, Stage
 from echobench.results.records.stress import STRESS, STRESS_SCORES
 from echobench.results.records.unsaid import fill_in
 
@@ -96,7 +86,7 @@ class StageFolder:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
         if not any((self.run / name).is_file() for name in (RECORD, STRESS, FAILED, f"{STAGES}/{_SETTINGS}")):
             return
-        names = (RECORD, SCORES, CURVES, GENERATOR_CURVES, FAILED, REALISM.name, EJECTION.name, STRESS, STRESS_SCORES)
+        names = (RECORD, *OWN_TABLES, FAILED, REALISM.name, EJECTION.name, STRESS, STRESS_SCORES)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
         for name in (STAGES, PICTURES, SYNTHETIC):
@@ -162,6 +152,17 @@ class StageFolder:
         """The numbers of threads that torch has computed on, over all attempts at all stages that were not taken."""
         noted = "".join(path.read_text(encoding="utf-8") for path in self.work.glob("*.attempts"))
         return sorted({int(number) for number in noted.split("|") if number})
+
+    def provenance(self, started: str) -> dict[str, Any]:
+        """What a record of this folder says of where and by what it was made, the fields of `Provenance`."""
+        return {
+            "stages": self.stages(),
+            "versions": package_versions(),
+            "machine": describe_machine(self._device) | {"torch_threads_used": self.threads()},
+            "commit": source_commit(),
+            "started": started,
+            "finished": now(),
+        }
 
     def begun_with(self) -> dict[str, Any]:
         """The settings that `opened` was given first, and what older runs leave unsaid.

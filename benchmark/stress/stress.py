@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import find_executor
-from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.machine import now
 from echobench.benchmark.run.stages import Reporter, StageFolder, read_json
 from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
@@ -84,7 +83,7 @@ def stress(
     over, whatever is there. executor: one of `EXECUTORS`, for the cells.
     Raises EchobenchError for whatever a user can cause.
     """
-    started, place, dataset = _now(), find_executor(executor), load_dataset(settings.ideal, report("read"))
+    started, place, dataset = now(), find_executor(executor), load_dataset(settings.ideal, report("read"))
     frames = _frames(settings, dataset)
     stages, training = StageFolder(folder, device), dataset.subset("training", settings.ideal.view)
     competitors(runs, settings.ideal.view, training, device)  # before anything is removed or trained
@@ -257,14 +256,5 @@ def _record(test: _Test, entrants: Sequence[Competitor], started: str) -> Stress
         split_origin=dataset.split.origin,
         skipped=skipped,
         not_warped={name: STRESSES[name].cannot_warp for name in settings.deformations if STRESSES[name].cannot_warp},
-        stages=test.stages.stages(),
-        versions=package_versions(),
-        machine=describe_machine(test.device),
-        commit=source_commit(),
-        started=started,
-        finished=_now(),
+        **test.stages.provenance(started),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

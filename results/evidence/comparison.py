@@ -14,7 +14,7 @@ from echobench.data.base.differences import Facts, differing, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.metric import MetricFacts
 from echobench.data.deform import VERSION
-from echobench.results.evidence.cost import ELSEWHERE, machine
+from echobench.results.evidence.cost import machine
 from echobench.results.evidence.differences import key, shown, telling, told_apart, unsaid
 from echobench.results.evidence.statistics import compared_pairs
 from echobench.results.records.run import (
@@ -311,7 +311,7 @@ def _other_maps(runs: Sequence[Run]) -> Iterator[str]:
     """A sentence where generators did not draw for the same deformed label maps."""
     drawn: dict[str, dict[str, set[str]]] = {}
     for run in runs:
-        if not run.is_reference and not run.record.generator.startswith(ELSEWHERE):
+        if not run.is_reference and not run.record.is_drawn_elsewhere:
             for name, value in maps_of(run.record).items():
                 drawn.setdefault(name, {}).setdefault(run.record.generator, set()).add(shown(value))
     for name, values in drawn.items():

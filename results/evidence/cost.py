@@ -9,8 +9,6 @@ from echobench.results.records.run import RunRecord, Stage
 
 FIT, DRAW, UNET = "fit-", "draw-", "unet-"
 """How the names of stages begin: the generator is trained, draws, and a U-Net is trained on what it drew."""
-ELSEWHERE = "folder:"
-"""How the names of generators begin whose images were drawn elsewhere, at a cost that is not known."""
 
 Conditions = Mapping[str, str]
 """What seconds hang on: `PROCESSOR`, `THREADS` and `INSTRUCTIONS`, each in words."""
@@ -47,7 +45,7 @@ class Cost:
 
 def cost(record: RunRecord) -> Cost:
     """What a run cost."""
-    elsewhere = record.generator.startswith(ELSEWHERE)
+    elsewhere = record.is_drawn_elsewhere
     fits, draws, unets = (_of(record, kind) for kind in (FIT, DRAW, UNET))
     of_the_generator = [] if elsewhere else [*fits, *draws]
     drawn = sum(stage.items or 0 for stage in draws)

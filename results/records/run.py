@@ -23,6 +23,8 @@ from echobench.results.records.files import SCHEMA, RecordKind
 from echobench.results.records.unsaid import fill_in
 
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
+OWN_TABLES = (SCORES, CURVES, GENERATOR_CURVES)
+"""The tables that a run writes itself."""
 FAILED = "failed.json"
 STAGES, PICTURES, SYNTHETIC = "stages", "pictures", "synthetic"
 """Folders of a run: what its stages keep, pictures to look at, drawn frames."""
@@ -58,7 +60,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class Provenance:
+    """What made a record, and what it cost. versions: of packages. commit: of the source. Times are in UTC."""
+
+    stages: list[Stage]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    commit: str | None
+    started: str
+    finished: str
+
+
+@dataclass(frozen=True)
+class RunRecord(Provenance):
     """What was run, on what, with what, and what it cost.
 
     settings: every resolved setting, nested by part; what older records leave unsaid is filled in. fingerprints:
@@ -82,13 +96,7 @@ class RunRecord:
     training_images: int
     parameters: int
     evaluations: int
-    stages: list[Stage]
     deviations: list[str]
-    versions: dict[str, str]
-    machine: dict[str, Any]
-    commit: str | None
-    started: str
-    finished: str
     scores_sha256: str = ""
     training_patients: int | None = None
     validation_patients: list[str] | None = None
@@ -101,6 +109,11 @@ class RunRecord:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", fill_in(self.settings))
+
+    @property
+    def is_drawn_elsewhere(self) -> bool:
+        """Whether the images came in a folder, drawn at a cost and for label maps that are not known."""
+        return self.generator.startswith("folder:")
 
     @property
     def deformation(self) -> str | None:

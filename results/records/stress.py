@@ -9,7 +9,7 @@ import pandas as pd
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
 from echobench.results.records.files import SCHEMA, RecordKind
-from echobench.results.records.run import Stage
+from echobench.results.records.run import Provenance, Stage
 
 STRESS, STRESS_SCORES = "stress.json", "stress.csv"
 STRESS_COLUMNS = (
@@ -20,7 +20,7 @@ at the same place; ignored: of that image beside this map, at severity 0 of the 
 
 
 @dataclass(frozen=True)
-class StressRecord:
+class StressRecord(Provenance):
     """What was asked, of whom, and what it cost.
 
     settings: resolved. generators: by label, weights, size and settings. judge: its mean Dice on deformed real frames
@@ -40,12 +40,6 @@ class StressRecord:
     split_origin: str
     skipped: list[dict[str, Any]]
     not_warped: dict[str, str]
-    stages: list[Stage]
-    versions: dict[str, str]
-    machine: dict[str, Any]
-    commit: str | None
-    started: str
-    finished: str
     scores_sha256: str = ""
     schema: int = SCHEMA
 

@@ -9,8 +9,7 @@ FIRST_DEFORMATION = "0.1"
 UNSAID: Mapping[str, Any] = MappingProxyType(
     {"images": None, "phase": "all", "fraction": 1.0, "deformation": None, "scored_on": "testing"}
 )
-"""Settings that runs have not always had, each with what it was before. A run that has just that is the run of before:
-its identity leaves it out."""
+"""Settings that records have not always had and that are read by name here, each with what it was before."""
 
 
 def fill_in(settings: Mapping[str, Any]) -> dict[str, Any]:

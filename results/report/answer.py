@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.cost import ELSEWHERE, FIT, cost, machine
+from echobench.results.evidence.cost import FIT, cost, machine
 from echobench.results.evidence.realism import copying
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
 from echobench.results.records.run import SCORED_ON, Run
@@ -102,7 +102,7 @@ def _against_real(group: Group, verdicts: Mapping[str, str], means: Means) -> st
 
 
 def _costing(run: Run) -> str:
-    if run.record.generator.startswith(ELSEWHERE):
+    if run.record.is_drawn_elsewhere:
         return f"What {run.label} cost is not known, as its images were drawn elsewhere"
     spent = cost(run.record)
     least = "at least " if any(stage.startswith(FIT) for stage in spent.interrupted) else ""

@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from echobench.data.base.differences import differing
 from echobench.data.labels import REGIONS
 from echobench.results.evidence.comparison import Group, own_settings
-from echobench.results.evidence.cost import ELSEWHERE, cost, machine
+from echobench.results.evidence.cost import cost, machine
 from echobench.results.evidence.differences import key
 from echobench.results.evidence.statistics import MEAN, Estimate, estimate, patient_values, seed_means
 from echobench.results.records.run import SCORED_ON, Run
@@ -218,7 +218,7 @@ def _against(
 def _draw(axes: Axes, point: _Point, colour: str, marker: str, absent: str) -> None:
     label, mean = point.run.label, point.dice.mean
     if isnan(point.x):
-        why = "drawn elsewhere" if point.run.record.generator.startswith(ELSEWHERE) else absent
+        why = "drawn elsewhere" if point.run.record.is_drawn_elsewhere else absent
         axes.axhline(mean, color=colour, linestyle="--", linewidth=0.8, zorder=0, label=f"{label}: {why}")
         return
     axes.errorbar(
