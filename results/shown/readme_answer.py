@@ -3,11 +3,13 @@
 Short sentences, for a reader who knows no term yet. The verdicts are those of `statistics.RULE` and no others.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import isnan
 
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import Cost, cost
+from echobench.results.evidence.limits import limits, usual_seeds
 from echobench.results.evidence.statistics import (
     BETTER,
     EQUAL,
@@ -42,7 +44,8 @@ def answer_markdown(group: Group, from_real: Collection[str]) -> str:
     found = {
         "Who wins?": _winner(group, best, others, verdicts),
         "Against real frames?": _against_real(group, verdicts),
-        "At what cost?": map(_costing, [best, *equal]),
+        "At what cost?": filter(None, map(_costing, [best, *equal])),
+        "With which limits?": _limits(group, [best, *others]),
         "From real images?": _sources([best, *others], from_real),
     }
     lines = {question: " ".join(sentences) for question, sentences in found.items()}
@@ -54,7 +57,7 @@ def _winner(group: Group, best: Run, others: Sequence[Run], verdicts: Mapping[st
     dataset = best.record.dataset
     yield (
         f"On {'the ' if dataset == 'phantom' else ''}{dataset} (view {best.record.view}, {found.patients} {group.whom}), "
-        f"`{best.label}` has the highest mean Dice of {len(others) + 1}: {found.mean:.1f} %{_interval(found)}."
+        f"`{best.label}` has the highest mean Dice of {len(others) + 1} compared: {found.mean:.1f} %{_interval(found)}."
     )
     for verdict, sentence in _BESIDE.items():
         if told := [run for run in others if verdicts[run.label] == verdict]:
@@ -81,6 +84,15 @@ def _training(run: Run, spent: Cost) -> str:
     if not run.record.parameters:
         return "needs no training"
     return f"trained for {spent.training_seconds / 60:,.0f} minutes"
+
+
+def _limits(group: Group, runs: Sequence[Run]) -> Iterator[str]:
+    """What keeps a row from saying all that it might."""
+    usual = usual_seeds(group.runs)
+    for run in runs:
+        for found in filter(None, limits(run, usual).split("; ")):
+            trained = re.sub(r"^training: (\S+) of (\S+)", r"trained for \1 of the \2 published", found)
+            yield f"`{run.label}` {trained if trained != found else f'was judged by {found}'}."
 
 
 def _sources(runs: Sequence[Run], from_real: Collection[str]) -> Iterator[str]:
