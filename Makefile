@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check test-slow benchmark speed readme
+.PHONY: demo test check layout docs test-slow benchmark speed readme tutorial
 
 # The main job on the built-in phantom: real frames first, then the diffusion model beside them in one table.
 demo: .venv/installed
@@ -12,16 +12,23 @@ demo: .venv/installed
 test: check
 	$(BIN)/pytest -n 2
 
-# mypy and import-linter cannot follow the mapped import names of an editable install: they look at a folder that is
-# laid out as the import names are.
-check: .venv/installed
+check: .venv/installed layout
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p echobench
+	cd build/layout && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
+
+# mypy, import-linter and mkdocstrings cannot follow the mapped import names of an editable install: they look at a
+# folder that is laid out as the import names are.
+layout:
 	mkdir -p build/layout/echobench
 	for folder in benchmark data generators results segmentation; do ln -sfn ../../../$$folder build/layout/echobench/$$folder; done
 	for file in __init__.py __main__.py py.typed; do ln -sfn ../../../benchmark/api/$$file build/layout/echobench/$$file; done
-	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p echobench
-	cd build/layout && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
+
+# The documentation as a web site in build/site; a broken link or reference is an error. A test of `make test` does this too.
+docs: .venv/installed layout
+	$(BIN)/mkdocs build --strict
+	@echo open build/site/index.html
 
 # Scientific checks, some ten minutes on two idle cores and 8 GB of memory: the published network at its full size; a
 # committed record made again from nothing and scored again; with ECHOBENCH_CAMUS set, a short training on real frames.
@@ -38,11 +45,15 @@ speed: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \
 	  ECHOBENCH_SPEED_OUT=results/measured/speed-$(or $(ECHOBENCH_SPEED_PRESET),standard).csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
 
-# Tables and figures of the README from the measured records.
+# Answer, tables and figures of README and docs/ from the measured records.
 readme: .venv/installed
-	$(BIN)/python -m echobench.benchmark.readme README.md results/measured
+	$(BIN)/python -m echobench.benchmark.readme README.md docs results/measured
+
+# Every command of the tutorial typed anew, with what it answers: half an hour on two idle cores.
+tutorial: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/typed.py docs/tutorial.md
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@

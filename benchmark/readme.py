@@ -1,14 +1,71 @@
-"""Writes the README's tables, the commands below them, and its figures: `make readme`."""
+"""Writes the generated parts of README and docs/, the commands below their tables, and the figures: `make readme`."""
 
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
 
 from echobench.benchmark.commands import commands
-from echobench.results.shown.readme import DPI, figures, with_tables
+from echobench.benchmark.run.settings import resolve
+
+from echobench.data.ladder.ladder import STRESSES
+from echobench.generators.registry import generator_class
+from echobench.results.evidence.comparison import Group
+from echobench.results.shown.departures import OFFICIAL, departures
+from echobench.results.shown.formats import Table, markdown
+from echobench.results.shown.readme import DPI, Maker, figures, groups_of, with_tables
+from echobench.results.shown.readme_answer import answer_markdown
 
 
-def main(readme: Path, measured: Path) -> None:
-    readme.write_text(with_tables(readme.read_text(encoding="utf-8"), measured, commands), encoding="utf-8")
+def answer(measured: Path, dataset: str) -> str:
+    """The answer of the records on a dataset, a list for each of their tables."""
+    return "\n".join(answer_markdown(group, _from_real(group)) for group in groups_of(measured, "table", dataset))
+
+
+def _from_real(group: Group) -> list[str]:
+    """Names of the generators of a group that make an image out of a real one."""
+    names = {run.record.generator for run in group.runs if not run.record.generator.startswith("folder:")}
+    return [name for name in names if generator_class(name).needs_source_images]
+
+
+def departures_of(measured: Path, name: str) -> str:
+    """What a run on CAMUS does otherwise than "Echo from noise"; name: GENERATOR-PRESET."""
+    generator, _, preset = name.rpartition("-")
+    settings = resolve(generator=generator, view="4C", preset=preset)
+    deforms = settings.backend.deforms
+    found = departures(settings.published(), dataset="CAMUS", deforms=deforms, split=OFFICIAL)
+    rows = [{"what": f"`{one.key}`", "echobench": one.ours, "published": one.theirs} for one in found]
+    return markdown(Table(name, "", pd.DataFrame(rows)))
+
+
+def ladder(measured: Path, name: str) -> str:
+    """The deformations of a stress, a row each."""
+    rows = [{"deformation": f"`{key}`", "what it does": stress.description} for key, stress in STRESSES.items()]
+    return markdown(Table("ladder", "", pd.DataFrame(rows)))
+
+
+MAKERS: Mapping[str, Maker] = MappingProxyType({"answer": answer, "departures": departures_of, "ladder": ladder})
+"""Kinds of blocks that need more than records."""
+
+
+def pages(places: Sequence[Path]) -> Iterator[Path]:
+    """Markdown files, and those in folders."""
+    for place in places:
+        yield from sorted(place.rglob("*.md")) if place.is_dir() else [place]
+
+
+def written(page: Path, measured: Path) -> str:
+    """A page with everything between its markers made anew."""
+    return with_tables(page.read_text(encoding="utf-8"), measured, commands, MAKERS)
+
+
+def main(*places: Path) -> None:
+    """Pages or folders of them, then the folder of the measured records."""
+    *texts, measured = places
+    for page in pages(texts):
+        page.write_text(written(page, measured), encoding="utf-8")
     for path, figure in figures(measured).items():
         figure.savefig(path, dpi=DPI)
 

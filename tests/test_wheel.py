@@ -1,6 +1,8 @@
 """The wheel: everything that the folders have, nothing else, and it works where nothing of the repository is near."""
 
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -30,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns(*NOT_INSTALLED))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
+    for file in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source)
     call(sys.executable, "-c", "from setuptools.build_meta import build_wheel; build_wheel('.')", folder=source)
     (built,) = source.glob("*.whl")
@@ -50,6 +52,31 @@ def test_the_wheel_has_every_file_of_the_folders_and_no_other(wheel):
     with ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert packed == set(expected())
+
+
+def test_a_package_index_shows_the_readme_without_a_link_that_leads_nowhere(wheel):
+    with ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        shown = archive.read(metadata).decode()
+    assert "Description-Content-Type: text/markdown" in shown and "## Two commands" in shown
+    targets = re.findall(r"\]\(([^)]+)\)", shown)
+    assert targets and all(target.startswith("https://") for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (None, "See a page.  [Paper](https://x.org/y)"),
+        (
+            "https://h.org/o/r",
+            "See [a page](https://h.org/o/r/blob/HEAD/docs/a.md#b). ![A](https://h.org/o/r/raw/HEAD/p.png) "
+            "[Paper](https://x.org/y)",
+        ),
+    ],
+)
+def test_links_are_absolute_where_the_source_can_be_seen(source, shown):
+    for_an_index = runpy.run_path(str(ROOT / "setup.py"))["for_an_index"]
+    assert for_an_index("See [a page](docs/a.md#b). ![A](p.png) [Paper](https://x.org/y)", source) == shown
 
 
 def test_the_installed_wheel_runs_from_another_folder(wheel, camus_folder, tmp_path):

@@ -1,13 +1,14 @@
-"""The README's tables and figures, from the measured records; `make readme` writes them."""
+"""The tables and figures of README and docs/, from the measured records; `make readme` writes them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from echobench.results.evidence.adherence import decay
+from echobench.results.evidence.adherence import STRESS_RULE, decay
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cross import crossed_runs
 from echobench.results.evidence.statistics import RULE
@@ -16,8 +17,8 @@ from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.cross import gap_table
-from echobench.results.shown.figures import image_figure, training_figure
-from echobench.results.shown.formats import markdown
+from echobench.results.shown.figures import cost_figure, image_figure, training_figure
+from echobench.results.shown.formats import markdown, numbered
 from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import short_finding
@@ -31,17 +32,26 @@ DPI = 110
 
 Commands = Callable[[str, Sequence[Path]], Sequence[str]]
 """The commands that make a block of this kind, as in a shell, from the places of its records."""
+Maker = Callable[[Path, str], str]
+"""The text of a block, from the folder of the measured records and the block's name."""
 
 
-def with_tables(text: str, measured: Path, commands: Commands = lambda kind, places: ()) -> str:
+def with_tables(
+    text: str,
+    measured: Path,
+    commands: Commands = lambda kind, places: (),
+    more: Mapping[str, Maker] = MappingProxyType({}),
+) -> str:
     """The text with what stands between its markers made anew; nothing where there is no record of it.
 
     commands: what gives the commands below each table; a record alone cannot, as it does not know the presets.
+    more: makers of further kinds of blocks, for what records alone do not know.
     """
+    makers = {**_MAKERS, **more}
 
     def made(match: re.Match[str]) -> str:
         kind, name = match["kind"], match["name"]
-        table, places = _MAKERS[kind](measured, name), places_of(measured, kind, name)
+        table, places = makers[kind](measured, name), places_of(measured, kind, name)
         return f"{match['start']}{table}{_in_a_shell(commands(kind, places)) if places else ''}{match['end']}"
 
     return _MARKED.sub(made, text)
@@ -79,12 +89,12 @@ _SHOWN = 2
 
 def _dice(measured: Path, dataset: str) -> str:
     """Of the runs on a dataset, a table for each group."""
-    return "\n".join(map(runs_markdown, _groups(measured, "table", dataset)))
+    return "\n".join(map(runs_markdown, groups_of(measured, "table", dataset)))
 
 
 def _curve(measured: Path, folder: str) -> str:
     """Of the runs in a folder, which differ in one setting, a table for each group."""
-    return "\n".join(map(runs_markdown, _groups(measured, "curve", folder)))
+    return "\n".join(map(runs_markdown, groups_of(measured, "curve", folder)))
 
 
 def _speed(measured: Path, preset: str) -> str:
@@ -93,17 +103,20 @@ def _speed(measured: Path, preset: str) -> str:
 
 def _cross(measured: Path, dataset: str) -> str:
     """Dice of the runs on a dataset there and on other data."""
-    groups = _groups(measured, "cross", dataset)
+    groups = groups_of(measured, "cross", dataset)
     tables = ((group.title, gap_table(group, crossed)) for group in groups for crossed in crossed_runs(group.runs))
     return "\n".join(f"{title}:\n\n{markdown(table)}" for title, table in tables)
 
 
 def _rule(measured: Path, name: str) -> str:
     """How a verdict is reached."""
-    return f"{RULE}\n"
+    return f"{_RULES[name]}\n"
 
 
-def _groups(measured: Path, kind: str, name: str) -> tuple[Group, ...]:
+_RULES = {"verdict": RULE, "stress": STRESS_RULE}
+
+
+def groups_of(measured: Path, kind: str, name: str) -> tuple[Group, ...]:
     """Of the runs of a block."""
     found = places_of(measured, kind, name)
     return Comparison.of(found).groups if found else ()
@@ -131,7 +144,7 @@ def _sweep(measured: Path, dataset: str) -> str:
     return "\n".join(f"{sweep.title}:\n\n{markdown(cell_table(sweep))}" for sweep in found)
 
 
-_MAKERS = {
+_MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
     "rule": _rule,
 }  # fmt: skip
@@ -140,7 +153,14 @@ CURVES = {"images": image_figure, "minutes": training_figure}
 
 
 def figures(measured: Path) -> dict[Path, Figure]:
-    """Of the sweeps, stresses and curves, by the file of each beside its records."""
+    """Of the datasets, sweeps, stresses and curves, by the file of each beside its records."""
+    datasets = sorted({path.parent.name.partition("-")[0] for path in measured.glob(f"*/{RECORD}")})
+    costs = {
+        measured / f"{name}.png": cost_figure(group)
+        for dataset in datasets
+        for groups in [groups_of(measured, "table", dataset)]
+        for name, group in zip(numbered([f"{dataset}-cost"] * len(groups)), groups, strict=True)
+    }
     swept = {
         folder / f"{sweep.axis}.png": sweep_figure(sweep)
         for folder in sorted(measured.glob("*-sweep"))
@@ -155,6 +175,6 @@ def figures(measured: Path) -> dict[Path, Figure]:
         folder / f"{name}.png": draw(group)
         for name, draw in CURVES.items()
         for folder in sorted(measured.glob(f"*-{name}"))
-        for group in _groups(measured, "curve", folder.name)
+        for group in groups_of(measured, "curve", folder.name)
     }
-    return swept | stressed | {path: figure for path, figure in curves.items() if figure}
+    return swept | stressed | {path: figure for path, figure in (costs | curves).items() if figure}
