@@ -4,13 +4,15 @@ import sys
 from pathlib import Path
 
 from echobench.benchmark.commands import commands
+from echobench.data.base.files import write_whole
+from echobench.results.shown.files import write_figure
 from echobench.results.shown.readme import DPI, figures, with_tables
 
 
 def main(readme: Path, measured: Path) -> None:
-    readme.write_text(with_tables(readme.read_text(encoding="utf-8"), measured, commands), encoding="utf-8")
+    write_whole(readme, with_tables(readme.read_text(encoding="utf-8"), measured, commands))
     for path, figure in figures(measured).items():
-        figure.savefig(path, dpi=DPI)
+        write_figure(figure, path, dpi=DPI)
 
 
 if __name__ == "__main__":
