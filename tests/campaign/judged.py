@@ -24,8 +24,8 @@ STRESS = ("stress", *TINY, "--generators", "paint", "--deformations", "small", "
 SDM = ("run", "--generator", "sdm", *TINY, "--out", "out")
 
 _OF_TIME = {
-    "seconds", "started", "finished", "time", "peak_memory_mb", "energy_joules", "attempts", "files", "commit",
-    "files_sha256",
+    "seconds", "started", "finished", "time", "peak_memory_mb", "energy_joules", "attempts", "items", "files",
+    "commit", "files_sha256",
 }  # fmt: skip
 """Names in JSON files and columns of CSV files of what differs from call to call. The hashes are of such files."""
 _SHOWS_TIME = ("cost.*", "cost-*", "report.html", "training.pt", "*.checkpoint", "*.attempts", "training*.png")
@@ -54,7 +54,10 @@ def _timeless(path: Path) -> bytes:
 
 def _without(content: object) -> object:
     if isinstance(content, dict):
-        return {name: _without(value) for name, value in content.items() if name not in _OF_TIME}
+        kept = {name: _without(value) for name, value in content.items() if name not in _OF_TIME}
+        if isinstance(stages := kept.get("stages"), list):  # in the order in which they ended, reading at every start
+            kept["stages"] = sorted(stages, key=str)
+        return kept
     return [_without(one) for one in content] if isinstance(content, list) else content
 
 
