@@ -17,7 +17,7 @@ import click
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from tests.campaign.forked import Ended, call
+from tests.campaign.forked import PATIENTS, Ended, call
 
 TINY = ("--preset", "tiny")
 STRESS = ("stress", *TINY, "--generators", "paint", "--deformations", "small", "--severities", "0,1", "--out", "out")
@@ -112,7 +112,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Reference:
-    """A verb that nobody killed. before: the folder in which it starts, beside it."""
+    """A call that nobody disturbed. contents: see the function; seconds: that it took."""
 
     arguments: Sequence[str]
     contents: Mapping[str, str]
@@ -124,11 +124,11 @@ class Campaign:
 
     def __init__(self, base: Path, seed: int, stop_at: float = float("inf")) -> None:
         self.base, self.random, self.stop_at = base, random.Random(seed), stop_at
-        self.cache = base / "cache"
+        self.cache, self._references = base / "cache", dict[tuple[str, ...], Reference]()
         given = base / "given"
         self.once(SDM, given)
         shutil.copy(given / "work" / "out" / "stages" / "generator-4C.pt", given / "generator.pt")
-        (phantom,) = self.cache.glob("phantom-?-*")
+        (phantom,) = self.cache.glob(f"phantom-*-{PATIENTS}")
         shutil.copytree(phantom, given / "maps")
 
     def once(self, arguments: Sequence[str], place: Path, cache: Path | None = None) -> Ended:
@@ -140,6 +140,8 @@ class Campaign:
 
     def reference(self, arguments: Sequence[str]) -> Reference:
         """Two calls that nobody kills, which must be equal, or nothing could be said of others."""
+        if (known := self._references.get(tuple(arguments))) is not None:
+            return known
         both = []
         for name in ("first", "second"):
             ended = self.once(arguments, place := self.base / name)
@@ -147,7 +149,7 @@ class Campaign:
             shutil.rmtree(place)
         if found := differences(*both):
             raise click.ClickException(f"two calls of {' '.join(arguments)} differ in {', '.join(found[:9])}")
-        return Reference(arguments, both[0], ended.seconds)
+        return self._references.setdefault(tuple(arguments), Reference(arguments, both[0], ended.seconds))
 
     @property
     def over(self) -> bool:
