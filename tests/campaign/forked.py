@@ -60,9 +60,14 @@ class Ended:
     seconds: float
 
     @property
+    def sentence(self) -> str:
+        """What a call that did not end well says of it."""
+        return self.said.rpartition("Error: ")[2].strip() if self.code == 1 and "Error: " in self.said else ""
+
+    @property
     def fault(self) -> str | None:
         """What nobody should see: another end than done, a sentence, or our own kill."""
-        if "Traceback" in self.said or self.code not in (0, 1, None):
+        if "Traceback" in self.said or self.code not in (0, 1, None) or (self.code == 1 and not self.sentence):
             return f"ended with {self.code}: {self.said.strip()[-200:] or 'nothing said'}"
         return None
 

@@ -131,6 +131,7 @@ def meet(what: str, count: int, campaign: Campaign) -> Row:
             break
         row.kills += len(disturbed)
         row.faults += [f"{what}: {fault}" for one in disturbed if (fault := one.fault)]
+        row.sentences |= {one.sentence.replace(f"{place}/", "") for one in disturbed} - {""}
         row.restarts += 1
         again = call(reference.arguments, place / "work", campaign.cache)
         row.judge(f"{what}, {row.calls + 1}", place, again, reference.contents)

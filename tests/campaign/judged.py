@@ -84,7 +84,7 @@ def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str
 
 @dataclass
 class Row:
-    """What became of one verb. faults: a sentence each."""
+    """What became of one verb. sentences: that disturbed calls ended with. faults: what was not as it should be."""
 
     what: str
     kills: int = 0
@@ -92,6 +92,7 @@ class Row:
     calls: int = 0
     equal: int = 0
     left_behind: int = 0
+    sentences: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -158,7 +159,7 @@ class Campaign:
 
 
 def shown(rows: Sequence[Row]) -> str:
-    """The table, and a line for each fault."""
+    """The table, and a line for each sentence and each fault."""
     table = pd.DataFrame(
         [
             [row.what, row.kills, row.restarts, row.calls, row.equal, row.left_behind, len(row.faults), row.seconds]
@@ -167,6 +168,7 @@ def shown(rows: Sequence[Row]) -> str:
         columns=["what", "kills", "restarts", "calls", "equal", "left behind", "faults", "seconds"],
     )
     table.loc[len(table)] = ["all", *table.iloc[:, 1:].sum()]
-    lines = [fault for row in rows for fault in row.faults]
+    lines = [f"{row.what}: {sentence}" for row in rows for sentence in sorted(row.sentences)]
+    lines += [f"FAULT {fault}" for row in rows for fault in row.faults]
     whole = table.astype({name: int for name in table.columns[1:]})
     return "\n".join([whole.to_string(index=False), *lines])
