@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, locked, write_whole
+from echobench.data.base.files import file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame, split_of
 from echobench.data.datasets.medical_image import read_image, resize_labels
@@ -73,8 +73,7 @@ def generate(
     if strength:
         arguments["deformation"] = VERSION
     origin = {"checkpoint_sha256": file_sha256(checkpoint), "maps_sha256": _hash_of(sources)} | arguments
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out):
+    with working_in(out):
         _claim(out, origin)
         writer = FrameWriter(out, stream.maps, stream.seeds)
         while writer.written < len(stream.maps):

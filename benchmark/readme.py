@@ -9,11 +9,12 @@ import pandas as pd
 
 from echobench.benchmark.commands import commands
 from echobench.benchmark.run.settings import resolve
-
+from echobench.data.base.files import write_whole
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.comparison import Group
 from echobench.results.shown.departures import OFFICIAL, departures
+from echobench.results.shown.files import write_figure
 from echobench.results.shown.formats import Table, markdown
 from echobench.results.shown.readme import DPI, Maker, figures, groups_of, with_tables
 from echobench.results.shown.readme_answer import answer_markdown
@@ -65,9 +66,9 @@ def main(*places: Path) -> None:
     """Pages or folders of them, then the folder of the measured records."""
     *texts, measured = places
     for page in pages(texts):
-        page.write_text(written(page, measured), encoding="utf-8")
+        write_whole(page, written(page, measured))
     for path, figure in figures(measured).items():
-        figure.savefig(path, dpi=DPI)
+        write_figure(figure, path, dpi=DPI)
 
 
 if __name__ == "__main__":

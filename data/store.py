@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import named, write_whole
 from echobench.data.base.text import read_text
 from echobench.data.datasets.medical_image import read_image, write_image
 from echobench.data.maps import LabelMaps
@@ -82,7 +83,8 @@ class FrameWriter:
             for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
                 write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))
             self._rows.append(ManifestRow(name, *self._key(i), image_sha256=pixels_sha256(image)))
-            with (self._folder / MANIFEST).open("a", newline="", encoding="utf-8") as stream:
+            path = self._folder / MANIFEST
+            with named(path), path.open("a", newline="", encoding="utf-8") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(astuple(self._rows[-1]))
 
     def images(self) -> NDArray[np.uint8]:
@@ -115,10 +117,11 @@ class FrameWriter:
 
     def _rewrite(self) -> None:
         """Header and whole rows only: what a kill left of a last row goes."""
-        with (self._folder / MANIFEST).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(f.name for f in fields(ManifestRow))
-            writer.writerows(astuple(row) for row in self._rows)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(f.name for f in fields(ManifestRow))
+        writer.writerows(astuple(row) for row in self._rows)
+        write_whole(self._folder / MANIFEST, text.getvalue())
 
 
 def _key(row: ManifestRow) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from echobench.data.base.files import typed_path
+from echobench.data.base.files import typed_path, write_whole
 from echobench.data.datasets.folder import PREFIX, fingerprint_of
 from echobench.generators.real import Real
 
@@ -35,7 +35,7 @@ class Folder(Real):
 
     def save(self, path: Path) -> None:
         """Write the settings: there are no weights."""
-        path.write_text(json.dumps(asdict(self.settings)), encoding="utf-8")
+        write_whole(path, json.dumps(asdict(self.settings)))
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:

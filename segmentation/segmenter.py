@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from echobench.data.base.differences import differences
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
 from echobench.data.base.files import writing_whole
 from echobench.data.base.finite import require_finite
 from echobench.data.base.settings import settings_from
@@ -138,6 +138,8 @@ def read_content(path: Path, keys: set[str]) -> dict[str, Any]:
     except FileNotFoundError:
         raise EchobenchError(f"there is no file {path}") from None
     except Exception as error:  # torch raises many kinds for a file that is none of its own
+        if is_short_of_memory(error):
+            raise EchobenchError(TOO_LARGE.format(path=path)) from error
         raise EchobenchError(f"{path} cannot be read as saved weights: {error}") from error
     if not isinstance(content, dict) or not keys <= content.keys():
         raise EchobenchError(f"{path} does not hold {', '.join(sorted(keys))}; is it another kind of file?")

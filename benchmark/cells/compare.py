@@ -15,7 +15,7 @@ from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import locked
+from echobench.data.base.files import locked, working_in
 from echobench.data.base.progress import silent
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
@@ -106,7 +106,8 @@ def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str,
     for cell in cells:
         if is_finished(cell.folder):
             together.setdefault(_frames_of(cell), {})[cell.settings.label] = (cell.settings, cell.folder)
-    panels = [picture_runs(runs, out / PICTURES / "-".join(of), device) for of, runs in together.items()]
+    with working_in(out, PICTURES):
+        panels = [picture_runs(runs, out / PICTURES / "-".join(of), device) for of, runs in together.items()]
     return next(filter(None, panels), {})
 
 
@@ -119,12 +120,13 @@ def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = M
     Raises EchobenchError where there is nothing to compare, or a record is damaged.
     """
     comparison = Comparison.of(folders)
-    for group in comparison.groups:
-        place = file_name(group.title)
-        write_tables(group_tables(group), out / TABLES / place)
-        write_figures(group_figures(group), out / FIGURES / place)
-    write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
-    write_report(out, comparison, _title(comparison), pictures)
+    with working_in(out, TABLES, FIGURES):
+        for group in comparison.groups:
+            place = file_name(group.title)
+            write_tables(group_tables(group), out / TABLES / place)
+            write_figures(group_figures(group), out / FIGURES / place)
+        write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
+        write_report(out, comparison, _title(comparison), pictures)
     return comparison
 
 

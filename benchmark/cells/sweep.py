@@ -10,6 +10,7 @@ from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.run.trained import has_generators, training_of
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import working_in
 from echobench.data.base.progress import silent
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.sweep import sweeps
@@ -111,8 +112,9 @@ def tabulate(folders: Sequence[Path], out: Path) -> list[Table]:
     for sweep in sweeps(folders):
         place = file_name(sweep.title)
         tables = [cell_table(sweep), best_table(sweep), evidence_table(sweep)]
-        write_tables(tables, out / TABLES / place)
-        write_figures({"dice": sweep_figure(sweep)}, out / FIGURES / place)
+        with working_in(out, TABLES, FIGURES):
+            write_tables(tables, out / TABLES / place)
+            write_figures({"dice": sweep_figure(sweep)}, out / FIGURES / place)
         written += tables
     return written
 

@@ -19,9 +19,15 @@ from echobench.benchmark.cli.run import run
 from echobench.benchmark.cli.stress import stress
 from echobench.benchmark.cli.sweep import sweep
 from echobench.benchmark.cli.verify import verify
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError, is_short_of_memory
 
 VERBS: tuple[click.Command, ...] = (run, compare, sweep, stress, cross, report, verify, generate, data, generators)
+
+
+SHORT_OF_MEMORY = (
+    "there was too little memory for this call: allow it more, or ask for less at once, such as smaller batches or "
+    "images with --set. What was finished is kept; give the same command to go on"
+)
 
 
 class _Group(click.Group):
@@ -40,20 +46,22 @@ class _Group(click.Group):
                 return super().invoke(ctx)
         except EchobenchError as error:
             raise click.ClickException(str(error)) from error
-        except (OSError, EOFError) as error:  # a full disk, a folder that may not be written
-            if isinstance(error, BrokenPipeError):
-                raise
-            raise click.ClickException(_sentence(error)) from error
         except KeyboardInterrupt:
             click.echo("Stopped. What was finished is kept; give the same command to go on.", err=True)
             ctx.exit(130)
+        except Exception as error:
+            if is_short_of_memory(error):
+                raise click.ClickException(SHORT_OF_MEMORY) from error
+            if isinstance(error, BrokenPipeError) or not isinstance(error, (OSError, EOFError)):
+                raise
+            raise click.ClickException(_sentence(error)) from error  # a full disk, a folder that may not be written
 
 
 def _sentence(error: OSError | EOFError) -> str:
     """What the system says; without a file's name, which it does not always know, what is to be done."""
-    if getattr(error, "filename", None):
-        return f"{error.filename}: {error}"  # type: ignore[union-attr]
     reason = getattr(error, "strerror", None) or error
+    if filename := getattr(error, "filename", None):
+        return f"{filename} could not be read or written ({reason}); what was finished is kept"
     return f"a file could not be read or written in the folders of this call ({reason}); what was finished is kept"
 
 

@@ -16,7 +16,7 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import typed_path
+from echobench.data.base.files import typed_path, working_in
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.dataset import Asked, Dataset
 from echobench.data.datasets.echonet.reading import CAVITY, read_echonet
@@ -145,11 +145,13 @@ def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out
     for folder in finished:
         target = target_of(folder)
         refuse_phantom(target, folder.name, on_phantom=read_record(folder)[0].dataset == "phantom")
-        cross(folder, target, device)
+        with working_in(folder):
+            cross(folder, target, device)
     for group in Comparison.of(finished).groups:
-        tables = cross_tables(group)
-        write_tables(tables, out / file_name(group.title) / TABLES)
-        write_figures(cross_figures(group), out / file_name(group.title) / FIGURES)
+        tables, place = cross_tables(group), file_name(group.title)
+        with working_in(out, place):
+            write_tables(tables, out / place / TABLES)
+            write_figures(cross_figures(group), out / place / FIGURES)
         written += tables
     return written
 

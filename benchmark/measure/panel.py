@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from skimage.io import imsave
+from PIL import Image
 
 from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
@@ -24,10 +24,12 @@ from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trained import first_unet, trained_generators
 from echobench.benchmark.run.trial import reopen
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import writing_whole
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.records.run import SCORED_ON
 from echobench.results.report.pictures import CONTOURS
+from echobench.results.shown.files import write_figure
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
 
@@ -65,13 +67,13 @@ def save_panel(drawn: Mapping[str, Frames], real: Frames, folder: Path, count: i
     maps, rows = _rows(drawn, real, count)
     folders = {name: folder / f"{number}" for number, name in enumerate(rows)}
     for name, frames in rows.items():
-        folders[name].mkdir(parents=True, exist_ok=True)
         for title, image, labels, sector in zip(maps, frames.images, frames.labels, frames.sector, strict=True):
             path = folders[name] / f"{title}.png"
             if name == LABEL_MAP:
                 _write(path, frames.size, partial(pictures.show_labels, labels=labels, sector=sector))
             else:
-                imsave(path, image, check_contrast=False)
+                with writing_whole(path) as stream:
+                    Image.fromarray(image).save(stream, format="png")
                 _write(path.with_suffix(CONTOURS), frames.size, partial(pictures.draw_contours, labels=labels))
     return folders
 
@@ -83,7 +85,6 @@ def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, dev
     draw for deformed maps; without any, there is none and nothing is returned. Validation patients are in the panel,
     the patients who are scored among the worst cases: the pictures are made when everything is settled.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     trials = {label: reopen(settings, StageFolder(run, device), device) for label, (settings, run) in runs.items()}
     one = next(iter(trials.values()))
     scored, real = one.scored, one.frames("validation")
@@ -177,8 +178,7 @@ def _beside(chosen: Frames, real: Frames) -> Frames:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=_DPI)
-    plt.close(figure)
+    write_figure(figure, path, dpi=_DPI)
 
 
 def _write(path: Path, size: tuple[int, int], draw: Callable[[Axes], object]) -> None:
@@ -188,5 +188,4 @@ def _write(path: Path, size: tuple[int, int], draw: Callable[[Axes], object]) ->
     axes = figure.add_axes((0, 0, 1, 1), xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.axis("off")
     draw(axes)
-    figure.savefig(path, dpi=_DPI, transparent=True)
-    plt.close(figure)
+    write_figure(figure, path, dpi=_DPI, transparent=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from echobench.data.frames import Frames
 from echobench.data.labels import Label, region_mask
 from echobench.results.records.run import PICTURES, SCORED_ON
+from echobench.results.shown.files import write_figure
 
 COLUMNS = 8
 CELL_INCHES = 2.2
@@ -36,11 +37,9 @@ def save(
     read_back: the label maps (N, H, W) that the generator sees in what it drew, None for whoever has not learnt to.
     scored: the frames that the U-Nets are scored on, whose patients are called `whom`.
     """
-    (folder / PICTURES).mkdir(exist_ok=True)
     left = {"drawn": _drawn(drawn, read_back, real), "predicted": _predicted(scored, predicted, whom)}
     for name, figure in left.items():
-        figure.savefig(folder / PICTURES / f"{name}.png", dpi=100)
-        plt.close(figure)
+        write_figure(figure, folder / PICTURES / f"{name}.png", dpi=100)
 
 
 def _drawn(drawn: Frames, read_back: NDArray[np.uint8] | None, real: Frames) -> Figure:

@@ -3,7 +3,7 @@ record.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from echobench.benchmark.run.trained import (
 )
 from echobench.benchmark.run.trial import Trial, begin, load_dataset, reopen
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256
+from echobench.data.base.files import file_sha256, write_whole
 from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
@@ -125,7 +125,8 @@ def _reason_kept(settings: RunSettings, stages: StageFolder) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        write_failed(stages.run, _failure(settings, stages, error))
+        with suppress(OSError):  # on a full disk, say, of which the error tells
+            write_failed(stages.run, _failure(settings, stages, error))
         raise
 
 
@@ -162,7 +163,7 @@ def _train_unet(trial: Trial, training: Frames, validation: Frames, seed: int) -
             progress=trial.report(name),
         )
         segmenter.save(weights)
-        curves.to_csv(curves_file, index=False)
+        write_whole(curves_file, curves.to_csv(index=False))
         noted["items"] = int(curves["step"].max()) * trial.settings.unet_settings.batch_size
     return segmenter, pd.read_csv(curves_file)
 
@@ -195,6 +196,7 @@ def _write_record(
 ) -> None:
     record = _record(trial, next(iter(generators.values())), training, scores, started)
     curves = pd.concat([curves.assign(unet_seed=seed) for seed, (_, curves) in unets.items()])
+    trial.stages.require_there()
     write_record(trial.stages.run, record, scores, curves, generator_curves(trial))
 
 

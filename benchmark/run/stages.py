@@ -13,7 +13,7 @@ import torch
 from echobench.benchmark.run.machine import Meter, describe_machine, now, package_versions, source_commit
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, locked, remove_partial, write_whole
+from echobench.data.base.files import LOCK, file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
@@ -40,6 +40,7 @@ class StageFolder:
         self.run, self.work = run, run / STAGES
         self.under_way: tuple[str, int] | None = None
         self._device = device
+        self._there: tuple[int | None, bool] | None = None
 
     @contextmanager
     def opened(self, settings: dict[str, Any], *, force: bool = False) -> Iterator[None]:
@@ -52,14 +53,12 @@ class StageFolder:
             self.run.mkdir(parents=True, exist_ok=True)
             probe = self.run / ".writable"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # of another process that starts at the same moment
         except OSError as error:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
-        with locked(self.run):
+        with working_in(self.run, STAGES, PICTURES, SYNTHETIC):
             if force:
                 self._clear()
-            for part in (self.run, self.work, *(path for path in self.work.glob("*") if path.is_dir())):
-                remove_partial(part)
             path = self.work / _SETTINGS
             if not path.is_file():
                 write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
@@ -69,7 +68,21 @@ class StageFolder:
                     f"{self.run} was begun with other settings ({first}); "
                     "choose another --out, or --force to start over"
                 )
+            self._there = self._places()
             yield
+
+    def require_there(self) -> None:
+        """Raises EchobenchError where somebody has removed the folder since it was opened."""
+        if self._there is not None and self._places() != self._there:
+            raise EchobenchError(
+                f"{self.run} was removed or emptied while it was worked in: give the command again, which makes anew "
+                "what is missing"
+            )
+
+    def _places(self) -> tuple[int | None, bool]:
+        """The lock's file, which is another one in a folder that was made anew, and whether the settings are there."""
+        lock = self.run / LOCK
+        return lock.stat().st_ino if lock.is_file() else None, (self.work / _SETTINGS).is_file()
 
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""
@@ -101,6 +114,7 @@ class StageFolder:
 
         files: those under `work` that the stage writes; their hashes are kept for `kept`. One may be missing.
         """
+        self.require_there()
         attempts_file = self.work / f"{name}.attempts"
         begun_before = attempts_file.is_file() and not self.finished(name)
         earlier = attempts_file.read_text(encoding="utf-8") if begun_before else ""
@@ -174,6 +188,7 @@ class StageFolder:
         return fill_in(read_json(self.work / _SETTINGS))
 
     def _finish(self, stage: Stage, files: Sequence[Path]) -> None:
+        self.require_there()
         hashes = {path.relative_to(self.work).as_posix(): file_sha256(path) for path in files if path.is_file()}
         write_whole(self._stage_file(stage.name), json.dumps(asdict(stage) | {_FILES: hashes}))
 

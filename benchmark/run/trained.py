@@ -148,8 +148,7 @@ def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) ->
     """Write a trained generator, its curve, and what the training was a function of beside its settings."""
     generator.save(_weights(trial.stages, view))
     if len(curve):
-        _curve(trial.stages, view).parent.mkdir(exist_ok=True)
-        curve.to_csv(_curve(trial.stages, view), index=False)
+        write_whole(_curve(trial.stages, view), curve.to_csv(index=False))
     write_whole(_identity_file(trial.stages, view), json.dumps(_identity(trial, view), indent=1) + "\n")
 
 

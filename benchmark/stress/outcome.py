@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.stress.pictures import Row, picture
 from echobench.benchmark.stress.stress import cell_name, cells_folder
+from echobench.data.base.files import working_in, write_whole
 from echobench.results.evidence.adherence import decay, lost_maps
 from echobench.results.records.run import PICTURES
 from echobench.results.records.stress import StressRecord, read_stress
-from echobench.results.shown.files import FIGURES, TABLES, write_figures, write_tables
+from echobench.results.shown.files import FIGURES, TABLES, write_figure, write_figures, write_tables
 from echobench.results.shown.formats import Table
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import finding
@@ -39,11 +39,16 @@ def write_outcome(folder: Path) -> Outcome:
     found = decay(scores)
     outcome = Outcome(folder, ladder_table(found, record.title), finding(found, scores))
     of_cells = [decay_table(found, record.title), structure_table(scores, record.title)]
-    write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
-    (folder / FINDING).write_text("".join(f"{sentence}\n" for sentence in outcome.finding), encoding="utf-8")
-    write_figures(stress_figures(found), folder / FIGURES)
-    (folder / PICTURES).mkdir(exist_ok=True)
-    lost = lost_maps(found)
+    with working_in(folder, TABLES, FIGURES, PICTURES):
+        write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
+        write_whole(folder / FINDING, "".join(f"{sentence}\n" for sentence in outcome.finding))
+        write_figures(stress_figures(found), folder / FIGURES)
+        _write_pictures(folder, record, lost_maps(found))
+    return outcome
+
+
+def _write_pictures(folder: Path, record: StressRecord, lost: set[tuple[str, str, float]]) -> None:
+    """A picture of each severity, and one with the judge's contours."""
     stages = StageFolder(folder, "cpu")
     judge = Segmenter.load(stages.kept(stages.work / "judge.pt"))
     for severity in record.settings["severities"]:
@@ -53,9 +58,7 @@ def write_outcome(folder: Path) -> Outcome:
             if not rows:
                 continue
             figure = picture(rows, list(record.generators), heading, contours=contours)
-            figure.savefig(folder / PICTURES / f"severity-{severity:g}{ending}.png", dpi=100)
-            plt.close(figure)
-    return outcome
+            write_figure(figure, folder / PICTURES / f"severity-{severity:g}{ending}.png", dpi=100)
 
 
 def _rows(

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from echobench.benchmark.stress.gallery import gallery
 from echobench.benchmark.stress.judge import divided, judge_frames
 from echobench.benchmark.stress.settings import PHASE, StressSettings
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256
+from echobench.data.base.files import file_sha256, write_whole, writing_whole
 from echobench.data.base.progress import silent
 from echobench.data.datasets.dataset import Dataset
 from echobench.data.frames import Frames
@@ -34,6 +33,7 @@ from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
 from echobench.results.records.run import PICTURES, read_failed
 from echobench.results.records.stress import StressRecord, write_stress
+from echobench.results.shown.files import write_figure
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -150,7 +150,7 @@ def _judge(test: _Test) -> Segmenter:
                 checkpoint=stages.work / "judge.checkpoint", progress=test.report("judge"),
             )  # fmt: skip
             judge.save(weights)
-            curves.to_csv(stages.work / "judge.csv", index=False)
+            write_whole(stages.work / "judge.csv", curves.to_csv(index=False))
             noted["items"] = int(curves["step"].max()) * settings.unet.batch_size
     return Segmenter.load(stages.kept(weights), device=test.device)
 
@@ -179,15 +179,16 @@ def _asked(test: _Test, name: str) -> Asked:
         question = asked(test.frames, name, test.settings.severities, test.settings.ideal.seed)
         noted["items"] = len(question.severity)
     skipped = [{"deformation": name, "severity": severity, **asdict(skip)} for severity, skip in question.skipped]
-    (test.cells / f"{name}.json").write_text(json.dumps({"skipped": skipped}, indent=1) + "\n", encoding="utf-8")
+    write_whole(test.cells / f"{name}.json", json.dumps({"skipped": skipped}, indent=1) + "\n")
     if (maps := question.maps) is not None:
         first = _first(question.severity)
         frames = maps.source.select(maps.source_index[first])
-        np.savez_compressed(
-            test.cells / f"{name}.npz", severity=question.severity[first], labels=maps.labels[first],
-            changed=maps.labels[first] != frames.labels, sector=maps.sector[first], spacing_mm=frames.spacing_mm,
-            patient=frames.patient,
-        )  # fmt: skip
+        with writing_whole(test.cells / f"{name}.npz") as stream:
+            np.savez_compressed(
+                stream, severity=question.severity[first], labels=maps.labels[first],
+                changed=maps.labels[first] != frames.labels, sector=maps.sector[first], spacing_mm=frames.spacing_mm,
+                patient=frames.patient,
+            )  # fmt: skip
     return question
 
 
@@ -202,8 +203,9 @@ def _measure(test: _Test, cell: str, question: Asked, entrant: Competitor, judge
         before = images if question.deformation == UNDEFORMED else _undeformed_images(test, entrant)
         rows = measured(question, maps, images, before, judge, entrant.label)
         kept = slice(None) if question.deformation == UNDEFORMED else _first(question.severity)
-        np.savez_compressed(pictures, images=images[kept])
-        rows.to_csv(test.cells / f"{cell}.csv", index=False)
+        with writing_whole(pictures) as stream:
+            np.savez_compressed(stream, images=images[kept])
+        write_whole(test.cells / f"{cell}.csv", rows.to_csv(index=False))
     test.report(f"{entrant.label} {question.deformation}")(len(images), len(images))
 
 
@@ -215,12 +217,10 @@ def _undeformed_images(test: _Test, entrant: Competitor) -> NDArray[np.uint8]:
 
 def _show_ladder(test: _Test) -> None:
     """A picture of what is asked for, on the map of one patient."""
-    (place := test.stages.run / PICTURES).mkdir(exist_ok=True)
     settings = test.settings
     severities = (0.0, *settings.severities)
     figure = gallery(test.frames.select(slice(0, 1)), settings.deformations, severities, settings.ideal.seed)
-    figure.savefig(place / LADDER, dpi=80)
-    plt.close(figure)
+    write_figure(figure, test.stages.run / PICTURES / LADDER, dpi=80)
 
 
 def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:

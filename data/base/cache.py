@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from echobench.data.base.files import typed_path, writing_whole
+from echobench.data.base.files import typed_path, working_in, writing_whole
 
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError, BadZipFile, zlib.error)
 """What reading a cut, changed or missing entry raises."""
@@ -77,7 +77,7 @@ def cached(
             return dict(stored)
     made: dict[str, Any] = dict(make())
     try:
-        with writing_whole(folder / name) as stream:
+        with working_in(folder, wait=True), writing_whole(folder / name) as stream:
             np.savez(stream, **made)
     except OSError as error:  # a full disk, say
         _say_uncached(folder, error)

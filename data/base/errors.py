@@ -1,6 +1,17 @@
-"""The one exception that a user can cause."""
+"""The one exception that a user can cause, and how others say that memory was short."""
 
+import errno
 from math import inf
+
+TOO_LARGE = "{path} cannot be read: there is too little memory for it; if it is a small file, it is damaged"
+"""For a file over which memory was short: nobody knows whether the file is to blame."""
+_SHORT = (
+    "allocate memory",  # torch, ITK
+    "out of memory",  # CUDA
+    "std::bad_alloc",
+    "can't start new thread",
+    "failed to map segment from shared object",  # an import
+)
 
 
 class EchobenchError(Exception):
@@ -8,6 +19,14 @@ class EchobenchError(Exception):
 
     Raised anywhere, caught once, in the command line, which prints the sentence and exits with code 1.
     """
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, NumPy, the system, torch, ITK or an import says that memory was short."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = isinstance(error, (RuntimeError, ImportError)) and any(words in str(error) for words in _SHORT)
+    return isinstance(error, MemoryError) or said
 
 
 def require(settings: object, **ranges: tuple[float, float]) -> None:

@@ -30,15 +30,12 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with named(path):
+            with partial.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
     except RuntimeError as error:  # torch's, where its writer could not write: a full disk, a quota
         if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
             raise
@@ -50,10 +47,15 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def remove_partial(folder: Path) -> None:
-    """Removes what `writing_whole` was killed over in a folder; whoever calls it is the only one at work there."""
-    for path in folder.glob("*.partial"):
-        path.unlink(missing_ok=True)
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Errors of the system meanwhile that name no file, as those of a full disk, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -68,19 +70,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+LOCK = ".lock"
+"""The file that is locked in a folder. It stays when the lock is given back."""
 _LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
-"""By folder: one object each, which a thread may enter again while it is inside."""
+"""By file: one object each, which a thread may enter again while it is inside."""
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = False, file: str = LOCK) -> Iterator[None]:
     """Keeps other processes out of a folder meanwhile, where its file system can.
 
-    Raises EchobenchError where another one is at work there.
+    wait: for another one that is at work there; without, that raises EchobenchError. file: what is locked in it.
     """
-    lock = _LOCKS.setdefault(folder.resolve(), FileLock(folder / ".lock"))
+    lock = _LOCKS.setdefault(folder.resolve() / file, FileLock(folder / file))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if wait else 0)
     except NotImplementedError:
         pass
     except Timeout as error:
@@ -91,3 +95,17 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def working_in(folder: Path, *parts: str, wait: bool = False) -> Iterator[None]:
+    """`locked`, in a folder that is made. What an earlier process was killed over is removed first.
+
+    parts: folders inside in which it is looked for as well, all the way down.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, wait=wait):
+        for place, pattern in ((folder, "*.partial"), *((folder / part, "**/*.partial") for part in parts)):
+            for path in place.glob(pattern):
+                path.unlink(missing_ok=True)
+        yield

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.io import imread
 from skimage.transform import resize
 
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
 from echobench.data.datasets.image_header import (
     MAX_PIXELS,
     META,
@@ -62,6 +62,8 @@ def read_image(path: Path, inside: Path | None = None) -> MedicalImage:
         direction = image.GetDirection()
         image = _upright(image)
     except RuntimeError as error:
+        if is_short_of_memory(error):
+            raise EchobenchError(TOO_LARGE.format(path=path)) from error
         raise EchobenchError(f"{path} cannot be read: {_reason(error)}") from error
     column_mm, row_mm = image.GetSpacing() if header.spacing_stated else (float("nan"), float("nan"))
     return MedicalImage(sitk.GetArrayFromImage(image), (row_mm, column_mm), direction)
@@ -138,6 +140,8 @@ def _read_picture(path: Path) -> NDArray[np.generic]:
     except EchobenchError:
         raise
     except Exception as error:  # whatever the damaged bytes lead to
+        if is_short_of_memory(error):
+            raise EchobenchError(TOO_LARGE.format(path=path)) from error
         raise EchobenchError(f"{path} cannot be read: it is truncated or not an image") from error
     if pixels is None or pixels.ndim != 2:
         raise EchobenchError(f"{path} is not a single grey image: it has colours ({mode}); save it as grey values")

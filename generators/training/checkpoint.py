@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 from echobench.data.base.differences import differences
-from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import writing_whole
+from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
+from echobench.data.base.files import write_whole, writing_whole
 from echobench.data.base.finite import require_finite
 
 FORMAT = 1
@@ -37,6 +37,8 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise EchobenchError(f"there is no file {path}") from None
     except Exception as error:  # torch.load raises whatever the damaged bytes lead to
+        if is_short_of_memory(error):
+            raise EchobenchError(TOO_LARGE.format(path=path)) from error
         raise EchobenchError(f"{path} cannot be read: it is damaged or no file of echobench") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
@@ -67,7 +69,7 @@ class Checkpoint:
     def write(self, state: Mapping[str, Any]) -> None:
         """Keep the state of a training, in place of the one before. Its "curve" is a list of rows."""
         write(self.path, {"identity": dict(self.identity), "state": dict(state)})
-        pd.DataFrame(state["curve"]).to_csv(self.curve_path, index=False)
+        write_whole(self.curve_path, pd.DataFrame(state["curve"]).to_csv(index=False))
 
     def read(self) -> Mapping[str, Any] | None:
         """The state to go on from, None where there is no checkpoint.

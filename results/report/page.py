@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from echobench.data.base.files import working_in, write_whole
 from echobench.results.evidence.comparison import Comparison, Failure, Group
 from echobench.results.evidence.realism import agreements
 from echobench.results.report.answer import answer, caveats
@@ -109,9 +110,9 @@ def write_report(
         style=_file("style.css"),
         script=_file("script.js"),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT
-    path.write_text(text, encoding="utf-8")
+    with working_in(folder):
+        write_whole(path, text)
     return path
 
 

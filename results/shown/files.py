@@ -7,6 +7,7 @@ from types import MappingProxyType
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from echobench.data.base.files import write_whole, writing_whole
 from echobench.results.shown import formats
 from echobench.results.shown.figures import DPI
 
@@ -19,18 +20,22 @@ TEXTS: Mapping[str, Callable[[formats.Table], str]] = MappingProxyType(
 
 def write_tables(tables: Iterable[formats.Table], folder: Path) -> None:
     """Each table in all of `TEXTS`."""
-    folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         for ending, text in TEXTS.items():
-            (folder / f"{table.name}.{ending}").write_text(text(table), encoding="utf-8")
+            write_whole(folder / f"{table.name}.{ending}", text(table))
 
 
 def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:
     """Each figure as a PNG of its name."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=DPI)
-        plt.close(figure)
+        write_figure(figure, folder / f"{name}.png")
+
+
+def write_figure(figure: Figure, path: Path, *, dpi: int = DPI, transparent: bool = False) -> None:
+    """A figure of pyplot as a PNG, whole or not at all; the figure is closed."""
+    with writing_whole(path) as stream:
+        figure.savefig(stream, format="png", dpi=dpi, transparent=transparent)
+    plt.close(figure)
 
 
 def file_name(title: str) -> str:

@@ -95,9 +95,26 @@ def test_what_a_kill_left_half_written_goes(tmp_path):
     left = [
         tmp_path / "run.json.7.partial",
         *(tmp_path / "stages" / n for n in ("a.pt.8.partial", "fit/b.pt.9.partial")),
+        tmp_path / "pictures" / "drawn.png.9.partial",
+        tmp_path / "synthetic" / "training-4C" / "manifest.csv.9.partial",
     ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
     with stages.opened({}):
         assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_folder_that_was_removed_under_way_is_noticed_at_the_end_of_a_stage(tmp_path, anew):
+    with StageFolder(other := tmp_path / "other", "cpu").opened({}):
+        pass
+    stages = StageFolder(tmp_path / "run", "cpu")
+    removed = pytest.raises(EchobenchError, match="was removed or emptied while it was worked in")
+    with stages.opened({}), removed, stages.measured("read"):
+        shutil.rmtree(tmp_path / "run")
+        if anew:
+            shutil.copytree(other, tmp_path / "run")
+    assert not (tmp_path / "run" / "stages" / "read.stage.json").exists()
+    with StageFolder(tmp_path / "run", "cpu").opened({}):
+        pass

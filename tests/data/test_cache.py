@@ -50,6 +50,13 @@ def test_a_damaged_entry_is_made_anew(world, damage):
     assert read(world, value=9) == (8, False)
 
 
+def test_what_a_kill_left_half_written_goes(world):
+    (half := world.parent / "cache" / "kind" / "a.npz.7.partial").parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    read(world)
+    assert not half.exists()
+
+
 def test_an_entry_keeps_the_name_that_earlier_versions_gave_it(world):
     """Else every user decodes everything again."""
     os.utime(world, ns=(0, 10**9))

@@ -1,12 +1,14 @@
 """Files whole or not at all, and locks that are given back."""
 
+import errno
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import file_sha256, locked, write_whole, writing_whole
+from echobench.data.base.files import file_sha256, locked, named, working_in, write_whole, writing_whole
 
 
 class TestWritingWhole:
@@ -60,6 +62,39 @@ class TestLocked:
             with locked(tmp_path):
                 pass
             assert self.enter(tmp_path).returncode != 0
+
+    def test_who_waits_comes_in_when_it_is_left(self, tmp_path):
+        came_in = threading.Event()
+
+        def enter():
+            with locked(tmp_path, wait=True):
+                came_in.set()
+
+        with locked(tmp_path):
+            other = threading.Thread(target=enter)
+            other.start()
+            assert not came_in.wait(0.2)
+        other.join(10)
+        assert came_in.is_set()
+
+
+def test_halves_of_files_go_where_somebody_begins_to_work(tmp_path):
+    left = [
+        tmp_path / "a.1.partial",
+        tmp_path / "tables" / "all" / "b.csv.2.partial",
+        tmp_path / "other" / "c.3.partial",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with working_in(tmp_path, "tables", "figures"):
+        assert [path.exists() for path in left] == [False, False, True]
+
+
+def test_an_error_that_names_no_file_names_the_one_at_hand(tmp_path):
+    with pytest.raises(OSError) as caught, named(tmp_path / "manifest.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "manifest.csv")
 
 
 LIMITED = """

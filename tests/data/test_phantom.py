@@ -1,5 +1,7 @@
 """The phantom: anatomy that agrees with itself, images that stay in their sector, files that any reader finds."""
 
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import label as components
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import locked
 from echobench.data.frames import PHASES, VIEWS
 from echobench.data.labels import Label
 from echobench.data.phantom import dataset
@@ -200,6 +203,22 @@ def test_an_interrupted_call_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         write_phantom(tmp_path / "phantom", patients=5, seed=SEED, size=SIZE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_left_goes_and_what_another_process_writes_is_waited_for(tmp_path: Path) -> None:
+    folder, left = tmp_path / "ph [1]", tmp_path / ".ph [1]-abandoned"
+    for _ in ("to be written", "complete"):
+        (left / "half").mkdir(parents=True)
+        write_phantom(folder, patients=3, seed=SEED, size=SIZE)
+        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    shutil.rmtree(folder)
+    writer = threading.Thread(target=write_phantom, args=(folder, 3, SEED, SIZE))
+    with locked(tmp_path, file=f".{folder.name}.lock"):
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive() and not folder.exists()
+    writer.join(60)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
 def _failing_after(count: int) -> Callable[..., None]:

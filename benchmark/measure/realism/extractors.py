@@ -19,7 +19,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 from torch_fidelity.utils import create_feature_extractor, get_featuresdict_from_dataset
 
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
 from echobench.data.base.files import file_sha256
 from echobench.segmentation.segmenter import Segmenter
 
@@ -147,6 +147,8 @@ def inception_extractor(weights: Path | None, device: torch.device) -> Extractor
         torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity itself would run code in the file
         network = _create(INCEPTION, _POOL, device, feature_extractor_weights_path=str(path))
     except Exception as error:  # whatever the wrong bytes lead to
+        if is_short_of_memory(error):
+            raise EchobenchError(TOO_LARGE.format(path=path)) from error
         raise EchobenchError(
             f"{path} does not hold torch-fidelity's weights of InceptionV3; they come from {URL_INCEPTION_V3}"
         ) from error
