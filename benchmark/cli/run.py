@@ -76,6 +76,11 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
     with progress_bars() as report:
         record, _ = run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
     print_runs(group_beside(folder))
+    testing, validation = len(record.test_patients), len(record.validation_patients)
+    click.echo(
+        f"split: {record.split_origin}; patients: {record.training_patients} training, {validation} validation, "
+        f"{testing} testing"
+    )
     click.echo(f"record and pictures: {folder}")
     if len(threads := record.machine.get("torch_threads_used", ())) > 1:
         numbers = " and ".join(map(str, threads))

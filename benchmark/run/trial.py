@@ -8,6 +8,7 @@ from echobench.benchmark.run.stages import Reporter, StageFolder
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
+from echobench.data.datasets.copies import require_unseen
 from echobench.data.datasets.dataset import Dataset
 from echobench.data.datasets.folder import read_folder
 from echobench.data.datasets.registry import read_dataset
@@ -83,10 +84,16 @@ def phantom_folder(patients: int) -> Path:
 
 
 def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Dataset:
-    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps."""
+    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps.
+
+    Raises EchobenchError where a frame that is scored, or of a test patient, is among the images of that folder.
+    """
     drawn = folder_of(settings.generator)
     if drawn is None:
         return dataset
     view = None if settings.view == "all" else settings.view
     size, progress = dataset.frames.size, report("read folder")
-    return read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
+    source = read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
+    locked = {patient for subset in ("testing", settings.scored_on) for patient in dataset.split.patients(subset)}
+    require_unseen(source.frames, dataset.frames.where(patients=locked), str(drawn))
+    return source

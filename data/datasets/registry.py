@@ -5,8 +5,8 @@ from pathlib import Path
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.copies import require_no_copies
 from echobench.data.datasets.dataset import SIZE, Asked, Dataset, DatasetReport, Reader
+from echobench.data.datasets.soundness import sound
 
 DATASETS = {
     "echonet": "echobench.data.datasets.echonet.reading:Echonet",
@@ -41,11 +41,9 @@ def read_dataset(
 ) -> Dataset:
     """Read a folder of any known layout; see `Reader.read`.
 
-    Raises EchobenchError too where two subsets share an image.
+    Raises EchobenchError too where two subsets share an image, and for what else makes the whole unsound.
     """
-    dataset = reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress))
-    require_no_copies(dataset)
-    return dataset
+    return sound(reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress)), seed)
 
 
 def check_dataset(folder: Path, layout: str | None = None) -> DatasetReport:

@@ -9,10 +9,11 @@ import SimpleITK
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.folder import read_folder
+from echobench.data.datasets.registry import check_dataset, read_dataset
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import item_seeds, label_maps
-from echobench.data.splits import Split
+from echobench.data.splits import SUBSETS, Split
 from echobench.data.store import FrameWriter
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.paint import Paint, PaintSettings
@@ -80,6 +81,41 @@ def test_the_camus_layout_under_names_of_patients_with_numbers(make_frames, make
     np.testing.assert_array_equal(dataset.frames.images, frames.images)
     assert list(dataset.frames.patient) == list(frames.patient)
     np.testing.assert_allclose(dataset.frames.spacing_mm, frames.spacing_mm)
+
+
+def test_patients_of_a_folder_who_share_an_image_stay_together(make_frames, tmp_path):
+    frames = make_frames(6)
+    shared = replace(frames, images=frames.images[[0, 1, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11]])
+    folder = write_pictures(tmp_path / "drawn", shared)
+    report = check_dataset(folder)
+    assert report.sound
+    assert "patient0001 and patient0002 share an image" in report.findings[0].text
+    splits = [read_dataset(folder, size=SIZE, seed=seed).split for seed in range(5)]
+    assert all(
+        ("patient0001" in split.patients(subset)) == ("patient0002" in split.patients(subset))
+        for split in splits
+        for subset in SUBSETS
+    )
+
+
+def test_a_spacing_that_the_manifest_states(make_frames, make_camus, tmp_path):
+    frames = make_frames(3)
+    assert np.isnan(read(write_pictures(tmp_path / "none", frames)).frames.spacing_mm).all()
+    folder = write_pictures(tmp_path / "stated", frames, row_mm="0.5", column_mm="0.4")
+    assert np.unique(read(folder).frames.spacing_mm, axis=0).tolist() == [[0.5, 0.4]]
+    with pytest.raises(EchobenchError, match=r"a pixel of 0 × 0.4 mm; both must be positive"):
+        read(write_pictures(tmp_path / "zero", frames, row_mm="0", column_mm="0.4"))
+    with pytest.raises(EchobenchError, match=r"a pixel of 0.5 ×  mm"):
+        read(write_pictures(tmp_path / "half", frames, row_mm="0.5", column_mm=""))
+    images = make_camus(tmp_path / "camus", frames, None) / "database_nifti"
+    named = write_pictures(tmp_path / "both", frames, row_mm="0.7", column_mm="0.7")
+    for i in range(len(frames)):
+        stem = f"{frames.patient[i]}_4CH_{frames.phase[i]}"
+        (images / frames.patient[i] / f"{stem}.nii.gz").rename(named / f"image{i}.nii.gz")
+    text = (named / "manifest.csv").read_text().replace(".png,map", ".nii.gz,map")
+    (named / "manifest.csv").write_text(text)
+    with pytest.raises(EchobenchError, match=r"0.7 × 0.7 mm, and its header another"):
+        read(named)
 
 
 def pixels(frames):
