@@ -105,7 +105,7 @@ def derive_split(
     pool = sorted(set(patients) - set(locked))
     shuffled = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))]
     kin = {patient: tuple(sorted(set(group) & set(pool))) for group in together for patient in group}
-    units = list(dict.fromkeys(kin.get(patient, (patient,)) for patient in shuffled))
+    units: Sequence[tuple[str, ...]] = list(dict.fromkeys(kin.get(patient, (patient,)) for patient in shuffled))
     needed = 2 if locked else 3
     if len(units) < needed:
         whom = "patients with ground truth" if len(units) == len(pool) else "groups of patients who share an image"

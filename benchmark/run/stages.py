@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, locked, remove_partial, write_whole
 from echobench.data.base.progress import Progress
+from echobench.data.datasets.folder import PREFIX as FOLDER
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
@@ -28,6 +29,8 @@ from echobench.results.records.run import (
     STAGES,
     SYNTHETIC,
     Stage,
+    is_finished,
+    read_record,
 )
 from echobench.results.records.stress import STRESS, STRESS_SCORES
 from echobench.results.records.unsaid import fill_in
@@ -35,6 +38,9 @@ from echobench.results.records.unsaid import fill_in
 _SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
 """In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
+
+_PLACES = {"data": "", "generator": FOLDER}
+"""Settings that are the place of a folder, and how such a value begins. What is in the folder counts, not the place."""
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
@@ -70,16 +76,48 @@ class StageFolder:
                 self._clear()
             for part in (self.run, self.work, *(path for path in self.work.glob("*") if path.is_dir())):
                 remove_partial(part)
-            path = self.work / _SETTINGS
+            path, written = self.work / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True) + "\n"
             if not path.is_file():
-                write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
-            elif (begun := read_json(path)) != settings:
+                write_whole(path, written)
+            elif (begun := self._begun(settings)) != settings:
                 first = next(iter(differences(begun, settings, "{name}: {found} then, {wanted} now")), "none")
                 raise EchobenchError(
                     f"{self.run} was begun with other settings ({first}); "
                     "choose another --out, or --force to start over"
                 )
             yield
+            if path.is_file() and read_json(path) != settings:  # the same data, as it was seen meanwhile, elsewhere
+                write_whole(path, written)
+
+    def was_begun_with(self, settings: Mapping[str, Any], found: Callable[[], Mapping[str, str]]) -> bool:
+        """Whether it was begun with these settings but for where folders lay, and on the same frames.
+
+        found: gives their fingerprints as they are now.
+        """
+        if self._begun(settings) != settings:
+            return False
+        known, now = self._known_data(), found()
+        return bool(known) and all(known.get(name, value) == value for name, value in now.items())
+
+    def _begun(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What it was begun with, as if its folders lay where those of these settings do.
+
+        Where nothing says what was in them, they are those that they were.
+        """
+        begun = read_json(self.work / _SETTINGS)
+        if not self._known_data():
+            return begun
+        return begun | {
+            name: settings[name]
+            for name, start in _PLACES.items()
+            if all(str(of.get(name) or "").startswith(start) and of.get(name) for of in (begun, settings))
+        }
+
+    def _known_data(self) -> dict[str, Any]:
+        """Fingerprints of the frames that it was begun with, by subset; empty where none were kept."""
+        if (path := self.work / _DATA).is_file():
+            return read_json(path)
+        return read_record(self.run)[0].fingerprints if is_finished(self.run) else {}
 
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""

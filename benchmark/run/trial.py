@@ -33,9 +33,8 @@ class Trial:
     report: Reporter
 
     def frames(self, subset: str) -> Frames:
-        """The dataset's frames of one subset, view by view, of the phases that the run is about."""
-        parts = [self.dataset.subset(subset, view) for view in self.settings.views]
-        return concatenate(parts).where(phases=self.settings.phases)
+        """See `frames_of`."""
+        return frames_of(self.settings, self.dataset, subset)
 
     @property
     def scored(self) -> Frames:
@@ -43,11 +42,21 @@ class Trial:
         return self.frames(self.settings.scored_on)
 
 
+def frames_of(settings: RunSettings, dataset: Dataset, subset: str) -> Frames:
+    """The dataset's frames of one subset, view by view, of the phases that a run is about."""
+    return concatenate([dataset.subset(subset, view) for view in settings.views]).where(phases=settings.phases)
+
+
+def fingerprints(settings: RunSettings, dataset: Dataset) -> dict[str, str]:
+    """Of the frames that a run needs, by subset."""
+    return {subset: frames_of(settings, dataset, subset).fingerprint() for subset in settings.subsets}
+
+
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
     with stages.measured("read") as noted:
         trial = reopen(settings, stages, device, report)
-        stages.claim({subset: trial.frames(subset).fingerprint() for subset in settings.subsets})
+        stages.claim(fingerprints(settings, trial.dataset))
         noted["items"] = len(trial.dataset.frames)
         return trial
 

@@ -43,7 +43,7 @@ def copies(thumbnails: Thumbnails, patients: Sequence[str], split: Split) -> Ite
     members = {subset: np.flatnonzero(np.isin(names, split.patients(subset))) for subset in SUBSETS}
     said: set[tuple[str, str]] = set()
     for first, second in (("testing", "training"), ("testing", "validation"), ("validation", "training")):
-        for i, j in _alike(thumbnails[members[first]], thumbnails[members[second]]):
+        for i, j in alike(thumbnails[members[first]], thumbnails[members[second]]):
             pair = (patients[members[first][i]], patients[members[second][j]])
             if pair not in said:
                 said.add(pair)
@@ -68,7 +68,7 @@ def keep_together(thumbnails: Thumbnails, patients: Sequence[str], split: Split,
 def sharing(thumbnails: Thumbnails, patients: Sequence[str]) -> list[set[str]]:
     """Groups of patients each of whom shares an image with another one of the group."""
     groups: list[set[str]] = []
-    for i, j in _alike(thumbnails, thumbnails):
+    for i, j in alike(thumbnails, thumbnails):
         met = [group for group in groups if patients[i] in group or patients[j] in group]
         groups = [group for group in groups if group not in met]
         groups.append({patients[i], patients[j]}.union(*met))
@@ -77,14 +77,14 @@ def sharing(thumbnails: Thumbnails, patients: Sequence[str]) -> list[set[str]]:
 
 def require_unseen(drawn: Frames, scored: Frames, folder: str) -> None:
     """Raises EchobenchError where an image of a folder of drawn ones is a copy of a scored one, whatever its name."""
-    for i, j in _alike(thumbnails_of(drawn.images), thumbnails_of(scored.images)):
+    for i, j in alike(thumbnails_of(drawn.images), thumbnails_of(scored.images)):
         raise EchobenchError(
             f"{folder}: the {drawn.view[i]} {drawn.phase[i]} image of {drawn.patient[i]} is a copy of a frame of "
             f"{scored.patient[j]}, who is scored; who tests must not train: remove it"
         )
 
 
-def _alike(first: Thumbnails, second: Thumbnails) -> Iterator[tuple[int, int]]:
+def alike(first: Thumbnails, second: Thumbnails) -> Iterator[tuple[int, int]]:
     """Pairs of rows of the two that show something and differ by less than `ALIKE`."""
     ours, theirs = (np.flatnonzero(part.std(axis=1) > _FLAT) for part in (first, second))
     others = second[theirs]
