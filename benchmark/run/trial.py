@@ -8,10 +8,8 @@ from echobench.benchmark.run.stages import Reporter, StageFolder
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.copies import require_unseen
 from echobench.data.datasets.dataset import Dataset
-from echobench.data.datasets.folder import read_folder
-from echobench.data.datasets.registry import read_dataset
+from echobench.data.datasets.registry import read_dataset, read_drawn
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, write_phantom
 from echobench.generators.folder import folder_of
@@ -93,16 +91,11 @@ def phantom_folder(patients: int) -> Path:
 
 
 def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Dataset:
-    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps.
-
-    Raises EchobenchError where a frame that is scored, or of a test patient, is among the images of that folder.
-    """
+    """What the U-Net trains on is made from: the dataset itself, or a folder of ready-made images and maps."""
     drawn = folder_of(settings.generator)
     if drawn is None:
         return dataset
     view = None if settings.view == "all" else settings.view
-    size, progress = dataset.frames.size, report("read folder")
-    source = read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
-    locked = {patient for subset in ("testing", settings.scored_on) for patient in dataset.split.patients(subset)}
-    require_unseen(source.frames, dataset.frames.where(patients=locked), str(drawn))
-    return source
+    return read_drawn(
+        drawn, dataset, view=view, seed=settings.seed, scored_on=settings.scored_on, progress=report("read folder")
+    )

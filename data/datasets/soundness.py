@@ -52,13 +52,22 @@ def sound(dataset: Dataset, seed: int) -> Dataset:
     return replace(dataset, split=split)
 
 
-def report_of(dataset: Dataset, seed: int) -> DatasetReport:
-    """What a dataset holds and what is wrong with it."""
+def require_upright(dataset: Dataset) -> Dataset:
+    """The dataset. Raises EchobenchError where its images are upside down."""
+    for finding in _turned(_glances(dataset)):
+        if finding.unsound:
+            raise EchobenchError(f"{dataset.name}: {finding.text}")
+    return dataset
+
+
+def report_of(dataset: Dataset, seed: int | None) -> DatasetReport:
+    """What a dataset holds and what is wrong with it. seed: of a derived split; None for images that were drawn for
+    another dataset, which do not test, so that copies among them are nobody's leak."""
     glances, frames = _glances(dataset), dataset.frames
-    split = keep_together(*_seen(glances), dataset.split, seed)
+    split = dataset.split if seed is None else keep_together(*_seen(glances), dataset.split, seed)
     counts = count_frames(zip(frames.view, frames.phase, frames.patient, strict=True), split)
-    found = sorted(findings(glances, split), key=lambda finding: not finding.unsound)
-    return DatasetReport(counts, split.origin, tuple(found))
+    found = findings(glances, None if seed is None else split)
+    return DatasetReport(counts, split.origin, tuple(sorted(found, key=lambda finding: not finding.unsound)))
 
 
 def findings(glances: Sequence[Glance], split: Split | None) -> Iterator[Finding]:

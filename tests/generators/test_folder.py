@@ -9,7 +9,7 @@ import SimpleITK
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.folder import read_folder
-from echobench.data.datasets.registry import check_dataset, read_dataset
+from echobench.data.datasets.registry import check_dataset, check_drawn, read_dataset, read_drawn
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import item_seeds, label_maps
@@ -96,6 +96,33 @@ def test_patients_of_a_folder_who_share_an_image_stay_together(make_frames, tmp_
         for split in splits
         for subset in SUBSETS
     )
+
+
+def test_a_copy_of_a_test_frame_under_a_name_that_nobody_knows_is_refused(make_frames, make_camus, tmp_path):
+    dataset = read_dataset(make_camus(tmp_path / "camus", make_frames(5), (3, 1, 1)), size=SIZE)
+    own = make_frames(3, seed=7)
+    assert len(read_drawn(write_pictures(tmp_path / "own", own), dataset).frames) == 6
+    for name, patient, subset in (("test", "patient0005", "testing"), ("scored", "patient0004", "validation")):
+        theirs = dataset.frames.images[dataset.frames.patient == patient][0]
+        almost = np.where(theirs % 3 == 0, theirs, np.minimum(theirs, 254) + 1).astype(np.uint8) * (theirs > 0)
+        images = own.images.copy()
+        images[1] = almost
+        stranger = np.where(np.arange(6) < 2, "somebody", own.patient)
+        folder = write_pictures(tmp_path / name, replace(own, images=images, patient=stranger))
+        with pytest.raises(EchobenchError, match=f"the 4C ES image of somebody is a copy of a frame of {patient}"):
+            read_drawn(folder, dataset, scored_on=subset)
+    assert len(read_drawn(tmp_path / "scored", dataset).frames) == 6, "validation frames select, where others score"
+    assert check_drawn(tmp_path / "own", tmp_path / "camus").sound is True
+    report = check_drawn(tmp_path / "test", tmp_path / "camus")
+    assert not report.sound and "is a copy of a frame of patient0005" in report.findings[0].text
+
+
+def test_drawn_images_upside_down_are_refused(make_frames, make_camus, tmp_path):
+    dataset = read_dataset(make_camus(tmp_path / "camus", make_frames(5), (3, 1, 1)), size=SIZE)
+    own = make_frames(3, seed=7)
+    turned = replace(own, images=own.images[:, ::-1], labels=own.labels[:, ::-1])
+    with pytest.raises(EchobenchError, match="upside down: in 6 of 6 label maps"):
+        read_drawn(write_pictures(tmp_path / "turned", turned), dataset)
 
 
 def test_a_spacing_that_the_manifest_states(make_frames, make_camus, tmp_path):
