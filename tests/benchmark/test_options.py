@@ -183,6 +183,7 @@ class Library:
 
 
 REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
+RECORD = SimpleNamespace(machine={}, split_origin="official", scored_patients=[], whom="")
 ASKED: dict[str, object] = {
     "benchmark.run.pipeline.run": (
         SimpleNamespace(machine={}, split_origin="official", scored_patients=[], whom=""),
