@@ -15,16 +15,21 @@ from echobench.benchmark.cells import compare as comparing
 from echobench.benchmark.cells import sweep as sweeping
 from echobench.benchmark.measure import cross as crossing
 from echobench.benchmark.run import pipeline, trial
+from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import resolve, resolve_device
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.stress import outcome as outcomes
 from echobench.benchmark.stress import stress as stressing
 from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
+from echobench.data.base.files import typed_path
 from echobench.data.base.progress import silent
 from echobench.data.datasets.dataset import Dataset
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.run import RunRecord
 from echobench.results.shown.formats import Table
+
+Place = str | Path
+"""A folder or a file as a person types it: ~ is the home folder."""
 
 
 def load_dataset(data: str | None = None, *, view: str = "4C", **asked: Any) -> Dataset:
@@ -39,10 +44,10 @@ def run(
     *,
     generator: str,
     view: str = "4C",
-    out: Path | None = None,
+    out: Place | None = None,
     device: str = "auto",
     force: bool = False,
-    generator_from: Path | None = None,
+    generator_from: Place | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> tuple[RunRecord, pd.DataFrame]:
@@ -53,17 +58,17 @@ def run(
     """
     settings = resolve(generator=generator, view=view, **asked)
     return pipeline.run(
-        settings, out or RUNS / settings.slug(), device=resolve_device(device), force=force,
-        generator_from=generator_from, report=report,
+        settings, _typed(out) or place_of(settings, RUNS), device=resolve_device(device), force=force,
+        generator_from=_typed(generator_from), report=report,
     )  # fmt: skip
 
 
 def compare(
     *,
-    runs: Sequence[Path] = (),
-    out: Path = RUNS,
+    runs: Sequence[Place] = (),
+    out: Place = RUNS,
     device: str = "auto",
-    inception: Path | None = None,
+    inception: Place | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> Comparison:
@@ -72,21 +77,22 @@ def compare(
     runs: only tabulate these, or those in them. inception: weights of InceptionV3 for FID and KID. asked: names of
     `compare.plan`.
     """
+    out = typed_path(out)
     folder = out / comparing.COMPARISON
     if runs:
-        return comparing.compare(comparing.found_runs(runs), folder)
+        return comparing.compare(comparing.found_runs(map(typed_path, runs)), folder)
     planned, device = comparing.plan(out, **asked), resolve_device(device)
-    comparing.carry_out(planned, device, report, inception)
+    comparing.carry_out(planned, device, report, _typed(inception))
     pictures = comparing.draw_pictures(planned, folder, device)
     return comparing.compare([cell.folder for cell in planned], folder, pictures)
 
 
 def sweep(
     *,
-    runs: Sequence[Path] = (),
-    out: Path = RUNS,
+    runs: Sequence[Place] = (),
+    out: Place = RUNS,
     device: str = "auto",
-    generator_from: Sequence[Path] = (),
+    generator_from: Sequence[Place] = (),
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> list[Table]:
@@ -95,20 +101,21 @@ def sweep(
     runs: only tabulate these, or those in them. generator_from: runs whose generators are taken. asked: names of
     `sweep.plan`.
     """
+    out = typed_path(out)
     if runs:
-        swept = comparing.found_runs(runs)
+        swept = comparing.found_runs(map(typed_path, runs))
     else:
         planned = sweeping.plan(out, **asked)
-        sweeping.carry_out(planned, resolve_device(device), report, generator_from)
+        sweeping.carry_out(planned, resolve_device(device), report, [*map(typed_path, generator_from)])
         swept = [cell.folder for cell in planned]
     return sweeping.tabulate(swept, out / sweeping.SWEEP)
 
 
 def stress(
     *,
-    runs: Sequence[Path] = (),
+    runs: Sequence[Place] = (),
     generators: Sequence[str] | None = None,
-    out: Path | None = None,
+    out: Place | None = None,
     device: str = "auto",
     force: bool = False,
     report: Reporter = lambda stage: silent,
@@ -121,36 +128,38 @@ def stress(
     """
     settings = resolve_stress(**asked)
     missing = cells(RUNS, settings, generators or ([] if runs else GENERATORS))
-    folder = out or RUNS / settings.slug()
+    folder = _typed(out) or stressing.place_of_stress(settings, RUNS)
     stressing.stress(
-        settings, folder, missing=missing, runs=runs, device=resolve_device(device), force=force, report=report
-    )
+        settings, folder, missing=missing, runs=[*map(typed_path, runs)], device=resolve_device(device), force=force,
+        report=report,
+    )  # fmt: skip
     return outcomes.write_outcome(folder)
 
 
 def cross(
     *,
-    runs: Sequence[Path] = (),
+    runs: Sequence[Place] = (),
     on: str = "echonet",
     data_echonet: str | None = None,
-    data_camus: Path | None = None,
+    data_camus: Place | None = None,
     skip_broken: bool = False,
-    out: Path = RUNS,
+    out: Place = RUNS,
     device: str = "auto",
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> list[Table]:
     """Score the U-Nets of runs on data of another kind; the tables, which are written into out/cross with figures.
 
-    runs: finished ones, or folders of them; without, those that `compare.plan` makes of `asked`. on, data_echonet,
-    data_camus, skip_broken: see `measure.cross.targets`.
+    runs: finished ones, or folders of them, whose own data lie in `data` of `asked`, if they were moved; without, those
+    that `compare.plan` makes of `asked`. on, data_echonet, data_camus, skip_broken: see `measure.cross.targets`.
     """
-    device = resolve_device(device)
+    device, out = resolve_device(device), typed_path(out)
     target_of = crossing.targets(
-        on, echonet=data_echonet, camus=data_camus, skip_broken=skip_broken, progress=report("read videos")
-    )
+        on, echonet=data_echonet, camus=_typed(data_camus), data=asked.get("data"), skip_broken=skip_broken,
+        progress=report("read videos"),
+    )  # fmt: skip
     if runs:
-        folders = comparing.found_runs(runs)
+        folders = comparing.found_runs(map(typed_path, runs))
     else:
         planned = comparing.plan(out, **asked)
         for cell in planned if on == "echonet" else ():  # before hours of training
@@ -158,3 +167,7 @@ def cross(
         comparing.carry_out(planned, device, report)
         folders = [cell.folder for cell in planned]
     return crossing.cross_runs(folders, target_of, out / crossing.CROSS, device)
+
+
+def _typed(place: Place | None) -> Path | None:
+    return None if place is None else typed_path(place)

@@ -17,6 +17,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame, split_of
+from echobench.data.datasets.copies import keep_together, thumbnails_of
 from echobench.data.datasets.medical_image import read_image, resize_labels
 from echobench.data.deform import VERSION, Deformation
 from echobench.data.frames import Frames
@@ -55,7 +56,7 @@ def generate(
     checkpoint: what a `Trained` generator's `save` wrote, such as generator-4C.pt in a run's folder.
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
-        `OUTSIDE`, stored as if a pixel were 1 mm.
+        `OUTSIDE`, whose spacing is unknown.
     subsets: of the maps' patients, by the folder's split or, if a CAMUS-layout folder has none, by the one that a run
         of this seed derives; none for all patients. What a U-Net is to train on must leave out the testing patients.
     out: gets the images; a call that was interrupted goes on at the first missing one.
@@ -67,7 +68,7 @@ def generate(
     generator = load_trained(checkpoint, device)
     sources = _of_views(find_maps(maps), generator.views, maps)
     if subsets:
-        sources = _of_subsets(sources, maps, subsets, seed)
+        sources = _of_subsets(sources, maps, subsets, seed, generator.size)
     stream = _Stream(sources, generator.size, repeats, strength, seed)
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
     if strength:
@@ -97,7 +98,9 @@ def _of_views(sources: list[FrameFiles], views: Sequence[str], maps: Path) -> li
     return [files for files in sources if not views or files.view in views]
 
 
-def _of_subsets(sources: list[FrameFiles], maps: Path, subsets: Sequence[str], seed: int) -> list[FrameFiles]:
+def _of_subsets(
+    sources: list[FrameFiles], maps: Path, subsets: Sequence[str], seed: int, size: tuple[int, int]
+) -> list[FrameFiles]:
     if unknown := sorted(set(subsets) - set(SUBSETS)):
         raise EchobenchError(f"unknown subset {unknown[0]!r}; known: {', '.join(SUBSETS)}")
     if read_split_files(maps) is None and any(maps.glob("*.png")):
@@ -105,6 +108,9 @@ def _of_subsets(sources: list[FrameFiles], maps: Path, subsets: Sequence[str], s
             f"{maps} has PNGs and no database_split to say whose: --subset needs it, or a CAMUS folder"
         )
     split = split_of(maps, sources, seed)
+    if split.origin != "official":
+        thumbnails = thumbnails_of([read_map(files, size).image for files in sources])
+        split = keep_together(thumbnails, [files.patient for files in sources], split, seed)
     kept = {patient for subset in subsets for patient in split.patients(subset)}
     return [files for files in sources if files.patient in kept]
 
@@ -140,7 +146,7 @@ def _read_png(path: Path, size: tuple[int, int]) -> Frame:
         raise EchobenchError(f"{path} must be a grey PNG with the values {', '.join(map(str, sorted(known)))} alone")
     codes = resize_labels(codes.astype(np.uint8), size)
     sector = codes != OUTSIDE
-    return Frame(np.zeros(size, dtype=np.uint8), np.where(sector, codes, np.uint8(0)), sector, (1.0, 1.0))
+    return Frame(np.zeros(size, dtype=np.uint8), np.where(sector, codes, np.uint8(0)), sector, (np.nan, np.nan))
 
 
 @dataclass
@@ -214,7 +220,7 @@ def _frames(sources: Sequence[FrameFiles], pixels: NDArray[np.uint8]) -> Frames:
         images=pixels,
         labels=pixels,
         sector=np.broadcast_to(np.False_, pixels.shape),
-        spacing_mm=np.ones((len(sources), 2)),
+        spacing_mm=np.full((len(sources), 2), np.nan),
         patient=np.array([files.patient for files in sources]),
         view=np.array([files.view for files in sources]),
         phase=np.array([files.phase for files in sources]),

@@ -1,7 +1,7 @@
 """Which patients train, which select, and which are locked away for the final score."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,28 +92,40 @@ def patients_in_two(split: Split) -> list[str]:
     return sorted({p for p in listed if listed.count(p) > 1})
 
 
-def derive_split(patients: Iterable[str], seed: int, *, testing: Iterable[str] = ()) -> Split:
+def derive_split(
+    patients: Iterable[str], seed: int, *, testing: Iterable[str] = (), together: Iterable[Collection[str]] = ()
+) -> Split:
     """A seeded division by patient, 80 / 10 / 10 per cent and at least one each.
 
     testing: patients already set aside for testing (an older CAMUS release has them in a folder of their own);
-        then only validation is derived from the rest.
+        then only validation is derived from the rest. together: groups of patients whom nothing parts.
     Raises EchobenchError where there are too few patients.
     """
     locked = tuple(sorted(set(testing)))
     pool = sorted(set(patients) - set(locked))
-    needed = 2 if locked else 3
-    if len(pool) < needed:
-        raise EchobenchError(
-            f"{len(pool)} patients with ground truth are too few to divide into training, validation and "
-            f"testing; at least {needed} are needed"
-        )
     shuffled = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))]
-    n_validation = max(1, round(DERIVED_FRACTIONS[1] * len(pool)))
-    n_testing = 0 if locked else max(1, round(DERIVED_FRACTIONS[2] * len(pool)))
-    held_out = shuffled[: n_validation + n_testing]
+    kin = {patient: tuple(sorted(set(group) & set(pool))) for group in together for patient in group}
+    units: Sequence[tuple[str, ...]] = list(dict.fromkeys(kin.get(patient, (patient,)) for patient in shuffled))
+    needed = 2 if locked else 3
+    if len(units) < needed:
+        whom = "patients with ground truth" if len(units) == len(pool) else "groups of patients who share an image"
+        raise EchobenchError(
+            f"{len(units)} {whom} are too few to divide into training, validation and testing; "
+            f"at least {needed} are needed"
+        )
+    validation, units = _taken(units, max(1, round(DERIVED_FRACTIONS[1] * len(pool))), needed - 1)
+    held_out, units = _taken(units, 0 if locked else max(1, round(DERIVED_FRACTIONS[2] * len(pool))), 1)
     return Split(
-        training=tuple(sorted(shuffled[n_validation + n_testing :])),
-        validation=tuple(sorted(held_out[:n_validation])),
-        testing=locked or tuple(sorted(held_out[n_validation:])),
+        training=tuple(sorted(patient for unit in units for patient in unit)),
+        validation=validation,
+        testing=locked or held_out,
         origin=f"derived, seed {seed}" if not locked else f"official testing, derived validation, seed {seed}",
     )
+
+
+def _taken(units: Sequence[tuple[str, ...]], n: int, left: int) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+    """At least n patients of the first units, sorted, and the other units, of which there are at least `left`."""
+    count = 0
+    while sum(map(len, units[:count])) < n and len(units) - count > left:
+        count += 1
+    return tuple(sorted(patient for unit in units[:count] for patient in unit)), units[count:]

@@ -78,7 +78,7 @@ class FrameWriter:
             i = len(self._rows)
             name, base = self._base(i)
             base.parent.mkdir(parents=True, exist_ok=True)
-            row, column = np.nan_to_num(self._maps.source.spacing_mm[self._maps.source_index[i]], nan=1.0)
+            row, column = self._maps.source.spacing_mm[self._maps.source_index[i]]
             sector = self._maps.sector[i].astype(np.uint8)
             for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
                 write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))

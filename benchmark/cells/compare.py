@@ -12,6 +12,7 @@ from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.panel import picture_runs
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism_of_runs import measure_realism
+from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
@@ -68,7 +69,7 @@ def plan(
         )
         for generator, view, phase in cells
     ]  # fmt: skip
-    return [Cell(one, runs / one.slug(), f"{one.label} {one.view}") for one in settings]
+    return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in settings]
 
 
 def carry_out(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import find_executor
+from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.run.trained import has_generators, training_of
@@ -64,7 +65,7 @@ def plan(
     if len(strengths) > 1 and not any(one.backend.deforms for one in settings):
         names = ", ".join(dict.fromkeys(one.label for one in settings))
         raise EchobenchError(f"{names} cannot draw deformed maps: a sweep of strengths needs who can, such as warp")
-    return [Cell(one, runs / slug, _title(one)) for slug, one in {one.slug(): one for one in settings}.items()]
+    return [Cell(one, place_of(one, runs), _title(one)) for one in {one.slug(): one for one in settings}.values()]
 
 
 def carry_out(

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from echobench.benchmark.run.stages import Reporter
-from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cost import machine
 from echobench.results.evidence.realism import agreements
@@ -22,7 +20,7 @@ from echobench.results.evidence.statistics import RULE
 from echobench.results.report.answer import answer
 from echobench.results.report.contents import group_tables, paper_tables
 from echobench.results.shown import formats
-from echobench.results.shown.tables import WHY, dice_summary, summary_table
+from echobench.results.shown.tables import WHY, region_table, summary_table
 
 _FILE_COLUMNS, _WIDEST, _REASON = 120, 1000, 60
 
@@ -106,31 +104,10 @@ def _console() -> Console:
 
 def print_runs(group: Group) -> None:
     """Dice per region in per cent, mean ± std over patients; the evidence for it; what each run cost."""
-    console, record = Console(), group.runs[0].record
-    table = Table(
-        title=f"{escape(group.title)}, preset {record.preset}: "
-        f"Dice in %, mean±std over {len(record.scored_patients)} {record.whom}",
-        caption="the U-Net is the same in every row; only what it was trained on differs",
-    )
-    table.add_column("trained on", no_wrap=True)
-    table.add_column("frames", no_wrap=True)
-    for name in (*TABLE_REGIONS, "mean", "missed"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for run in group.runs:
-        _add_rows(table, run.label, run.scores)
-    console.print(table)
+    print_table(replace(region_table(group), notes=()))
     summary = summary_table(group)
     print_table(replace(summary, notes=(*summary.notes, RULE) if len(group.runs) > 1 else summary.notes))
-    console.print(_cost_table(group))
-
-
-def _add_rows(table: Table, generator: str, scores: pd.DataFrame) -> None:
-    summary = dice_summary(scores)
-    for i, (frames, row) in enumerate(summary.iterrows()):
-        cells = [f"{row[f'{region} mean']:.1f}±{row[f'{region} std']:.1f}" for region in (*TABLE_REGIONS, "mean")]
-        name = escape(generator) if i == 0 else ""
-        last = i == len(summary) - 1
-        table.add_row(name, str(frames), *cells, f"{row['missed']:.0f}", end_section=last)
+    Console().print(_cost_table(group))
 
 
 def _cost_table(group: Group) -> Table:

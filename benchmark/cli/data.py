@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 
 
@@ -19,11 +20,20 @@ def data() -> None:
 @click.option(
     "--format", "layout", metavar="camus|echonet|…", help="A layout of datasets. [default: the first that DIR has]"
 )
-def check(folder: Path, layout: str | None) -> None:
-    """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound."""
-    from echobench.data.datasets.registry import check_dataset
+@click.option(
+    "--drawn-for", "dataset", metavar="DIR", type=typed_path, help="The dataset whose maps the images were drawn for."
+)
+def check(folder: Path, layout: str | None, dataset: Path | None) -> None:
+    """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound.
 
-    report = check_dataset(folder, layout)
+    With --drawn-for it is looked at as the folder of `run --generator folder:DIR`: nothing in it may be of a test
+    patient of that dataset, by name or by image.
+    """
+    from echobench.data.datasets.registry import check_dataset, check_drawn
+
+    if layout is not None and dataset is not None:
+        raise EchobenchError("--format would change nothing here: with --drawn-for it is drawn images; leave it out")
+    report = check_dataset(folder, layout) if dataset is None else check_drawn(folder, dataset)
     click.echo(report.counts.to_string(index=False))
     click.echo(f"split: {report.split_origin}")
     for finding in report.findings:

@@ -176,8 +176,9 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(
                 lambda v: bool(v["runs"]),
                 "the runs of --from are finished",
-                ("generators", "data", "preset", "unet_seeds"),
+                ("generators", "preset", "unet_seeds"),
             ),
+            Idle(lambda v: bool(v["runs"]) and v["on"] == "echonet", "the runs of --from are finished", ("data",)),
             Idle(lambda v: v["on"] != "echonet", "--on {on} reads no videos", ("data_echonet", "skip_broken")),
             Idle(lambda v: v["on"] != "camus", "it is for --on camus, and this is --on {on}", ("data_camus",)),
         ),

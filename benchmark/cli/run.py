@@ -54,10 +54,11 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
       echobench run --generator real --view 4C --data CAMUS_public
       echobench run --generator sdm --set generator.sampling.steps=50 --generator-from runs/phantom-sdm-4C-…
     """
+    from echobench.benchmark.run.place import place_of
     from echobench.benchmark.run.settings import resolve, resolve_device
 
     settings, device = resolve(**asked), resolve_device(device)
-    folder = out or RUNS / settings.slug()
+    folder = out or place_of(settings, RUNS)
     if dry_run:
         click.echo(json.dumps(_plan(settings, device, folder, generator_from), indent=1, ensure_ascii=False))
         return
@@ -76,6 +77,7 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
     with progress_bars() as report:
         record, _ = run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
     print_runs(group_beside(folder))
+    click.echo(f"split: {record.split_origin}; its {len(record.scored_patients)} {record.whom} are scored")
     click.echo(f"record and pictures: {folder}")
     if len(threads := record.machine.get("torch_threads_used", ())) > 1:
         numbers = " and ".join(map(str, threads))

@@ -11,7 +11,8 @@ from echobench.data.base.files import typed_path
 
 @click.command(cls=Verb)
 @click.argument("places", metavar="RUN...", nargs=-1, required=True, type=typed_path)
-def verify(places: tuple[Path, ...]) -> None:
+@click.option("--data", metavar="DIR", help="Where the data of the runs lie, if they were moved since.")
+def verify(places: tuple[Path, ...], data: str | None) -> None:
     """Check records: is every file what its run wrote, and do the U-Nets that the run keeps give the same scores?
 
     RUN is the folder of a run or a stress, or a folder of them. A line each says what was verified, what is wrong, and
@@ -25,7 +26,7 @@ def verify(places: tuple[Path, ...]) -> None:
     from echobench.benchmark.measure.verify import verify as verdicts
 
     wrong = 0
-    for verdict in verdicts(places):
+    for verdict in verdicts(places, data):
         click.echo(verdict.line)
         wrong += bool(verdict.wrong)
     if wrong:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echobench.benchmark.run.machine import describe_machine, now, package_versions, source_commit
+from echobench.benchmark.run.place import reread
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
@@ -18,10 +19,12 @@ from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path, working_in
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.dataset import Asked, Dataset
+from echobench.data.datasets.copies import alike, thumbnails_of
+from echobench.data.datasets.dataset import Asked
 from echobench.data.datasets.echonet.reading import CAVITY, read_echonet
 from echobench.data.datasets.medical_image import resize_image, resize_labels
 from echobench.data.datasets.registry import read_dataset, reader_called
+from echobench.data.datasets.soundness import sound
 from echobench.data.frames import VIEWS, Frames
 from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
 from echobench.results.evidence.comparison import Comparison
@@ -67,39 +70,37 @@ def echonet_target(folder: Path | None, *, skip_broken: bool = False, progress: 
     return Target(name, dataset, data.frames, data.regions, data.skipped)
 
 
-def view_target(run: Path) -> Target:
-    """The patients that a run is scored on, in the other view. Raises EchobenchError where they have none."""
+def view_target(run: Path, data: str | None = None) -> Target:
+    """The patients that a run is scored on, in the other view; data: see `reread`.
+
+    Raises EchobenchError where they have none.
+    """
     record, _ = read_record(run)
     if record.view not in VIEWS:
         raise EchobenchError(f"{run} was trained on both views: there is no other one to test it on")
     (view,) = (view for view in VIEWS if view != record.view)
-    dataset = _own_dataset(run, view)
+    settings, _ = reread(run, record, data)
+    folder = Path(settings.data) if settings.data else phantom_folder(settings.phantom_patients or 0)
+    size = (settings.unet_settings.image_size_px,) * 2
+    dataset = read_dataset(folder, view=view, seed=settings.seed, size=size)
     frames = dataset.frames.where(patients=record.scored_patients)  # a split derived from the other view has others
     if not len(frames):
         raise EchobenchError(f"{dataset.name} has no {view} frames of the {record.whom} of {run}")
     return Target(view, dataset.name, frames, dataset.regions)
 
 
-def _own_dataset(run: Path, view: str | None) -> Dataset:
-    """What a run was trained on, in a view."""
-    begun = StageFolder(run, "cpu").begun_with()
-    folder = Path(begun["data"]) if begun["data"] else phantom_folder(begun["phantom_patients"])
-    size = (begun["unet_settings"]["image_size_px"],) * 2
-    return read_dataset(folder, view=view, seed=begun["seed"], size=size)
-
-
-def camus_target(folder: Path, run: Path) -> Target:
+def camus_target(folder: Path, run: Path, data: str | None = None) -> Target:
     """The test patients of a CAMUS-layout folder, of the views that a run was trained on, at its U-Net's size.
 
-    Raises EchobenchError where a frame of theirs is among those that the run has learnt from, whatever it is called.
+    data: of the run, see `reread`. Raises EchobenchError where a frame of theirs is a copy of one that the run has
+    learnt from, whatever it is called.
     """
     record, _ = read_record(run)
     view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    dataset = reader_called("camus").read(folder, Asked(view, record.settings["seed"], (size, size)))
-    testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
-    learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
-    frames = zip(testing.patient, testing.images, strict=True)
-    seen = [patient for patient, image in frames if image.tobytes() in learnt]
+    seed, own = record.settings["seed"], reread(run, record, data)[1].frames
+    dataset = sound(reader_called("camus").read(folder, Asked(view, seed, (size, size))), seed)
+    testing, learnt = dataset.subset("testing"), own.select(~np.isin(own.patient, record.test_patients))
+    seen = [testing.patient[i] for i, _ in alike(thumbnails_of(testing.images), thumbnails_of(learnt.images))]
     if seen:
         raise EchobenchError(
             f"{run} has learnt from frames of {seen[0]}, who is among the test patients of {folder} "
@@ -109,10 +110,10 @@ def camus_target(folder: Path, run: Path) -> Target:
 
 
 def targets(
-    on: str, *, echonet: str | None = None, camus: Path | None = None, skip_broken: bool = False,
-    progress: Progress = silent,
+    on: str, *, echonet: str | None = None, camus: Path | None = None, data: str | None = None,
+    skip_broken: bool = False, progress: Progress = silent,
 ) -> Callable[[Path], Target]:  # fmt: skip
-    """What a run is scored on, by its folder. on: one of `CHOICES`. echonet, camus: folders.
+    """What a run is scored on, by its folder. on: one of `CHOICES`. echonet, camus: folders. data: see `reread`.
 
     Videos are read once, for all runs; without a folder, `ECHOBENCH_ECHONET` names one, else it is the phantom's second
     scanner. Raises EchobenchError for another choice, and where there is nothing to read.
@@ -122,12 +123,12 @@ def targets(
         target = echonet_target(typed_path(folder) if folder else None, skip_broken=skip_broken, progress=progress)
         return lambda run: target
     if on == "view":
-        return view_target
+        return lambda run: view_target(run, data)
     if on != "camus":
         raise EchobenchError(f"there is nothing to score on called {on!r}; known: {', '.join(CHOICES)}")
     if camus is None:
         raise EchobenchError("--on camus needs a CAMUS folder: --data-camus DIR")
-    return lambda run: camus_target(camus, run)
+    return lambda run: camus_target(camus, run, data)
 
 
 def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out: Path, device: str) -> list[Table]:

@@ -9,11 +9,7 @@ import torch
 
 from echobench.benchmark.run.machine import describe_machine, package_versions
 from echobench.benchmark.run.scoring import known_scores
-from echobench.benchmark.run.settings import RunSettings
-from echobench.benchmark.run.stages import StageFolder
-from echobench.benchmark.run.trial import Trial, load_dataset
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
 from echobench.results.records.run import RunRecord, unet_path
 from echobench.segmentation.segmenter import Segmenter
@@ -38,24 +34,6 @@ def load_unets(run: Path, record: RunRecord) -> dict[int, Segmenter]:
         if json.loads(json.dumps(unet.settings.as_dict())) != record.settings["unet_settings"]:
             raise EchobenchError(f"{paths[seed]} holds a U-Net of other settings than the record's")
     return unets
-
-
-def scored_frames(run: Path, record: RunRecord, unet: Segmenter) -> Frames:
-    """The frames that a run was scored on, read again from where it has read them.
-
-    Raises EchobenchError where they cannot be read, or are no longer the same.
-    """
-    stages = StageFolder(run, "cpu")
-    begun = stages.begun_with() | {"unet_seeds": tuple(record.settings["unet_seeds"]), "unet_settings": unet.settings}
-    try:
-        settings = RunSettings(**begun)
-    except TypeError as error:
-        raise EchobenchError(f"{run} was begun with settings that this version does not know") from error
-    dataset = load_dataset(settings)
-    frames = Trial(settings, dataset, dataset, stages, "cpu", lambda stage: silent).frames(record.scored_on)
-    if frames.fingerprint() != record.fingerprints[record.scored_on]:
-        raise EchobenchError(f"the frames in {settings.data or 'the phantom'} are no longer those of the record")
-    return frames
 
 
 def rescore(record: RunRecord, unets: dict[int, Segmenter], frames: Frames) -> Rescored:

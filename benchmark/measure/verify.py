@@ -75,9 +75,10 @@ class Verdict:
         return f"{self.name}: {'; '.join(filter(None, parts))}"
 
 
-def verify(places: Iterable[Path]) -> Iterator[Verdict]:
+def verify(places: Iterable[Path], data: str | None = None) -> Iterator[Verdict]:
     """A verdict on every run and stress in these folders, however deep; a link to one of them says nothing new.
 
+    data: the folder in which the data of the runs lie now, None for where they lay.
     Raises EchobenchError for a place without any.
     """
     for place in places:
@@ -88,12 +89,12 @@ def verify(places: Iterable[Path]) -> Iterator[Verdict]:
         for folder in found:
             if not folder.is_symlink() or folder.resolve() not in own:
                 name = place.resolve().name if folder == place else folder.relative_to(place).as_posix()
-                yield verify_folder(folder, name)
+                yield verify_folder(folder, name, data)
 
 
-def verify_folder(folder: Path, name: str) -> Verdict:
-    """The verdict on the run or stress in a folder, under a name."""
-    return Verdict.of(name, _findings(folder))
+def verify_folder(folder: Path, name: str, data: str | None = None) -> Verdict:
+    """The verdict on the run or stress in a folder, under a name. data: see `verify`."""
+    return Verdict.of(name, _findings(folder, data))
 
 
 def _found(place: Path) -> Iterator[Path]:
@@ -105,7 +106,7 @@ def _found(place: Path) -> Iterator[Path]:
         yield from _found(folder)
 
 
-def _findings(folder: Path) -> Iterator[Finding]:
+def _findings(folder: Path, data: str | None) -> Iterator[Finding]:
     if (folder / STRESS).is_file():
         yield from _of_stress(folder)
     elif not is_finished(folder):
@@ -121,7 +122,7 @@ def _findings(folder: Path) -> Iterator[Finding]:
         yield from _of_missing(folder, record)
         yield from _of_tables(folder, record)
         yield from _of_side_files(folder, record, hashed)
-        yield from _of_networks(folder, record)
+        yield from _of_networks(folder, record, data)
         if len(threads := record.machine.get("torch_threads_used", ())) > 1:
             yield UNVERIFIED, f"that its command gives it again (it ran on {' and '.join(map(str, threads))} threads)"
         yield UNVERIFIED, unhashed(folder)
@@ -222,7 +223,7 @@ def _of_cross(folder: Path, path: Path, record: RunRecord) -> Iterator[Finding]:
         yield WRONG, f"{path.with_suffix('.csv').name}: {fault}"
 
 
-def _of_networks(folder: Path, record: RunRecord) -> Iterator[Finding]:
+def _of_networks(folder: Path, record: RunRecord, data: str | None) -> Iterator[Finding]:
     """Whether the U-Nets that a run keeps give its scores again."""
     try:
         recorded = _as_text(folder / SCORES)
@@ -233,15 +234,17 @@ def _of_networks(folder: Path, record: RunRecord) -> Iterator[Finding]:
     seeds = record.settings["unet_seeds"]
     gone = [str(seed) for seed in seeds if not unet_path(folder, seed).is_file()]
     if len(gone) < len(seeds):
-        yield from _rescored(folder, record, recorded)
+        yield from _rescored(folder, record, recorded, data)
     if gone:
         of = f" of U-Net seed {', '.join(gone)}" if len(gone) < len(seeds) else ""
         yield UNVERIFIED, f"scores{of} (no weights here)"
 
 
-def _rescored(folder: Path, record: RunRecord, recorded: pd.DataFrame) -> Iterator[Finding]:
-    """Whether the U-Nets that are here give the recorded scores, a table of texts."""
-    from echobench.benchmark.measure.rescore import load_unets, rescore, scored_frames
+def _rescored(folder: Path, record: RunRecord, recorded: pd.DataFrame, data: str | None) -> Iterator[Finding]:
+    """Whether the U-Nets that are here give the recorded scores, a table of texts. data: see `reread`."""
+    from echobench.benchmark.measure.rescore import load_unets, rescore
+    from echobench.benchmark.run.place import reread
+    from echobench.benchmark.run.trial import frames_of
 
     try:
         unets = load_unets(folder, record)
@@ -249,7 +252,7 @@ def _rescored(folder: Path, record: RunRecord, recorded: pd.DataFrame) -> Iterat
         yield WRONG, str(error)
         return
     try:
-        frames = scored_frames(folder, record, next(iter(unets.values())))
+        frames = frames_of(*reread(folder, record, data), record.scored_on)
     except (EchobenchError, OSError) as error:
         yield UNVERIFIED, f"scores ({error})"
         return

@@ -24,6 +24,7 @@ from echobench.benchmark.run.trained import (
     trained_generators,
 )
 from echobench.benchmark.run.trial import Trial, begin, load_dataset, reopen
+from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, write_whole
 from echobench.data.base.progress import silent
@@ -255,6 +256,16 @@ def _failure(settings: RunSettings, stages: StageFolder, error: Exception) -> Fa
         settings=settings.published(),
         stage=stage,
         attempts=attempts,
-        error=str(error) if isinstance(error, EchobenchError) else f"{type(error).__name__}: {error}",
+        error=_without_places(
+            str(error) if isinstance(error, EchobenchError) else f"{type(error).__name__}: {error}", settings, stages
+        ),
         time=now(),
     )
+
+
+def _without_places(text: str, settings: RunSettings, stages: StageFolder) -> str:
+    """A text for others, who need not know where folders lie on this machine: by name alone."""
+    places = [settings.data, folder_of(settings.generator), stages.run.resolve(), stages.run, cache_folder()]
+    for place in (Path(place) for place in places if place):
+        text = text.replace(str(place), place.name) if place.is_absolute() else text
+    return text

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,16 +15,30 @@ from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import LOCK, file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress
+from echobench.data.datasets.folder import PREFIX as FOLDER
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
-from echobench.results.records.run import FAILED, OWN_TABLES, PICTURES, RECORD, STAGES, SYNTHETIC, Stage
+from echobench.results.records.run import (
+    FAILED,
+    OWN_TABLES,
+    PICTURES,
+    RECORD,
+    STAGES,
+    SYNTHETIC,
+    Stage,
+    is_finished,
+    read_record,
+)
 from echobench.results.records.stress import STRESS, STRESS_SCORES
 from echobench.results.records.unsaid import fill_in
 
 _SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
 """In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
+
+_PLACES = {"data": "", "generator": FOLDER}
+"""Settings that are the place of a folder, and how such a value begins. What is in the folder counts, not the place."""
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
@@ -59,10 +73,10 @@ class StageFolder:
         with working_in(self.run, STAGES, PICTURES, SYNTHETIC):
             if force:
                 self._clear()
-            path = self.work / _SETTINGS
+            path, written = self.work / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True) + "\n"
             if not path.is_file():
-                write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
-            elif (begun := read_json(path)) != settings:
+                write_whole(path, written)
+            elif (begun := self._begun(settings)) != settings:
                 first = next(iter(differences(begun, settings, "{name}: {found} then, {wanted} now")), "none")
                 raise EchobenchError(
                     f"{self.run} was begun with other settings ({first}); "
@@ -70,6 +84,38 @@ class StageFolder:
                 )
             self._there = self._places()
             yield
+            if path.is_file() and read_json(path) != settings:  # the same data, as it was seen meanwhile, elsewhere
+                write_whole(path, written)
+
+    def was_begun_with(self, settings: Mapping[str, Any], found: Callable[[], Mapping[str, str]]) -> bool:
+        """Whether it was begun with these settings but for where folders lay, and on the same frames.
+
+        found: gives their fingerprints as they are now.
+        """
+        if self._begun(settings) != settings:
+            return False
+        known, present = self._known_data(), found()
+        return bool(known) and all(known.get(name, value) == value for name, value in present.items())
+
+    def _begun(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What it was begun with, as if its folders lay where those of these settings do.
+
+        Where nothing says what was in them, they are those that they were.
+        """
+        begun = read_json(self.work / _SETTINGS)
+        if not self._known_data():
+            return begun
+        return begun | {
+            name: settings[name]
+            for name, start in _PLACES.items()
+            if all(str(of.get(name) or "").startswith(start) and of.get(name) for of in (begun, settings))
+        }
+
+    def _known_data(self) -> dict[str, Any]:
+        """Fingerprints of the frames that it was begun with, by subset; empty where none were kept."""
+        if (path := self.work / _DATA).is_file():
+            return read_json(path)
+        return read_record(self.run)[0].fingerprints if is_finished(self.run) else {}
 
     def require_there(self) -> None:
         """Raises EchobenchError where somebody has removed the folder since it was opened."""

@@ -9,8 +9,7 @@ from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.dataset import Dataset
-from echobench.data.datasets.folder import read_folder
-from echobench.data.datasets.registry import read_dataset
+from echobench.data.datasets.registry import read_dataset, read_drawn
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, write_phantom
 from echobench.generators.folder import folder_of
@@ -32,9 +31,8 @@ class Trial:
     report: Reporter
 
     def frames(self, subset: str) -> Frames:
-        """The dataset's frames of one subset, view by view, of the phases that the run is about."""
-        parts = [self.dataset.subset(subset, view) for view in self.settings.views]
-        return concatenate(parts).where(phases=self.settings.phases)
+        """See `frames_of`."""
+        return frames_of(self.settings, self.dataset, subset)
 
     @property
     def scored(self) -> Frames:
@@ -42,11 +40,21 @@ class Trial:
         return self.frames(self.settings.scored_on)
 
 
+def frames_of(settings: RunSettings, dataset: Dataset, subset: str) -> Frames:
+    """The dataset's frames of one subset, view by view, of the phases that a run is about."""
+    return concatenate([dataset.subset(subset, view) for view in settings.views]).where(phases=settings.phases)
+
+
+def fingerprints(settings: RunSettings, dataset: Dataset) -> dict[str, str]:
+    """Of the frames that a run needs, by subset."""
+    return {subset: frames_of(settings, dataset, subset).fingerprint() for subset in settings.subsets}
+
+
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
     with stages.measured("read") as noted:
         trial = reopen(settings, stages, device, report)
-        stages.claim({subset: trial.frames(subset).fingerprint() for subset in settings.subsets})
+        stages.claim(fingerprints(settings, trial.dataset))
         noted["items"] = len(trial.dataset.frames)
         return trial
 
@@ -88,5 +96,6 @@ def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Datase
     if drawn is None:
         return dataset
     view = None if settings.view == "all" else settings.view
-    size, progress = dataset.frames.size, report("read folder")
-    return read_folder(drawn, dataset.split, view=view, seed=settings.seed, size=size, progress=progress)
+    return read_drawn(
+        drawn, dataset, view=view, seed=settings.seed, scored_on=settings.scored_on, progress=report("read folder")
+    )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.stress.judge import JudgeSettings, ladder_fingerprint
 from echobench.data.base.errors import EchobenchError
@@ -122,4 +123,4 @@ def cells(runs: Path, settings: StressSettings, generators: Sequence[str]) -> li
     ideal = settings.ideal
     same: dict[str, Any] = {"view": ideal.view, "data": ideal.data, "preset": ideal.preset, "seed": ideal.seed}
     trained = [resolve(generator=name, **same) for name in chosen]
-    return [Cell(one, runs / one.slug(), one.label, generator_only=True) for one in trained]
+    return [Cell(one, place_of(one, runs), one.label, generator_only=True) for one in trained]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.run.machine import now
+from echobench.benchmark.run.place import found_place
 from echobench.benchmark.run.stages import Reporter, StageFolder, read_json
 from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
@@ -88,7 +89,7 @@ def stress(
     stages, training = StageFolder(folder, device), dataset.subset("training", settings.ideal.view)
     competitors(runs, settings.ideal.view, training, device)  # before anything is removed or trained
     with stages.opened(settings.identity(), force=force):
-        stages.claim({"training": training.fingerprint(), "validation": frames.fingerprint()})
+        stages.claim(_fingerprints(settings, dataset))
         test = _Test(settings, stages, device, report, dataset, frames)
         place.carry_out(missing, device, report)
         others = competitors([*map(_trained, missing), *runs], settings.ideal.view, training, device)
@@ -100,6 +101,19 @@ def stress(
         write_stress(folder, record, scores)
         _show_ladder(test)
     return record, scores
+
+
+def place_of_stress(settings: StressSettings, runs: Path) -> Path:
+    """The folder of a stress in `runs`: that of its name, or that of the same stress whose data lay elsewhere."""
+    return found_place(
+        runs, settings.slug(), settings.identity(), lambda: _fingerprints(settings, load_dataset(settings.ideal))
+    )
+
+
+def _fingerprints(settings: StressSettings, dataset: Dataset) -> dict[str, str]:
+    """Of what a stress is about."""
+    training = dataset.subset("training", settings.ideal.view)
+    return {"training": training.fingerprint(), "validation": _frames(settings, dataset).fingerprint()}
 
 
 def _trained(cell: Cell) -> Path:

@@ -45,7 +45,7 @@ from echobench.data.sector import sector_mask
 from echobench.data.splits import SUBSETS, Split, derive_split, patients_in_two, read_split_files
 
 _TESTING = "testing-"
-_READER_VERSION = 3  # raise it when the same files would be read differently: old cache entries are then ignored
+_READER_VERSION = 4  # raise it when the same files would be read differently: old cache entries are then ignored
 LAYOUT = (
     "expected database_nifti/patientXXXX/patientXXXX_4CH_ED.nii.gz and ..._ED_gt.nii.gz, "
     "or training/ and testing/ with .mhd files"
@@ -111,7 +111,7 @@ def find_frames(folder: Path) -> list[FrameFiles]:
 
 
 def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image: bool = False) -> Frame:
-    """Read and check one frame, resized to (H, W); the spacing follows the resizing.
+    """Read and check one frame, resized to (H, W); the spacing follows, and is NaN where the header states none.
 
     black_without_image: draw a missing image in black where there is a `..._sector` file, for who needs the map alone.
 
@@ -130,8 +130,6 @@ def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image:
         )
     labels = _labels(files.truth, truth)
     grey = np.zeros(labels.shape, dtype=np.uint8) if files.image is None else grey_values(path, image)
-    if not np.isfinite(image.spacing_mm).all():
-        raise EchobenchError(f"{path} states no spacing: its header must say how many millimetres a pixel is")
     require_same_geometry(path, image, files.truth, truth)
     scale = [native / wanted for native, wanted in zip(grey.shape, size, strict=True)]
     grey = resize_image(grey, size)

@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import FrameFiles, find_frames, read_clinical, read_frame, split_of
-from echobench.data.datasets.copies import copies, thumbnail
+from echobench.data.datasets.copies import keep_together
 from echobench.data.datasets.dataset import SIZE, DatasetReport, Finding, count_frames
 from echobench.data.datasets.image_header import ending
+from echobench.data.datasets.soundness import Glance
+from echobench.data.datasets.soundness import findings as held_together
 from echobench.data.frames import PHASES
 from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_files
 
@@ -19,9 +20,13 @@ from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_fi
 def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     """Read everything in a CAMUS-layout folder; raises EchobenchError only if there is nothing to read."""
     files = find_frames(folder)
+    unfit, glances = _frames(files)
     split = _split_or_none(folder, files, seed)
-    findings = [*_frame_findings(files, split), *_missing_partners(files), *_split_findings(folder, files, seed)]
-    findings += [*_clinical(folder), *_capitals(files)]
+    if split and glances:
+        thumbnails = np.array([glance.thumbnail for glance in glances])
+        split = keep_together(thumbnails, [glance.patient for glance in glances], split, seed)
+    findings = [*unfit, *held_together(glances, split), *_missing_partners(files)]
+    findings += [*_split_findings(folder, files, seed), *_clinical(folder), *_capitals(files)]
     return DatasetReport(
         counts=count_frames(((f.view, f.phase, f.patient) for f in files), split),
         split_origin=split.origin if split else "none",
@@ -29,22 +34,19 @@ def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     )
 
 
-def _frame_findings(files: Sequence[FrameFiles], split: Split | None) -> Iterator[Finding]:
-    """What is wrong with each frame, and which of the sound ones are in two subsets."""
+def _frames(files: Sequence[FrameFiles]) -> tuple[list[Finding], list[Glance]]:
+    """What is wrong with each frame, and a glance at the others."""
 
-    def read(frame: FrameFiles) -> str | NDArray[np.float32]:
+    def look(files: FrameFiles) -> Glance | Finding:
         try:
-            return thumbnail(read_frame(frame, SIZE).image)
+            frame = read_frame(files, SIZE)
         except EchobenchError as error:
-            return str(error)
+            return Finding(str(error), unsound=True)
+        return Glance.of(files.name, files.patient, frame.image, frame.labels, frame.spacing_mm)
 
     with ThreadPoolExecutor() as pool:
-        seen = list(pool.map(read, files))
-    yield from (Finding(text, unsound=True) for text in seen if isinstance(text, str))
-    sound = [(f.patient, small) for f, small in zip(files, seen, strict=True) if not isinstance(small, str)]
-    if split and sound:
-        patients, thumbnails = zip(*sound, strict=True)
-        yield from (Finding(text, unsound=True) for text in copies(np.array(thumbnails), patients, split))
+        seen = list(pool.map(look, files))
+    return [s for s in seen if isinstance(s, Finding)], [s for s in seen if isinstance(s, Glance)]
 
 
 def _capitals(files: Sequence[FrameFiles]) -> Iterator[Finding]:

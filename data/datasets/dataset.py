@@ -126,9 +126,9 @@ class Reader(ABC):
 
     def check(self, folder: Path) -> DatasetReport:
         """What a folder holds and what is wrong with it; a reader that can say more than `read` does says so here."""
+        from echobench.data.datasets.soundness import report_of  # which imports this module
+
         try:
-            dataset = self.read(folder)
+            return report_of(self.read(folder), ASKED.seed)
         except EchobenchError as error:
             return DatasetReport(count_frames([], None), "none", (Finding(str(error), unsound=True),))
-        frames = zip(dataset.frames.view, dataset.frames.phase, dataset.frames.patient, strict=True)
-        return DatasetReport(count_frames(frames, dataset.split), dataset.split.origin, ())

@@ -3,8 +3,8 @@
     image,labels,patient,view,phase
     images/0001.png,maps/0001.png,patient0001,4C,ED
 
-Files are named relative to the folder. Further columns are not read, but image_sha256 (of the pixels, row by row) is
-held against the image.
+Files are named relative to the folder. Further columns are not read, but for image_sha256 (of the pixels, row by row),
+which is held against the image, and row_mm and column_mm, millimetres per pixel, where the files state none.
 
 As images that somebody drew elsewhere (`read_folder`), with the maps they were drawn for, patient is the one whose map
 was drawn. Such a folder may also be laid out as CAMUS (`echobench.data.datasets.camus`), its patients named after that
@@ -18,8 +18,9 @@ outside the sector, 1 cavity, 2 sector, 3 wall, 4 atrium. A code 4 anywhere tell
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import inf, nan
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -51,6 +52,8 @@ from echobench.data.store import MANIFEST, ManifestRow, pixels_sha256
 PREFIX = "folder:"
 COLUMNS = ("image", "labels", "patient", "view", "phase")
 """Columns that a manifest must have to name the files."""
+SPACING = ("row_mm", "column_mm")
+"""Columns that it may have, of the height and the width of a pixel."""
 
 SECTOR_CODES = MappingProxyType(
     {0: Label.BACKGROUND, 1: Label.LV_ENDO, 2: Label.BACKGROUND, 3: Label.LV_MYO, 4: Label.LA}
@@ -79,10 +82,10 @@ class Drawn(Reader):
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A frame of the folder; image_sha256: of its pixels, where a manifest states it."""
+    """A frame of the folder. row: what a manifest says of it."""
 
     files: FrameFiles
-    image_sha256: str | None
+    row: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +181,7 @@ def _listed(root: Path, known: set[str]) -> list[_Drawn]:
     if rows and set(COLUMNS) <= rows[0].keys():
         listed = [_row_files(root, row, line) for line, row in enumerate(rows, start=2)]
         return [
-            _Drawn(replace(files, patient=_origin(files.patient, known)), row.get("image_sha256"))
+            _Drawn(replace(files, patient=_origin(files.patient, known)), row)
             for files, row in zip(listed, rows, strict=True)
         ]
     stored = {(row["name"], row["view"], row["phase"]): row for row in rows}
@@ -186,7 +189,7 @@ def _listed(root: Path, known: set[str]) -> list[_Drawn]:
     for f in find_frames(root):
         row = stored.get((f.patient, f.view, f.phase), {})
         origin = _origin(row.get("patient") or f.patient, known)
-        drawn.append(_Drawn(replace(f, patient=origin), row.get("image_sha256")))
+        drawn.append(_Drawn(replace(f, patient=origin), row))
     return drawn
 
 
@@ -260,9 +263,27 @@ def _read_pair(drawn: _Drawn) -> _Pair:
         )
     require_same_geometry(files.image, image, files.truth, codes)
     grey = grey_values(files.image, image)
-    if drawn.image_sha256 and pixels_sha256(grey) != drawn.image_sha256:
+    if (stated := drawn.row.get("image_sha256")) and pixels_sha256(grey) != stated:
         raise EchobenchError(f"{files.image} is not the image that {MANIFEST} names: it was changed")
-    return _Pair(files, grey, _codes(files.truth, codes), image.spacing_mm)
+    return _Pair(files, grey, _codes(files.truth, codes), _spacing(drawn, files.image, image))
+
+
+def _spacing(drawn: _Drawn, path: Path, image: MedicalImage) -> tuple[float, float]:
+    """Millimetres per pixel as the image states them, or else the manifest; NaN where neither does."""
+    said = [drawn.row.get(column, "").strip() for column in SPACING]
+    if not any(said):
+        return image.spacing_mm
+    try:
+        row_mm, column_mm = map(float, said)
+    except ValueError:
+        row_mm = column_mm = nan
+    if not (0 < row_mm < inf and 0 < column_mm < inf):
+        raise EchobenchError(f"{MANIFEST} gives {path} a pixel of {' × '.join(said)} mm; both must be positive numbers")
+    if np.isfinite(image.spacing_mm).all() and not np.allclose(image.spacing_mm, (row_mm, column_mm), rtol=1e-3):
+        raise EchobenchError(
+            f"{MANIFEST} gives {path} a pixel of {row_mm:g} × {column_mm:g} mm, and its header another: remove one"
+        )
+    return row_mm, column_mm
 
 
 def _codes(path: Path, truth: MedicalImage) -> NDArray[np.uint8]:

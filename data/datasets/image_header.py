@@ -19,6 +19,9 @@ MAX_PIXELS = 2**26
 NIFTI = (".nii", ".nii.gz")
 META = (".mhd", ".mha")
 
+UNITS_BYTE = 123
+"""Of a NIfTI-1 header: the units of its spacing, 0 for unknown ones."""
+_SPATIAL_UNIT = 0b111
 _CHUNK = 2**20
 _MOST_HEADER = 2**16  # bytes of a MetaImage header
 _NIFTI_BYTES, _NIFTI_UNCHECKED_BYTES = 348, 352
@@ -91,7 +94,7 @@ def _checked_nifti(path: Path) -> Header:
     except OSError as error:
         raise EchobenchError(f"{path} cannot be read: it is damaged ({error})") from error
     _require_payload(path, present - header.offset, header.needed)
-    return Header(header.size, True, path)
+    return Header(header.size, header.spacing_stated, path)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -117,11 +120,13 @@ def _count(stream: BinaryIO) -> int:
 
 @dataclass(frozen=True)
 class Nifti:
-    """size: pixels along each axis. offset: bytes before the pixels. needed: bytes of pixels."""
+    """size: pixels along each axis. offset: bytes before the pixels. needed: bytes of pixels. spacing_stated: whether
+    it says how large a pixel is; 1 × 1 of an unknown unit is what programs write that have lost it."""
 
     size: tuple[int, ...]
     offset: int
     needed: int
+    spacing_stated: bool
 
     @classmethod
     def of(cls, path: Path, head: bytes) -> "Nifti":
@@ -145,7 +150,8 @@ class Nifti:
         offset = struct.unpack_from(f"{order}f", head, 108)[0]
         if not (math.isfinite(offset) and _NIFTI_BYTES <= offset <= 2**31 and 0 < bits <= 256):
             raise EchobenchError(f"{path} cannot be read: its header is damaged")
-        return cls(size, int(offset), math.prod(size) * bits // 8)
+        stated = spacing != (1.0, 1.0) or bool(head[UNITS_BYTE] & _SPATIAL_UNIT)
+        return cls(size, int(offset), math.prod(size) * bits // 8, stated)
 
 
 def _checked_meta(path: Path, inside: Path) -> Header:

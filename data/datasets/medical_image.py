@@ -1,8 +1,10 @@
 """One 2-D image on disk: NIfTI, MetaImage or PNG, upright, with its spacing."""
 
+import gzip
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +22,14 @@ from echobench.data.datasets.image_header import (
     MAX_PIXELS,
     META,
     NIFTI,
+    UNITS_BYTE,
     Header,
     checked_header,
     ending,
     require_file,
 )
+
+sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters of a header, we say ourselves
 
 PICTURES = (".png", ".jpg", ".jpeg")
 _ALIKE = 1e-3  # of the spacing, and of a direction's cosines: headers are in single precision
@@ -149,17 +154,28 @@ def _read_picture(path: Path) -> NDArray[np.generic]:
 
 
 def write_image(path: Path, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> None:
-    """Write (H, W) uint8 with its (row, column) spacing as compressed NIfTI.
+    """Write (H, W) uint8 with its (row, column) spacing as compressed NIfTI; NaN for one that is unknown.
 
     Raises EchobenchError where it is not whole afterwards: ITK says nothing of a full disk.
     """
     image = sitk.GetImageFromArray(pixels)
-    image.SetSpacing((float(spacing_mm[1]), float(spacing_mm[0])))
+    known = bool(np.isfinite(spacing_mm).all())
+    if known:
+        image.SetSpacing((float(spacing_mm[1]), float(spacing_mm[0])))
     sitk.WriteImage(image, str(path), useCompression=True)
     try:
+        if not known:
+            _forget_units(path)
         checked_header(path, path.parent)
-    except EchobenchError as error:
+    except (EchobenchError, EOFError, zlib.error) as error:
         raise EchobenchError(f"{path} could not be written whole: is the disk full?") from error
+
+
+def _forget_units(path: Path) -> None:
+    """Let a compressed NIfTI file say of its spacing, which is 1 × 1, that the unit is unknown: ITK always says mm."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[UNITS_BYTE] = 0
+    path.write_bytes(gzip.compress(content, mtime=0))
 
 
 def resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -5,8 +5,18 @@ from pathlib import Path
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.datasets.copies import require_no_copies
-from echobench.data.datasets.dataset import SIZE, Asked, Dataset, DatasetReport, Reader
+from echobench.data.datasets.copies import require_unseen
+from echobench.data.datasets.dataset import (
+    SIZE,
+    Asked,
+    Dataset,
+    DatasetReport,
+    Finding,
+    Reader,
+    count_frames,
+)
+from echobench.data.datasets.folder import read_folder
+from echobench.data.datasets.soundness import report_of, require_upright, sound
 
 DATASETS = {
     "echonet": "echobench.data.datasets.echonet.reading:Echonet",
@@ -41,13 +51,35 @@ def read_dataset(
 ) -> Dataset:
     """Read a folder of any known layout; see `Reader.read`.
 
-    Raises EchobenchError too where two subsets share an image.
+    Raises EchobenchError too where two subsets share an image, and for what else makes the whole unsound.
     """
-    dataset = reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress))
-    require_no_copies(dataset)
-    return dataset
+    return sound(reader_called(layout_of(folder)).read(folder, Asked(view, seed, size, progress)), seed)
 
 
 def check_dataset(folder: Path, layout: str | None = None) -> DatasetReport:
     """What a folder holds and what is wrong with it; layout: a name of `DATASETS`, None for the first that it has."""
     return reader_called(layout or layout_of(folder)).check(folder)
+
+
+def check_drawn(folder: Path, dataset: Path) -> DatasetReport:
+    """What is wrong with a folder of images that were drawn for a dataset's maps: see `read_drawn`."""
+    try:
+        drawn = read_drawn(folder, read_dataset(dataset))
+    except EchobenchError as error:
+        return DatasetReport(count_frames([], None), "none", (Finding(str(error), unsound=True),))
+    return report_of(drawn, None)
+
+
+def read_drawn(
+    folder: Path, dataset: Dataset, *, view: str | None = None, seed: int = 0, scored_on: str = "testing",
+    progress: Progress = silent,
+) -> Dataset:  # fmt: skip
+    """Read a folder of images that were drawn for a dataset's maps, see `read_folder`, to train on.
+
+    scored_on: the subset of the dataset whose frames are scored. Raises EchobenchError too where one of those, or a
+    frame of a test patient, is among the images.
+    """
+    drawn = read_folder(folder, dataset.split, view=view, seed=seed, size=dataset.frames.size, progress=progress)
+    locked = {patient for subset in ("testing", scored_on) for patient in dataset.split.patients(subset)}
+    require_unseen(drawn.frames, dataset.frames.where(patients=locked), str(folder))
+    return require_upright(drawn)

@@ -16,7 +16,7 @@ from echobench.data.base.metric import MetricFacts
 from echobench.data.deform import VERSION
 from echobench.results.evidence.cost import machine
 from echobench.results.evidence.differences import key, shown, telling, told_apart, unsaid
-from echobench.results.evidence.statistics import compared_pairs
+from echobench.results.evidence.statistics import compared_pairs, drawn_regions
 from echobench.results.records.run import (
     RECORD,
     SCORED_ON,
@@ -260,12 +260,23 @@ def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Grou
     if len(named) == 1:
         notes.append(f"only {named[0].label} was run: there is nothing to compare it with")
     notes += _other_maps(named)
+    notes += _unmeasured(named)
     notes += [f"{run.label}: {note}" for run in named for note in run.record.notes]
     machines = dict.fromkeys(machine(run.record) for run in named)
     if len(machines) > 1:
         notes.append(f"seconds and memory are of different machines or threads: {'; '.join(machines)}")
     named.sort(key=lambda run: (not run.is_reference, _by_number(run.label)))
     return Group(title, tuple(named), tuple(stopped), tuple(notes))
+
+
+def _unmeasured(runs: Sequence[Run]) -> list[str]:
+    """Why there is a dash, or no table, where one is looked for."""
+    metrics = {metric.name: metric for run in runs for metric in run.record.metrics}
+    nowhere = sorted({*runs[0].scores["region"]} - {*drawn_regions(runs[0].scores)}) if runs else []
+    notes = [f"{', '.join(nowhere)}: no scored frame has it, so that it has no score"] if nowhere else []
+    if metrics and not any(metric.is_distance for metric in metrics.values()):
+        notes.append("the scored frames state no spacing: there are no distances in mm and no ejection fractions")
+    return notes
 
 
 def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str], list[str]]:

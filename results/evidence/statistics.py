@@ -73,10 +73,16 @@ def structures(scores: pd.DataFrame) -> pd.DataFrame:
 def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Per patient × region, the mean of a metric over the patient's frames and the U-Net seeds, as recorded.
 
-    A structure that is absent from both maps has no value and counts neither for nor against.
+    A structure that is absent from both maps has no value and counts neither for nor against; nor does one that is in
+    no scored frame at all, whatever the U-Nets found.
     """
-    chosen = scores[scores["metric"] == metric]
+    chosen = scores[(scores["metric"] == metric) & scores["region"].isin(drawn_regions(scores))]
     return chosen.groupby(["patient", "region"], sort=True)["value"].mean().unstack("region")
+
+
+def drawn_regions(scores: pd.DataFrame) -> list[str]:
+    """The scored regions that some scored frame has, sorted."""
+    return sorted(set(scores.loc[scores["n_ref"] > 0, "region"]))
 
 
 def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> "pd.Series[float]":
@@ -91,8 +97,8 @@ def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEA
 
 
 def mean_regions(scores: pd.DataFrame) -> str:
-    """What `MEAN` is the mean of, in words: those regions that the experts of the dataset drew."""
-    return ", ".join(region for region in TABLE_REGIONS if region in set(scores["region"]))
+    """What `MEAN` is the mean of, in words: those regions that the experts of the dataset drew in some scored frame."""
+    return ", ".join(region for region in TABLE_REGIONS if region in drawn_regions(scores))
 
 
 def seed_means(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import write_whole
+from echobench.data.base.files import typed_path, write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
 from echobench.data.labels import REGIONS
 from echobench.results.records.files import SCHEMA, RecordKind
@@ -194,12 +194,13 @@ def read_failed(folder: Path) -> FailedRun | None:
     return _FAILED.read(folder / FAILED) if (folder / FAILED).is_file() else None
 
 
-def read_record(folder: Path) -> tuple[RunRecord, pd.DataFrame]:
-    """The record of a finished run and its raw scores.
+def read_record(folder: str | Path) -> tuple[RunRecord, pd.DataFrame]:
+    """The record of a finished run and its raw scores. folder: as a person types it, ~ is the home folder.
 
     Raises EchobenchError for a folder without one, and for one that is half-written, damaged, or of a newer
     schema, or has a file that is not the one it was written for.
     """
+    folder = typed_path(folder)
     if not is_finished(folder):
         raise EchobenchError(f"{folder} has no {RECORD}: the run there is not finished; give its command again")
     return _KIND.read_with_scores(folder / RECORD, folder / SCORES)

@@ -216,16 +216,6 @@ def pair_table(pairs: pd.DataFrame, title: str, notes: Sequence[str]) -> Table:
     )
 
 
-def dice_summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Dice in per cent, as in Table 1 of the paper: a row per group of frames, mean and std over patients.
-
-    Rows: all frames, and each view and phase. Columns: region (and `mean` of the table's regions) × (mean, std);
-    n patients; missed, see `missed_structures`.
-    """
-    rows = {frames: _region_row(chosen, "dice") for frames, chosen in frame_groups(scores).items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("frames")
-
-
 def missed_structures(scores: pd.DataFrame) -> int:
     """How many structures the U-Nets did not find at all, over frames and seeds.
 

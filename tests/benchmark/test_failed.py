@@ -47,6 +47,16 @@ def test_a_fault_of_the_program_is_named_with_its_kind(settings, tmp_path):
     assert failed is not None and failed.error == "ZeroDivisionError: division by zero"
 
 
+def test_the_reason_says_nothing_of_where_folders_lie(settings, camus_folder, tmp_path):
+    path = camus_folder / "database_nifti" / "patient0001" / "patient0001_4CH_ED.nii.gz"
+    path.write_bytes(b"")
+    with pytest.raises(EchobenchError, match=str(path)):
+        run(settings, tmp_path / "run")
+    failed = read_failed(tmp_path / "run")
+    assert failed is not None and failed.error.startswith("camus/database_nifti/patient0001/patient0001_4CH_ED.nii.gz")
+    assert str(tmp_path) not in (tmp_path / "run" / "failed.json").read_text()
+
+
 def test_between_stages(settings, tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError("disk full")

@@ -102,6 +102,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("report", "folder"): ("report", "b"),
     ("report", "--out"): ("--out", "o"),
     ("verify", "places"): ("verify", "b"),
+    ("verify", "--data"): ("--data", "d"),
     ("generate", "--checkpoint"): ("--checkpoint", "z"),
     ("generate", "--maps"): ("--maps", "z"),
     ("generate", "--out"): ("--out", "z"),
@@ -112,6 +113,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("generate", "--device"): ("--device", "cpu"),
     ("data check", "folder"): ("data", "check", "b"),
     ("data check", "--format"): ("--format", "echonet"),
+    ("data check", "--drawn-for"): ("--drawn-for", "d"),
     ("data phantom", "folder"): ("data", "phantom", "b"),
     ("data phantom", "--patients"): ("--patients", "5"),
     ("data phantom", "--seed"): ("--seed", "1"),
@@ -181,8 +183,12 @@ class Library:
 
 
 REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
+RECORD = SimpleNamespace(machine={}, split_origin="official", scored_patients=[], whom="")
 ASKED: dict[str, object] = {
-    "benchmark.run.pipeline.run": (SimpleNamespace(machine={}), "scores"),
+    "benchmark.run.pipeline.run": (
+        SimpleNamespace(machine={}, split_origin="official", scored_patients=[], whom=""),
+        "scores",
+    ),
     "benchmark.run.trained.training_of": ("sdm", 1.0),
     "benchmark.cells.compare.carry_out": None,
     "benchmark.cells.compare.draw_pictures": {},
@@ -198,6 +204,7 @@ ASKED: dict[str, object] = {
     "benchmark.measure.verify.verify": [],
     "results.report.page.write_report": "report.html",
     "data.datasets.registry.check_dataset": REPORT,
+    "data.datasets.registry.check_drawn": REPORT,
     "data.phantom.dataset.write_phantom": "phantom",
     "data.phantom.echonet.write_phantom_echonet": "phantom",
 }

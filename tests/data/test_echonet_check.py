@@ -27,6 +27,20 @@ from .test_echonet import (
 )
 
 
+def test_a_copy_of_a_video_in_another_subset(folder):
+    listed = {
+        row.split(",")[0]: row.rstrip().split(",")[-1] for row in (folder / FILE_LIST).read_text().splitlines()[1:]
+    }
+    testing = next(name for name, subset in listed.items() if subset == "TEST")
+    training = next(name for name, subset in listed.items() if subset == "TRAIN")
+    (folder / "Videos" / f"{testing}.avi").write_bytes((folder / "Videos" / f"{training}.avi").read_bytes())
+    report = check_echonet(folder)
+    assert not report.sound
+    assert (
+        f"an image of {testing} (testing) is the same image as one of {training} (training)" in texts(report, True)[0]
+    )
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_toy(tmp_path / "echonet")

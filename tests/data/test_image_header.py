@@ -245,6 +245,20 @@ def test_a_spacing_that_is_lost_is_not_a_millimetre(camus_folder):
         read_dataset(camus_folder, size=SIZE)
 
 
+def test_an_unknown_spacing_is_written_and_read_as_unknown(tmp_path, camus_folder):
+    write_image(tmp_path / "x.nii.gz", PIXELS, (float("nan"), float("nan")))
+    assert np.isnan(read_image(tmp_path / "x.nii.gz").spacing_mm).all()
+    np.testing.assert_array_equal(read_image(tmp_path / "x.nii.gz").pixels, PIXELS)
+    write_image(tmp_path / "y.nii.gz", PIXELS, (1.0, 1.0))
+    assert read_image(tmp_path / "y.nii.gz").spacing_mm == (1, 1), "a millimetre that is stated is one"
+    for path in camus_folder.rglob("*_4CH_*.nii.gz"):
+        write_image(path, read_image(path).pixels, (float("nan"), float("nan")))
+    assert np.isnan(read_dataset(camus_folder, size=SIZE).frames.spacing_mm).all()
+    report = check_camus(camus_folder)
+    assert report.sound
+    assert [f.text.split(",")[0] for f in report.findings] == ["no frame states its spacing"]
+
+
 def test_a_value_is_never_shown_as_another():
     assert [shown(value) for value in (7, 0.5, 1.0000001, 255.00001)] == ["7", "0.5", "1.0000001", "255.00001"]
     assert shown(float("nan")) == "nan"

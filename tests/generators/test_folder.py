@@ -9,10 +9,11 @@ import SimpleITK
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.folder import read_folder
+from echobench.data.datasets.registry import check_dataset, check_drawn, read_dataset, read_drawn
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
 from echobench.data.maps import item_seeds, label_maps
-from echobench.data.splits import Split
+from echobench.data.splits import SUBSETS, Split
 from echobench.data.store import FrameWriter
 from echobench.generators.folder import FolderSettings, folder_of
 from echobench.generators.paint import Paint, PaintSettings
@@ -80,6 +81,68 @@ def test_the_camus_layout_under_names_of_patients_with_numbers(make_frames, make
     np.testing.assert_array_equal(dataset.frames.images, frames.images)
     assert list(dataset.frames.patient) == list(frames.patient)
     np.testing.assert_allclose(dataset.frames.spacing_mm, frames.spacing_mm)
+
+
+def test_patients_of_a_folder_who_share_an_image_stay_together(make_frames, tmp_path):
+    frames = make_frames(6)
+    shared = replace(frames, images=frames.images[[0, 1, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11]])
+    folder = write_pictures(tmp_path / "drawn", shared)
+    report = check_dataset(folder)
+    assert report.sound
+    assert "patient0001 and patient0002 share an image" in report.findings[0].text
+    splits = [read_dataset(folder, size=SIZE, seed=seed).split for seed in range(5)]
+    assert all(
+        ("patient0001" in split.patients(subset)) == ("patient0002" in split.patients(subset))
+        for split in splits
+        for subset in SUBSETS
+    )
+
+
+def test_a_copy_of_a_test_frame_under_a_name_that_nobody_knows_is_refused(make_frames, make_camus, tmp_path):
+    dataset = read_dataset(make_camus(tmp_path / "camus", make_frames(5), (3, 1, 1)), size=SIZE)
+    own = make_frames(3, seed=7)
+    assert len(read_drawn(write_pictures(tmp_path / "own", own), dataset).frames) == 6
+    for name, patient, subset in (("test", "patient0005", "testing"), ("scored", "patient0004", "validation")):
+        theirs = dataset.frames.images[dataset.frames.patient == patient][0]
+        almost = np.where(theirs % 3 == 0, theirs, np.minimum(theirs, 254) + 1).astype(np.uint8) * (theirs > 0)
+        images = own.images.copy()
+        images[1] = almost
+        stranger = np.where(np.arange(6) < 2, "somebody", own.patient)
+        folder = write_pictures(tmp_path / name, replace(own, images=images, patient=stranger))
+        with pytest.raises(EchobenchError, match=f"the 4C ES image of somebody is a copy of a frame of {patient}"):
+            read_drawn(folder, dataset, scored_on=subset)
+    assert len(read_drawn(tmp_path / "scored", dataset).frames) == 6, "validation frames select, where others score"
+    assert check_drawn(tmp_path / "own", tmp_path / "camus").sound is True
+    report = check_drawn(tmp_path / "test", tmp_path / "camus")
+    assert not report.sound and "is a copy of a frame of patient0005" in report.findings[0].text
+
+
+def test_drawn_images_upside_down_are_refused(make_frames, make_camus, tmp_path):
+    dataset = read_dataset(make_camus(tmp_path / "camus", make_frames(5), (3, 1, 1)), size=SIZE)
+    own = make_frames(3, seed=7)
+    turned = replace(own, images=own.images[:, ::-1], labels=own.labels[:, ::-1])
+    with pytest.raises(EchobenchError, match="upside down: in 6 of 6 label maps"):
+        read_drawn(write_pictures(tmp_path / "turned", turned), dataset)
+
+
+def test_a_spacing_that_the_manifest_states(make_frames, make_camus, tmp_path):
+    frames = make_frames(3)
+    assert np.isnan(read(write_pictures(tmp_path / "none", frames)).frames.spacing_mm).all()
+    folder = write_pictures(tmp_path / "stated", frames, row_mm="0.5", column_mm="0.4")
+    assert np.unique(read(folder).frames.spacing_mm, axis=0).tolist() == [[0.5, 0.4]]
+    with pytest.raises(EchobenchError, match=r"a pixel of 0 × 0.4 mm; both must be positive"):
+        read(write_pictures(tmp_path / "zero", frames, row_mm="0", column_mm="0.4"))
+    with pytest.raises(EchobenchError, match=r"a pixel of 0.5 ×  mm"):
+        read(write_pictures(tmp_path / "half", frames, row_mm="0.5", column_mm=""))
+    images = make_camus(tmp_path / "camus", frames, None) / "database_nifti"
+    named = write_pictures(tmp_path / "both", frames, row_mm="0.7", column_mm="0.7")
+    for i in range(len(frames)):
+        stem = f"{frames.patient[i]}_4CH_{frames.phase[i]}"
+        (images / frames.patient[i] / f"{stem}.nii.gz").rename(named / f"image{i}.nii.gz")
+    text = (named / "manifest.csv").read_text().replace(".png,map", ".nii.gz,map")
+    (named / "manifest.csv").write_text(text)
+    with pytest.raises(EchobenchError, match=r"0.7 × 0.7 mm, and its header another"):
+        read(named)
 
 
 def pixels(frames):

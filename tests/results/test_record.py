@@ -11,7 +11,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.statistics import patient_means, seed_spread
 from echobench.results.records.files import SEAL, is_unaltered, write_sealed
 from echobench.results.records.run import CURVES, GENERATOR_CURVES, read_record, write_record
-from echobench.results.shown.tables import dice_summary
+from echobench.results.shown.tables import _region_row, frame_groups
 
 MEASURED = Path(__file__).resolve().parents[2] / "results" / "measured"
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
@@ -45,11 +45,17 @@ def test_records_of_before_there_was_a_choice_are_of_test_patients(path):
         assert record.test_patients == sorted(set(scores["patient"]))
 
 
+def summary_of(scores):
+    return pd.DataFrame.from_dict(
+        {frames: _region_row(chosen, "dice") for frames, chosen in frame_groups(scores).items()}, orient="index"
+    )
+
+
 def test_patients_are_averaged_first_and_the_std_is_over_patients():
     scores = pd.DataFrame(
         rows("a", "ED", 0.8) + rows("a", "ES", 0.6) + rows("b", "ED", 0.9) + rows("b", "ES", 0.9) + rows("c", "ED", 0.5)
     )
-    summary = dice_summary(scores)
+    summary = summary_of(scores)
     assert list(summary.index) == ["all", "4C ED", "4C ES"]
     assert summary.loc["all", "LVendo mean"] == pytest.approx(np.mean([70, 90, 50]))
     assert summary.loc["all", "mean std"] == pytest.approx(np.std([70, 90, 50], ddof=1))
@@ -59,7 +65,7 @@ def test_patients_are_averaged_first_and_the_std_is_over_patients():
 
 def test_a_missed_structure_counts_as_zero_and_is_counted():
     scores = pd.DataFrame(rows("a", "ED", 0.0, n_pred=0) + rows("b", "ED", 1.0))
-    summary = dice_summary(scores)
+    summary = summary_of(scores)
     assert summary.loc["all", "missed"] == 3  # cavity, wall and atrium; the whole ventricle is no fourth
     assert summary.loc["all", "LA mean"] == pytest.approx(50)
 

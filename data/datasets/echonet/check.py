@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.datasets.copies import thumbnails_of
 from echobench.data.datasets.dataset import DatasetReport, Finding
-from echobench.data.datasets.echonet.reading import VIEW
+from echobench.data.datasets.echonet.reading import VIEW, split_in
 from echobench.data.datasets.echonet.tables import (
     LAYOUT,
     Listed,
@@ -20,6 +23,7 @@ from echobench.data.datasets.echonet.tables import (
 )
 from echobench.data.datasets.echonet.videos import count_frames, read_traced
 from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS, VIDEOS
+from echobench.data.datasets.soundness import copy_findings
 from echobench.data.frames import PHASES
 from echobench.data.splits import SUBSETS
 
@@ -34,8 +38,10 @@ def check_echonet(folder: Path) -> DatasetReport:
     fit: list[Listed] = []
     if file_list is not None and tracings is not None:
         videos = listed_videos(folder, file_list, tracings)
-        fit, unfit = _read(folder, [video for video in videos if video.tracings])
-        findings += [*unfit, *_short(fit), *_left_out(videos, tracings)]
+        fit, unfit, thumbnails = _read(folder, [video for video in videos if video.tracings])
+        patients = [video.name for video in fit for _ in PHASES]
+        findings += [*unfit, *copy_findings(thumbnails, patients, split_in(file_list))]
+        findings += [*_short(fit), *_left_out(videos, tracings)]
     return DatasetReport(
         counts=_counts(fit),
         split_origin="none" if file_list is None else "official",
@@ -51,23 +57,24 @@ def _table(read: Callable[[Path], pd.DataFrame], folder: Path, findings: list[Fi
         return None
 
 
-def _read(folder: Path, traced: Sequence[Listed]) -> tuple[list[Listed], list[Finding]]:
-    """The videos that can be used, and what is wrong with the others."""
+def _read(folder: Path, traced: Sequence[Listed]) -> tuple[list[Listed], list[Finding], NDArray[np.float32]]:
+    """The videos that can be used, what is wrong with the others, and thumbnails of both frames of those used."""
     if not traced:
-        return [], [Finding(f"there is no traced video in {folder}", unsound=True)]
+        return [], [Finding(f"there is no traced video in {folder}", unsound=True)], thumbnails_of([])
     size = common_size(traced)
 
-    def error_of(video: Listed) -> str | None:
+    def look(video: Listed) -> NDArray[np.float32] | Finding:
         try:
-            read_traced(video, size)
+            return thumbnails_of(read_traced(video, size).images)
         except EchobenchError as error:
-            return str(error)
-        return None
+            return Finding(str(error), unsound=True)
 
     with ThreadPoolExecutor() as pool:
-        errors = list(pool.map(error_of, traced))
-    fit = [video for video, error in zip(traced, errors, strict=True) if error is None]
-    return fit, [Finding(error, unsound=True) for error in errors if error is not None]
+        seen = list(pool.map(look, traced))
+    fit = [video for video, found in zip(traced, seen, strict=True) if not isinstance(found, Finding)]
+    thumbnails = [found for found in seen if not isinstance(found, Finding)]
+    unfit = [found for found in seen if isinstance(found, Finding)]
+    return fit, unfit, np.concatenate(thumbnails) if thumbnails else thumbnails_of([])
 
 
 def _short(fit: Sequence[Listed]) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ class Echonet(Reader):
         return "phantom-echonet" if (folder / RECORD).is_file() else self.name
 
     def split_of(self, folder: Path, seed: int) -> Split:
-        return _split(read_file_list(folder))
+        return split_in(read_file_list(folder))
 
     def read(self, folder: Path, asked: Asked = ASKED) -> Dataset:
         if asked.view not in (None, VIEW):
@@ -94,14 +94,15 @@ def read_echonet(
     return Dataset(
         name=Echonet().name_of(folder),
         frames=frames if size is None else _resized(frames, size),
-        split=_split(file_list).restrict(frames.patient.tolist()),
+        split=split_in(file_list).restrict(frames.patient.tolist()),
         clinical=known.rename(columns=_CLINICAL_COLUMNS).reindex(columns=list(CLINICAL)),
         regions=CAVITY,
         skipped=skipped,
     )
 
 
-def _split(file_list: pd.DataFrame) -> Split:
+def split_in(file_list: pd.DataFrame) -> Split:
+    """Who is in which subset, as the list of files states it."""
     names = {subset: tuple(file_list["FileName"][file_list["subset"] == subset]) for subset in SUBSETS}
     return Split(**names, origin="official")
 
