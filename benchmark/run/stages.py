@@ -1,12 +1,13 @@
 """Stages of a run: each done once, timed, and found done when the run is started again."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 
@@ -15,6 +16,8 @@ from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, locked, remove_partial, write_whole
 from echobench.data.base.progress import Progress
+from echobench.data.base.text import read_json, read_text
+from echobench.data.base.typed import typed
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.realism import REALISM
@@ -35,6 +38,14 @@ from echobench.results.records.unsaid import fill_in
 _SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
 """In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
+
+_AGAIN = "start over with --force"
+_THREADS = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+class _Finished(TypedDict):
+    files: NotRequired[dict[str, str]]
+
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
@@ -73,7 +84,7 @@ class StageFolder:
             path = self.work / _SETTINGS
             if not path.is_file():
                 write_whole(path, json.dumps(settings, indent=1, sort_keys=True) + "\n")
-            elif (begun := read_json(path)) != settings:
+            elif (begun := read_part(path)) != settings:
                 first = next(iter(differences(begun, settings, "{name}: {found} then, {wanted} now")), "none")
                 raise EchobenchError(
                     f"{self.run} was begun with other settings ({first}); "
@@ -84,7 +95,7 @@ class StageFolder:
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""
         path = self.work / _DATA
-        begun = read_json(path) if path.is_file() else fingerprints
+        begun = read_part(path) if path.is_file() else fingerprints
         if differing := [name for name, value in fingerprints.items() if begun.get(name) != value]:
             raise EchobenchError(
                 f"{self.run} was begun with other data: the {' and '.join(differing)} frames have changed since; "
@@ -113,7 +124,7 @@ class StageFolder:
         """
         attempts_file = self.work / f"{name}.attempts"
         begun_before = attempts_file.is_file() and not self.finished(name)
-        earlier = attempts_file.read_text(encoding="utf-8") if begun_before else ""
+        earlier = read_text(attempts_file) if begun_before else ""
         write_whole(attempts_file, f"{earlier}{torch.get_num_threads()}|")
         attempts = earlier.count("|") + 1
         self.under_way = (name, attempts)
@@ -135,7 +146,7 @@ class StageFolder:
 
     def take(self, name: str, other: "StageFolder", files: Sequence[Path] = ()) -> None:
         """Mark a stage finished that another run has finished, at the cost that it had there. files: see `measured`."""
-        self._finish(replace(_stage(other._stage_file(name)), taken=True), files)
+        self._finish(replace(read_part(other._stage_file(name), Stage), taken=True), files)
 
     def kept(self, path: Path) -> Path:
         """A file that a finished stage wrote. Raises EchobenchError where it is not what was written.
@@ -143,7 +154,7 @@ class StageFolder:
         Stages of before hashes were kept say nothing of their files.
         """
         name = path.relative_to(self.work).as_posix()
-        known = [read_json(stage).get(_FILES, {}) for stage in self.work.glob("*.stage.json")]
+        known = [read_part(stage, _Finished).get(_FILES, {}) for stage in self.work.glob("*.stage.json")]
         hashes = {hashes[name] for hashes in known if name in hashes}
         if hashes and not path.is_file():
             raise EchobenchError(f"{path} is missing, which a finished stage wrote; start over with --force")
@@ -156,12 +167,12 @@ class StageFolder:
     def stages(self) -> list[Stage]:
         """What every finished stage cost, in the order in which they were finished."""
         files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [_stage(path) for path in files]
+        return [read_part(path, Stage) for path in files]
 
     def threads(self) -> list[int]:
         """The numbers of threads that torch has computed on, over all attempts at all stages that were not taken."""
-        noted = "".join(path.read_text(encoding="utf-8") for path in self.work.glob("*.attempts"))
-        return sorted({int(number) for number in noted.split("|") if number})
+        noted = "".join(map(read_text, self.work.glob("*.attempts")))
+        return sorted({int(number) for number in noted.split("|") if _THREADS.fullmatch(number)})
 
     def begun_with(self) -> dict[str, Any]:
         """The settings that `opened` was given first, and what older runs leave unsaid.
@@ -170,7 +181,7 @@ class StageFolder:
         """
         if not (self.work / _SETTINGS).is_file():
             raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
-        return fill_in(read_json(self.work / _SETTINGS))
+        return fill_in(read_part(self.work / _SETTINGS))
 
     def _finish(self, stage: Stage, files: Sequence[Path]) -> None:
         hashes = {path.relative_to(self.work).as_posix(): file_sha256(path) for path in files if path.is_file()}
@@ -180,25 +191,10 @@ class StageFolder:
         return self.work / f"{name}.stage.json"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A file that a run wrote; raises EchobenchError where it is damaged."""
+def read_part(path: Path, hint: Any = dict[str, Any]) -> Any:
+    """What a file of a run under way holds, of this type (see `typed`); raises EchobenchError where it is damaged."""
+    content = read_json(path, _AGAIN)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path) from error
-    if not isinstance(content, dict):
-        raise _damaged(path)
-    return content
-
-
-def _stage(path: Path) -> Stage:
-    """What a file says of a finished stage; raises EchobenchError where it is damaged."""
-    content = {name: value for name, value in read_json(path).items() if name != _FILES}
-    try:
-        return Stage(**content)
-    except TypeError as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> EchobenchError:
-    return EchobenchError(f"{path} is damaged; start over with --force")
+        return typed(content, hint)
+    except ValueError as error:
+        raise EchobenchError(f"{path} is damaged ({error}); {_AGAIN}") from error

@@ -46,7 +46,7 @@ from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.training import CycleSettings
 from echobench.results.evidence import statistics
 from echobench.results.evidence.adherence import decay
-from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.sweep import sweeps
 from echobench.results.records.cross import read_cross, write_cross
 from echobench.results.records.ejection import EJECTION
@@ -54,9 +54,13 @@ from echobench.results.records.files import OF_FILES, OF_SCORES, SEAL, write_sea
 from echobench.results.records.realism import REALISM
 from echobench.results.records.run import FailedRun, read_record, write_failed, write_record
 from echobench.results.records.stress import read_stress, write_stress
-from echobench.results.report.contents import group_tables
+from echobench.results.report.provenance import provenance
+from echobench.results.shown.cross import cross_tables
+from echobench.results.shown.ejection import ejection_tables
+from echobench.results.shown.realism import realism_tables
 from echobench.results.shown.stress_tables import ladder_table
 from echobench.results.shown.sweep import best_table, cell_table
+from echobench.results.shown.tables import cost_table, missed_table, region_table
 from echobench.segmentation import training as unet_training
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.settings import PRESETS, UNetSettings
@@ -347,18 +351,23 @@ def _write_runs(folder: Path) -> None:
         _write_run(folder / name, name)
 
 
-def _read_run(folder: Path) -> None:
-    verify_folder(folder / "paint", "paint")
-    _, scores = read_record(folder / "paint")
-    dice = scores["value"][scores["metric"] == "dice"].dropna()
-    _require(len(scores) == 72 and dice.between(0, 1).all(), "scores that cannot be")
-    _tabulate([folder / "real", folder / "paint"])
+def _tabulated(*tables: Callable[[Group], object]) -> Callable[[Path], None]:
+    """A reader of two runs: what `verify` says of them, and these tables."""
 
+    def read(folder: Path) -> None:
+        for name in ("real", "paint"):
+            _require(verify_folder(folder / name, name).line, "no verdict")  # never an exception, whatever is there
+        comparison = Comparison.of([folder / "real", folder / "paint"])
+        for run in (run for group in comparison.groups for run in group.runs):
+            provenance(run, run.label)
+            dice = run.scores["value"][run.scores["metric"] == "dice"].dropna()
+            _require(len(run.scores) == 72 and dice.between(0, 1).all(), "scores that cannot be")
+        with _few_resamples():
+            for group in comparison.groups:
+                for table in tables:
+                    table(group)
 
-def _tabulate(folders: list[Path]) -> None:
-    with _few_resamples():
-        for group in Comparison.of(folders).groups:
-            group_tables(group)
+    return read
 
 
 def _write_failure(folder: Path) -> None:
@@ -393,7 +402,7 @@ def _write_stress(folder: Path) -> None:
 
 
 def _read_stress(folder: Path) -> None:
-    verify_folder(folder, "stress")
+    _require(verify_folder(folder, "stress").line, "no verdict")
     record, scores = read_stress(folder)
     with _few_resamples():
         ladder_table(decay(scores), record.title)
@@ -509,12 +518,12 @@ KINDS = {
         Kind("origin", _write_drawing, "out/*.*", _draw),
         Kind("drawn-nifti", _write_drawing, "out/**/*.nii.gz", _draw),
         Kind("map-png", _write_drawing, "maps/*.png", _draw_anew),
-        Kind("run", _write_runs, "paint/run.json", _read_run, _seal_records),
-        Kind("scores", _write_runs, "paint/*s.csv", _read_run, _seal_records),
-        Kind("cross", _write_runs, "paint/cross*", _read_run, _seal_records),
-        Kind("realism", _write_runs, "paint/realism.csv", _read_run, _seal_records),
-        Kind("ejection", _write_runs, "paint/ejection.csv", _read_run, _seal_records),
-        Kind("failed", _write_failure, "paint/failed.json", lambda f: _tabulate([f / "real", f / "paint"])),
+        Kind("run", _write_runs, "paint/run.json", _tabulated(region_table, cost_table), _seal_records),
+        Kind("scores", _write_runs, "paint/*s.csv", _tabulated(region_table, missed_table), _seal_records),
+        Kind("cross", _write_runs, "paint/cross*", _tabulated(cross_tables), _seal_records),
+        Kind("realism", _write_runs, "paint/realism.csv", _tabulated(realism_tables), _seal_records),
+        Kind("ejection", _write_runs, "paint/ejection.csv", _tabulated(ejection_tables), _seal_records),
+        Kind("failed", _write_failure, "paint/failed.json", _tabulated(region_table)),
         Kind("stress", _write_stress, "*.*", _read_stress, _seal_records),
         Kind("sweep", _write_sweep, "paint-1/run.json", _read_sweep, _seal_records),
         Kind("set", _write_assignments, "*.*", _read_assignments),
