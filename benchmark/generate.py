@@ -16,6 +16,7 @@ from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.text import read_json
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame, split_of
 from echobench.data.datasets.copies import keep_together, thumbnails_of
 from echobench.data.datasets.medical_image import read_image, resize_labels
@@ -240,10 +241,7 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
     """Note what draws into a folder; raises EchobenchError where something else has drawn before."""
     path = out / ORIGIN
     if path.is_file():
-        try:
-            found = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise EchobenchError(f"{path} is damaged: nobody knows what drew there; choose another folder") from error
+        found = read_json(path, "nobody knows what drew there: choose another folder")
         if differing := differences(found, origin):
             raise EchobenchError(f"{out} holds other images: {'; '.join(differing)}. Choose another folder")
         return

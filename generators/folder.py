@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from echobench.data.base.files import typed_path, write_whole
+from echobench.data.base.settings import settings_from
+from echobench.data.base.text import read_json
 from echobench.data.datasets.folder import PREFIX, fingerprint_of
 from echobench.generators.real import Real
 
@@ -39,8 +41,10 @@ class Folder(Real):
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:
-        """The same generator again."""
-        return cls(FolderSettings(**json.loads(path.read_text(encoding="utf-8"))), device)
+        """The same generator again. Raises EchobenchError for a damaged file."""
+        return cls(
+            settings_from(FolderSettings, read_json(path, "give the run's command again with --force"), path), device
+        )
 
 
 def folder_of(name: str) -> Path | None:

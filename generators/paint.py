@@ -19,6 +19,7 @@ from scipy import ndimage, special
 
 from echobench.data.base.errors import EchobenchError, require
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.saved import require_alike, taken_from
 from echobench.data.base.settings import settings_from
 from echobench.data.frames import Frames
 from echobench.data.labels import Label
@@ -107,8 +108,13 @@ class Paint(Weightless):
         content = read(path)
         if content.get("generator") != "paint":
             raise EchobenchError(f"{path} is a {content.get('generator')}, not a paint")
-        painter = cls(settings_from(PaintSettings, content["settings"], path, {}), device)
-        painter._tables = content["tables"].numpy()
+        with taken_from(path):
+            painter = cls(settings_from(PaintSettings, content["settings"], path, {}), device)
+            tables = content["tables"]
+            require_alike(tables, torch.empty(painter.settings.depths + len(_TISSUES), len(_NODES)), "tables")
+            if tables.min() < 0 or tables.max() > 255:
+                raise ValueError("it has grey values outside of 0 to 255")
+        painter._tables = tables.numpy()
         return painter
 
     def _score(self, size: tuple[int, int], seed: int) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.saved import require_alike, taken_from
 from echobench.data.base.settings import kinds_of, settings_from
+from echobench.data.base.typed import typed
 from echobench.data.frames import Frames
 from echobench.data.labels import vocabulary
 from echobench.data.maps import LabelMaps
@@ -24,6 +26,18 @@ from echobench.generators.training.checkpoint import Checkpoint, read, write
 from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes
 from echobench.generators.training.parallel import own_device, processes
+
+
+class _Saved(TypedDict):
+    """What `save` writes."""
+
+    generator: str
+    vocabulary: NotRequired[dict[str, int]]
+    size: NotRequired[tuple[int, int]]
+    views: NotRequired[list[Literal["2C", "4C"]]]
+    settings: dict[str, Any]
+    kinds: NotRequired[dict[str, str]]
+    weights: NotRequired[dict[str, Tensor]]
 
 
 class Trained(Generator):
@@ -140,16 +154,21 @@ class Trained(Generator):
     def load(cls, path: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote. Raises EchobenchError for a damaged file, another generator's, or other labels."""
         content = _read_saved(path)
-        if content["generator"] != cls.name or content["vocabulary"] != vocabulary():
+        if content["generator"] != cls.name or content.get("vocabulary") != vocabulary():
             raise EchobenchError(
-                f"{path} is of {content['generator']} for the labels {content['vocabulary']}, "
+                f"{path} is of {content['generator']} for the labels {content.get('vocabulary')}, "
                 f"not of {cls.name} for {vocabulary()}"
             )
-        generator = cls(settings_from(cls.kind, cls.upgraded(content["settings"]), path, content.get("kinds")), device)
-        height, width = content["size"]
-        generator._size, generator._views = (height, width), tuple(content.get("views", ()))
-        network = generator.new_network(seed=0)
-        network.load_state_dict(content["weights"])
+        with taken_from(path):
+            settings: Any = settings_from(cls.kind, cls.upgraded(content["settings"]), path, content.get("kinds"))
+            generator = cls(settings, device)
+            generator._size, generator._views = tuple(content["size"]), tuple(content.get("views", ()))
+            if any(side < 1 or side % generator.divisor for side in generator._size):
+                raise ValueError(f"its size is {generator._size}")
+            with torch.device("meta"):  # before any memory is taken
+                require_alike(content["weights"], generator.new_network(seed=0).state_dict(), "weights")
+            network = generator.new_network(seed=0)
+            network.load_state_dict(content["weights"])
         generator._network = network.to(own_device(device)).eval()
         return generator
 
@@ -205,6 +224,8 @@ def _read_saved(path: Path) -> dict[str, Any]:
     content = read(path)
     if "generator" not in content:
         raise EchobenchError(f"{path} is a training under way, not what `save` wrote: give a generator's file")
+    with taken_from(path):
+        typed(content, _Saved)
     return content
 
 

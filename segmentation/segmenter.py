@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from echobench.data.base.differences import differences
-from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
-from echobench.data.base.files import writing_whole
-from echobench.data.base.finite import require_finite
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.saved import read_saved, require_alike, require_json, taken_from, write_saved
 from echobench.data.base.settings import settings_from
+from echobench.data.base.typed import typed
 from echobench.data.labels import vocabulary
 from echobench.segmentation.networks import PAPER, network_module
 from echobench.segmentation.settings import UNetSettings
@@ -48,6 +48,14 @@ class Preprocessing:
     def normalise(self, grey: Tensor) -> Tensor:
         """Network input from grey values in [0, 1], any shape."""
         return (grey - self.mean) / self.std
+
+
+class _Saved(TypedDict):
+    """What `Segmenter.save` writes."""
+
+    settings: dict[str, Any]
+    preprocessing: dict[str, Any]
+    weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +99,7 @@ class Segmenter:
             "preprocessing": asdict(self.preprocessing),
             "weights": self.network.state_dict(),
         }
-        write_content(path, content)
+        write_saved(path, content)
 
     @classmethod
     def load(cls, path: Path, *, settings: UNetSettings | None = None, device: str = "cpu") -> Self:
@@ -102,16 +110,26 @@ class Segmenter:
         """
         content = read_content(path, {"labels", "settings", "preprocessing", "weights"})
         refuse_difference(path, "label codes", content["labels"], vocabulary())
-        stored = settings_from(UNetSettings, {"network": PAPER} | content["settings"], path)
+        with taken_from(path):
+            typed(content, _Saved)
+            stored = settings_from(UNetSettings, {"network": PAPER} | content["settings"], path)
+            preprocessing = typed(content["preprocessing"], Preprocessing, "preprocessing")
+            if preprocessing.size_px != stored.image_size_px or not preprocessing.std > 0:
+                raise ValueError(f"its preprocessing is {preprocessing}")
         if settings is not None:
             refuse_difference(path, "settings", asdict(stored), asdict(settings))
-        network = stored.build(seed=0)
-        network.load_state_dict(content["weights"])
-        return cls(network.to(device).eval(), stored, Preprocessing(**content["preprocessing"]))
+        with taken_from(path):
+            with torch.device("meta"):  # before any memory is taken
+                require_alike(content["weights"], stored.build(seed=0).state_dict(), "weights")
+            network = stored.build(seed=0)
+            network.load_state_dict(content["weights"])
+        return cls(network.to(device).eval(), stored, preprocessing)
 
 
 def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
     """EchobenchError that names where `stored` (in the file) and `wanted` differ; nothing if they are equal."""
+    with taken_from(path):
+        require_json(stored, what)
     if stored == wanted:
         return
     if isinstance(stored, dict) and isinstance(wanted, dict):
@@ -121,28 +139,10 @@ def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
     raise EchobenchError(f"{path} was written with other {what}: {detail}. Use another file or the same {what}.")
 
 
-def write_content(path: Path, content: dict[str, Any]) -> None:
-    """What `read_content` reads, in place of what was there; see `writing_whole`.
-
-    Raises EchobenchError for numbers that are not finite; the file that was there stays.
-    """
-    require_finite(content, f"what {path} is to hold")
-    with writing_whole(path) as stream:
-        torch.save(content, stream)
-
-
 def read_content(path: Path, keys: set[str]) -> dict[str, Any]:
-    """What `write_content` wrote, tensors on the CPU; EchobenchError if it is missing, broken, not finite or else."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise EchobenchError(f"there is no file {path}") from None
-    except Exception as error:  # torch raises many kinds for a file that is none of its own
-        if is_short_of_memory(error):
-            raise EchobenchError(TOO_LARGE.format(path=path)) from error
-        raise EchobenchError(f"{path} cannot be read as saved weights: {error}") from error
-    if not isinstance(content, dict) or not keys <= content.keys():
+    """What `write_saved` wrote, with these keys; EchobenchError if it is missing, broken, not finite or else."""
+    content = read_saved(path)
+    if not keys <= content.keys():
         raise EchobenchError(f"{path} does not hold {', '.join(sorted(keys))}; is it another kind of file?")
     refuse_difference(path, "format version", content.get("format_version"), FORMAT_VERSION)
-    require_finite(content, path)
     return content

@@ -89,6 +89,10 @@ class UNetSettings:
         """Optimiser steps in one pass over `n_frames`; the last batch may be smaller."""
         return -(-n_frames // self.batch_size)
 
+    def looks_every(self, n_frames: int) -> int:
+        """Optimiser steps between two looks at the validation frames, of a training on `n_frames`."""
+        return self.validation_every_steps or self.steps_per_epoch(n_frames)
+
     def total_steps(self, n_frames: int) -> int:
         """Optimiser steps of the whole training on `n_frames`."""
         if self.steps is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from torch.nn import functional
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.finite import not_finite
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.saved import load_optimizer, require_alike, taken_from, write_saved
+from echobench.data.base.typed import typed
 from echobench.data.frames import Frames
 from echobench.data.labels import REGIONS, TABLE_REGIONS, Label, region_mask, vocabulary
 from echobench.segmentation.augment import augment
@@ -33,7 +35,6 @@ from echobench.segmentation.segmenter import (
     Segmenter,
     read_content,
     refuse_difference,
-    write_content,
 )
 from echobench.segmentation.settings import UNetSettings
 
@@ -69,7 +70,7 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     total = settings.total_steps(len(training))
-    every = settings.validation_every_steps or settings.steps_per_epoch(len(training))
+    every = settings.looks_every(len(training))
     while run.step < total:
         run.optimise(learning_rate(run.step, total, settings))
         if run.step % every == 0 or run.step == total:
@@ -102,6 +103,17 @@ def class_weights(step: int, pixel_fraction: NDArray[np.float64], settings: UNet
     # over balance_steps, so that the training ends on the paper's own loss.
     left = max(0.0, 1 - step / settings.balance_steps) if settings.balance_steps else 0.0
     return np.where(pixel_fraction > 0, pixel_fraction, 1.0) ** (-settings.balance_power * left)
+
+
+class _Stored(TypedDict):
+    """What `Run.save` keeps, beside what the training is of."""
+
+    weights: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    step: int
+    best_weights: dict[str, Tensor]
+    best_dice: Any
+    curves: list[dict[str, Any]]
 
 
 @dataclass(eq=False)
@@ -201,7 +213,7 @@ class Run:
         """Everything that `restore` needs, in one file."""
         state = {"weights": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
         best = {"best_weights": self.best_weights, "best_dice": self.best_dice, "curves": self.curves}
-        write_content(path, {**self._identity(), **state, **best})
+        write_saved(path, {**self._identity(), **state, **best})
 
     def restore(self, path: Path) -> None:
         """Go on where `save` stopped. EchobenchError if the file comes from another training."""
@@ -209,10 +221,30 @@ class Run:
         stored = read_content(path, {*identity, "weights", "optimiser", "step", "best_weights", "best_dice", "curves"})
         for name, value in identity.items():
             refuse_difference(path, name.replace("_", " "), stored[name], value)
-        self.network.load_state_dict(stored["weights"])
-        self.optimiser.load_state_dict(stored["optimiser"])
+        with taken_from(path):
+            typed(stored, _Stored)
+            for name in ("weights", "best_weights"):
+                require_alike(stored[name], self.network.state_dict(), name)
+            self._require_curves(stored)
+            self.network.load_state_dict(stored["weights"])
+            load_optimizer(self.optimiser, stored["optimiser"], "optimiser")
         self.best_weights = stored["best_weights"]
         self.step, self.best_dice, self.curves = stored["step"], stored["best_dice"], stored["curves"]
+
+    def _require_curves(self, stored: Mapping[str, Any]) -> None:
+        """Raises ValueError unless there is a row for every look at the validation frames, up to the step."""
+        n, step, best = len(self.training), stored["step"], stored["best_dice"]
+        total, every = self.settings.total_steps(n), self.settings.looks_every(n)
+        looks = sorted({*range(every, min(step, total) + 1, every), *({total} & {step})})
+        if not looks or looks[-1] != step or [row.get("step") for row in stored["curves"]] != looks:
+            raise ValueError(f"its curves are not those of step {step} of {total}")
+        numbers = [value for row in stored["curves"] for value in (*row.values(), best)]
+        if any(row.keys() != stored["curves"][0].keys() or "dice_mean" not in row for row in stored["curves"]) or any(
+            type(number) not in (int, float) for number in numbers
+        ):
+            raise ValueError("its curves lack figures")
+        if best != max([-math.inf, *(row["dice_mean"] for row in stored["curves"] if row["dice_mean"] >= 0)]):
+            raise ValueError("its best Dice is not that of its curves")
 
     def _identity(self) -> dict[str, Any]:
         """What makes two trainings the same one."""

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_origin, get_type_hints
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.typed import described, typed
 
 Settings = TypeVar("Settings")
 Changes = Mapping[tuple[str, ...], str]
 """Text of the new value by the path to its field."""
-
-_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
 
 
 def overridden(parts: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -60,40 +58,6 @@ def _value(settings: Any, field: str, changes: Changes, key: str) -> Any:
         raise EchobenchError(f"--set {key} is a single value, there are no settings below it")
     hint, text = get_type_hints(type(settings))[field], changes[()]
     try:
-        return _typed(text if hint is str or get_origin(hint) is Literal else json.loads(text), hint)
-    except ValueError as error:
-        raise EchobenchError(f"--set {key}={text}: the value must be {_described(hint)}") from error
-
-
-def _typed(value: Any, hint: Any) -> Any:
-    """A value of JSON as one of a field's type; raises ValueError if it is none."""
-    origin, kinds = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        for kind in kinds:
-            try:
-                return _typed(value, kind)
-            except ValueError:
-                continue
-    elif origin is Literal and value in kinds:
-        return value
-    elif origin is tuple and isinstance(value, list):
-        each = kinds[:1] * len(value) if kinds[1:] == (...,) else kinds
-        return tuple(_typed(item, kind) for item, kind in zip(value, each, strict=True))
-    elif hint is float and type(value) is int:
-        return float(value)
-    elif type(value) is hint:
-        return value
-    raise ValueError
-
-
-def _described(hint: Any) -> str:
-    """A type in words."""
-    origin, kinds = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return " or ".join(map(_described, kinds))
-    if origin is Literal:
-        return f"one of {', '.join(kinds)}"
-    if origin is tuple:
-        many = "each" if kinds[1:] == (...,) else f"{len(kinds)} of them, each"
-        return f"a list like [1, 2], {many} {_described(kinds[0])}"
-    return _NAMES.get(hint, str(hint))
+        return typed(text if hint is str or get_origin(hint) is Literal else json.loads(text), hint)
+    except (ValueError, RecursionError) as error:
+        raise EchobenchError(f"--set {key}={text[:80]}: the value must be {described(hint)}") from error

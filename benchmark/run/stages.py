@@ -1,12 +1,13 @@
 """Stages of a run: each done once, timed, and found done when the run is started again."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 
@@ -15,6 +16,8 @@ from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import LOCK, file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress
+from echobench.data.base.text import read_json, read_text
+from echobench.data.base.typed import typed
 from echobench.data.datasets.folder import PREFIX as FOLDER
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
@@ -39,6 +42,14 @@ _FILES = "files"
 
 _PLACES = {"data": "", "generator": FOLDER}
 """Settings that are the place of a folder, and how such a value begins. What is in the folder counts, not the place."""
+_AGAIN = "start over with --force"
+_THREADS = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+class _Finished(TypedDict):
+    files: NotRequired[dict[str, str]]
+
+
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
@@ -84,7 +95,7 @@ class StageFolder:
                 )
             self._there = self._places()
             yield
-            if path.is_file() and read_json(path) != settings:  # the same data, as it was seen meanwhile, elsewhere
+            if path.is_file() and read_part(path) != settings:  # the same data, as it was seen meanwhile, elsewhere
                 write_whole(path, written)
 
     def was_begun_with(self, settings: Mapping[str, Any], found: Callable[[], Mapping[str, str]]) -> bool:
@@ -102,7 +113,7 @@ class StageFolder:
 
         Where nothing says what was in them, they are those that they were.
         """
-        begun = read_json(self.work / _SETTINGS)
+        begun = read_part(self.work / _SETTINGS)
         if not self._known_data():
             return begun
         return begun | {
@@ -114,7 +125,7 @@ class StageFolder:
     def _known_data(self) -> dict[str, Any]:
         """Fingerprints of the frames that it was begun with, by subset; empty where none were kept."""
         if (path := self.work / _DATA).is_file():
-            return read_json(path)
+            return read_part(path)
         return read_record(self.run)[0].fingerprints if is_finished(self.run) else {}
 
     def require_there(self) -> None:
@@ -133,7 +144,7 @@ class StageFolder:
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""
         path = self.work / _DATA
-        begun = read_json(path) if path.is_file() else fingerprints
+        begun = read_part(path) if path.is_file() else fingerprints
         if differing := [name for name, value in fingerprints.items() if begun.get(name) != value]:
             raise EchobenchError(
                 f"{self.run} was begun with other data: the {' and '.join(differing)} frames have changed since; "
@@ -163,7 +174,7 @@ class StageFolder:
         self.require_there()
         attempts_file = self.work / f"{name}.attempts"
         begun_before = attempts_file.is_file() and not self.finished(name)
-        earlier = attempts_file.read_text(encoding="utf-8") if begun_before else ""
+        earlier = read_text(attempts_file) if begun_before else ""
         write_whole(attempts_file, f"{earlier}{torch.get_num_threads()}|")
         attempts = earlier.count("|") + 1
         self.under_way = (name, attempts)
@@ -185,7 +196,7 @@ class StageFolder:
 
     def take(self, name: str, other: "StageFolder", files: Sequence[Path] = ()) -> None:
         """Mark a stage finished that another run has finished, at the cost that it had there. files: see `measured`."""
-        self._finish(replace(_stage(other._stage_file(name)), taken=True), files)
+        self._finish(replace(read_part(other._stage_file(name), Stage), taken=True), files)
 
     def kept(self, path: Path) -> Path:
         """A file that a finished stage wrote. Raises EchobenchError where it is not what was written.
@@ -193,7 +204,7 @@ class StageFolder:
         Stages of before hashes were kept say nothing of their files.
         """
         name = path.relative_to(self.work).as_posix()
-        known = [read_json(stage).get(_FILES, {}) for stage in self.work.glob("*.stage.json")]
+        known = [read_part(stage, _Finished).get(_FILES, {}) for stage in self.work.glob("*.stage.json")]
         hashes = {hashes[name] for hashes in known if name in hashes}
         if hashes and not path.is_file():
             raise EchobenchError(f"{path} is missing, which a finished stage wrote; start over with --force")
@@ -206,12 +217,12 @@ class StageFolder:
     def stages(self) -> list[Stage]:
         """What every finished stage cost, in the order in which they were finished."""
         files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [_stage(path) for path in files]
+        return [read_part(path, Stage) for path in files]
 
     def threads(self) -> list[int]:
         """The numbers of threads that torch has computed on, over all attempts at all stages that were not taken."""
-        noted = "".join(path.read_text(encoding="utf-8") for path in self.work.glob("*.attempts"))
-        return sorted({int(number) for number in noted.split("|") if number})
+        noted = "".join(map(read_text, self.work.glob("*.attempts")))
+        return sorted({int(number) for number in noted.split("|") if _THREADS.fullmatch(number)})
 
     def provenance(self, started: str) -> dict[str, Any]:
         """What a record of this folder says of where and by what it was made, the fields of `Provenance`."""
@@ -231,7 +242,7 @@ class StageFolder:
         """
         if not (self.work / _SETTINGS).is_file():
             raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
-        return fill_in(read_json(self.work / _SETTINGS))
+        return fill_in(read_part(self.work / _SETTINGS))
 
     def _finish(self, stage: Stage, files: Sequence[Path]) -> None:
         self.require_there()
@@ -242,25 +253,10 @@ class StageFolder:
         return self.work / f"{name}.stage.json"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A file that a run wrote; raises EchobenchError where it is damaged."""
+def read_part(path: Path, hint: Any = dict[str, Any]) -> Any:
+    """What a file of a run under way holds, of this type (see `typed`); raises EchobenchError where it is damaged."""
+    content = read_json(path, _AGAIN)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path) from error
-    if not isinstance(content, dict):
-        raise _damaged(path)
-    return content
-
-
-def _stage(path: Path) -> Stage:
-    """What a file says of a finished stage; raises EchobenchError where it is damaged."""
-    content = {name: value for name, value in read_json(path).items() if name != _FILES}
-    try:
-        return Stage(**content)
-    except TypeError as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> EchobenchError:
-    return EchobenchError(f"{path} is damaged; start over with --force")
+        return typed(content, hint)
+    except ValueError as error:
+        raise EchobenchError(f"{path} is damaged ({error}); {_AGAIN}") from error

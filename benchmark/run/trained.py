@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 
 from echobench.benchmark.run.processes import agreed, part
 from echobench.benchmark.run.settings import RunSettings
-from echobench.benchmark.run.stages import StageFolder, read_json
+from echobench.benchmark.run.stages import StageFolder, read_part
 from echobench.benchmark.run.trial import Trial, load_dataset
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
@@ -18,6 +18,14 @@ from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.registry import generator_class
 from echobench.results.records.run import read_record
+
+
+class Identity(TypedDict):
+    """What a training is a function of, but for the generator's settings, which lie with its weights."""
+
+    generator: str
+    seed: int
+    frames: str
 
 
 def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, Generator]:
@@ -152,16 +160,15 @@ def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) ->
     write_whole(_identity_file(trial.stages, view), json.dumps(_identity(trial, view), indent=1) + "\n")
 
 
-def _identity(trial: Trial, view: str) -> dict[str, Any]:
-    """What a training is a function of, but for the generator's settings, which lie with its weights."""
+def _identity(trial: Trial, view: str) -> Identity:
     frames = trial.dataset.subset("training", view).fingerprint()
     return {"generator": trial.settings.generator, "seed": trial.settings.seed, "frames": frames}
 
 
-def _identity_of(stages: StageFolder, view: str) -> dict[str, Any]:
+def _identity_of(stages: StageFolder, view: str) -> Identity:
     """The identity of a training that a run has finished; a run of before it was kept has it in its record."""
     if (path := _identity_file(stages, view)).is_file():
-        return read_json(path)
+        return read_part(path, Identity)
     begun, (record, _) = stages.begun_with(), read_record(stages.run)
     return {"generator": begun["generator"], "seed": begun["seed"], "frames": record.fingerprints["training"]}
 

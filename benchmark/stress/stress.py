@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.run.machine import now
 from echobench.benchmark.run.place import found_place
-from echobench.benchmark.run.stages import Reporter, StageFolder, read_json
+from echobench.benchmark.run.stages import Reporter, StageFolder, read_part
 from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
 from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
@@ -242,13 +242,17 @@ def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.unique(severity, return_index=True)[1]
 
 
+class _Skipped(TypedDict):
+    skipped: list[dict[str, Any]]
+
+
 def _record(test: _Test, entrants: Sequence[Competitor], started: str) -> StressRecord:
     settings, dataset = test.settings, test.dataset
     curves = pd.read_csv(test.stages.work / "judge.csv")
     skipped: list[dict[str, Any]] = []
     for name in settings.deformations:
         if (path := test.cells / f"{name}.json").is_file():
-            skipped += read_json(path)["skipped"]
+            skipped += read_part(path, _Skipped)["skipped"]
     return StressRecord(
         dataset=dataset.name,
         view=settings.ideal.view,

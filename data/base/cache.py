@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from echobench.data.base.files import typed_path, working_in, writing_whole
 
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError, BadZipFile, zlib.error)
+_CHECKSUM = "checksum"
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, BadZipFile, zlib.error)
 """What reading a cut, changed or missing entry raises."""
 
 
@@ -74,14 +75,25 @@ def cached(
     folder, name = cache_folder() / kind, f"{_stamp(key, files)}.npz"
     for entry in dict.fromkeys((folder / name, _named() / kind / name)):  # one that cannot be written may be read
         with suppress(*_DAMAGE), entry.open("rb") as kept, np.load(kept) as stored:
-            return dict(stored)
+            arrays = dict(stored)
+            if int(arrays.pop(_CHECKSUM)) == _checksum(arrays):
+                return arrays
     made: dict[str, Any] = dict(make())
     try:
         with working_in(folder, wait=True), writing_whole(folder / name) as stream:
-            np.savez(stream, **made)
+            np.savez(stream, **made | {_CHECKSUM: np.int64(_checksum(made))})
     except OSError as error:  # a full disk, say
         _say_uncached(folder, error)
     return made
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]]) -> int:
+    """CRC-32 of names, types, shapes and bytes: another program may have changed an entry and left a sound file."""
+    found = 0
+    for name, array in sorted(arrays.items()):
+        found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
+        found = zlib.crc32(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)), found)
+    return found
 
 
 def _stamp(key: str, files: Iterable[Path]) -> str:

@@ -1,8 +1,10 @@
 """What a table has to know of a metric; the functions behind it are the segmentation harness's."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
+_DIGITS = re.compile(r"[+,]?\.\d[fge]")
 Better = Literal["higher", "lower"]
 DIAGONAL: Literal["diagonal"] = "diagonal"
 """What a missed structure counts as where the worst distance is meant: the image's diagonal in mm."""
@@ -23,6 +25,10 @@ class MetricFacts:
     digits: str
     better: Better
     missed: float | Literal["diagonal"]
+
+    def __post_init__(self) -> None:
+        if not _DIGITS.fullmatch(self.digits):
+            raise ValueError(f"digits of {self.name} are {self.digits!r}; they must be such as .1f")
 
     @property
     def short(self) -> str:

@@ -1,7 +1,9 @@
 """Text that others wrote: read in the encoding it has, or refused."""
 
+import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
+from typing import Any
 
 from echobench.data.base.errors import EchobenchError
 
@@ -26,6 +28,18 @@ def read_text(path: Path, *, otherwise: str | None = None) -> str:
     if "\0" in text:
         raise EchobenchError(f"{path} is not text; save it as text in UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path, again: str) -> dict[str, Any]:
+    """The object that a JSON file of ours holds. Raises EchobenchError for anything else; again: what then helps."""
+    try:
+        content = json.loads(read_text(path))
+        json.dumps(content, ensure_ascii=False).encode()  # half a pair of surrogates is no text that can be shown
+    except (ValueError, RecursionError, EchobenchError) as error:
+        raise EchobenchError(f"{path} is damaged or half-written; {again}") from error
+    if not isinstance(content, dict):
+        raise EchobenchError(f"{path} is damaged or half-written; {again}")
+    return content
 
 
 def _decoded(path: Path, content: bytes, otherwise: str | None) -> str:

@@ -3,48 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
-import torch
 
 from echobench.data.base.differences import differences
-from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
-from echobench.data.base.files import write_whole, writing_whole
-from echobench.data.base.finite import require_finite
+from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import write_whole
+from echobench.data.base.saved import read_saved, require_json, taken_from, write_saved
+from echobench.data.base.typed import typed
 
 FORMAT = 1
 """Version of the files; raised when what they hold changes its meaning."""
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """What `read` reads, in place of what was there; see `writing_whole`.
-
-    Raises EchobenchError for numbers that are not finite; the file that was there stays.
-    """
-    require_finite(content, f"what {path} is to hold")
-    with writing_whole(path) as stream:
-        torch.save({"format": FORMAT, **content}, stream)
+    """What `read` reads, see `write_saved`."""
+    write_saved(path, {"format": FORMAT, **content})
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `write` wrote, on the CPU; no code of the file is run.
-
-    Raises EchobenchError where there is no such file, it is not one of ours, of another version, or not finite.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise EchobenchError(f"there is no file {path}") from None
-    except Exception as error:  # torch.load raises whatever the damaged bytes lead to
-        if is_short_of_memory(error):
-            raise EchobenchError(TOO_LARGE.format(path=path)) from error
-        raise EchobenchError(f"{path} cannot be read: it is damaged or no file of echobench") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise EchobenchError(f"{path} has format {found}, this version of echobench reads format {FORMAT}")
-    require_finite(content, path)
+    """What `write` wrote, see `read_saved`. Raises EchobenchError for a file of another version, too."""
+    content = read_saved(path)
+    if type(version := content.get("format")) is not int or version != FORMAT:
+        raise EchobenchError(f"{path} has format {version!r:.40}, this version of echobench reads format {FORMAT}")
     return content
+
+
+class _Content(TypedDict):
+    identity: dict[str, Any]
+    state: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -79,6 +67,9 @@ class Checkpoint:
         if not self.path.exists():
             return None
         content = read(self.path)
+        with taken_from(self.path):
+            typed(content, _Content)
+            require_json(content["identity"], "identity")
         if differing := differences(content["identity"], self.identity):
             raise EchobenchError(
                 f"{self.path} belongs to another training: {'; '.join(differing)}. "

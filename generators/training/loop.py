@@ -5,7 +5,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,26 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.finite import not_finite
 from echobench.data.base.progress import Progress
+from echobench.data.base.saved import load_optimizer, require_alike, taken_from
+from echobench.data.base.typed import typed
 from echobench.generators.training.checkpoint import Checkpoint
 from echobench.generators.training.draws import step_generator
 
 CURVE_STEPS = 10
 """One point of the curve is the mean over so many steps."""
+
+
+class _State(TypedDict):
+    """See `Training.state`."""
+
+    step: int
+    seconds: float
+    sums: dict[str, float]
+    curve: list[dict[str, float]]
+    networks: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimizers: list[dict[str, Any]]
+    rates: list[dict[str, Any]]
 
 
 class Training(ABC):
@@ -124,21 +139,39 @@ class Training(ABC):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Go on from what `state` returned; raises ValueError for what no training of this kind returns."""
+        typed(state, _State, "state")
+        self._require_steps(state)
+        for name in ("networks", "average"):
+            require_alike(state[name], getattr(self, name).state_dict(), name)
+        require_alike(state["rates"], [rate.state_dict() for rate in self.rates], "rates")
         self.step, self.seconds, self._sums = state["step"], state["seconds"], dict(state["sums"])
         self.curve = list(state["curve"])
         self.networks.load_state_dict(state["networks"])
         self.average.load_state_dict(state["average"])
         for optimizer, of in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(of)
+            load_optimizer(optimizer, of, "optimizers")
         for rate, of in zip(self.rates, state["rates"], strict=True):
             rate.load_state_dict(dict(of))  # PyTorch empties what it is given
+
+    def _require_steps(self, state: Mapping[str, Any]) -> None:
+        """Raises ValueError unless curve and rates are those of the step."""
+        step = state["step"]
+        points = [*range(CURVE_STEPS, step + 1, CURVE_STEPS)]
+        points += [step] if step == self.steps and step % CURVE_STEPS else []
+        if not 0 <= step <= self.steps or [point["step"] for point in state["curve"]] != points:
+            raise ValueError(f"its curve is not that of step {step} of {self.steps}")
+        if any(self.shown not in point or point.keys() != state["curve"][0].keys() for point in state["curve"]):
+            raise ValueError("its curve lacks figures")
+        if any(rate.get("last_epoch") != step for rate in state["rates"]):
+            raise ValueError(f"its learning rates are not those of step {step}")
 
 
 def train(training: Training, checkpoint: Checkpoint | None, progress: Progress) -> None:
     """Bring a new training to its end, or go on from the checkpoint."""
     if checkpoint is not None and (state := checkpoint.read()) is not None:
-        training.load_state(state)
+        with taken_from(checkpoint.path):
+            training.load_state(state)
     training.together()
     saved = time.monotonic()
     while training.step < training.steps:

@@ -4,6 +4,7 @@ cross-TARGET.csv    raw: one row per image × region × metric × U-Net seed, as
 cross-TARGET.json   `CrossRecord`; written last, by rename
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from echobench.data.base.files import write_whole
+from echobench.data.labels import REGIONS
 from echobench.results.records.files import RecordKind
+from echobench.results.records.soundness import table_faults
 
 PREFIX = "cross-"
 ECHONET = "echonet"
@@ -47,7 +50,17 @@ class CrossRecord:
     machine: dict[str, Any] | None = None
 
 
-_KIND = RecordKind(CrossRecord, "delete both and run `echobench cross` again")
+def _faults(record: CrossRecord, scores: pd.DataFrame | None) -> Iterable[str]:
+    if scores is not None:
+        metrics = {"dice", *scores.get("metric", ())}
+        return table_faults(
+            scores, regions=record.regions, seeds=record.unet_seeds, frames=record.frames, metrics=metrics
+        )
+    unknown = not record.regions or set(record.regions) - REGIONS.keys()
+    return ["its regions are none, or not known"] if unknown or record.seconds < 0 else []
+
+
+_KIND = RecordKind(CrossRecord, "delete both and run `echobench cross` again", faults=_faults)
 
 
 def write_cross(run: Path, record: CrossRecord, scores: pd.DataFrame) -> None:

@@ -17,6 +17,8 @@ EJECTION = MeasuredTable(
     columns=("patient", "planes", "masks", "unet_seed", "edv_ml", "esv_ml", "ef_percent", "dataset_ef_percent"),
     texts=("patient",),
     measured_anew="the run's command",
+    numbers=("unet_seed", "edv_ml", "esv_ml", "ef_percent", "dataset_ef_percent"),
+    keys=("patient", "planes", "masks", "unet_seed"),
 )
 EXPERT, PREDICTED = "expert", "predicted"
 """Whose masks a row is of."""

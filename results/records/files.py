@@ -6,16 +6,20 @@ scores in every row, and sealed: its last column, `SEAL`, is the SHA-256 of the 
 """
 
 import hashlib
+import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, write_whole
+from echobench.data.base.text import read_json, read_text
+from echobench.data.base.typed import typed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,14 +33,16 @@ R = TypeVar("R", bound="DataclassInstance")
 class RecordKind(Generic[R]):
     """A kind of record.
 
-    record: its frozen dataclass. A field with a default is one that earlier records may lack, and the default says what
-    they had. again: what makes anew what is damaged. parts: the fields that are lists of dataclasses. keeps_order: of
-    dictionaries, where it has a meaning.
+    record: its frozen dataclass, whose types are held against what is read. A field with a default is one that earlier
+    records may lack, and the default says what they had. again: what makes anew what is damaged. within: by field, a
+    TypedDict of what is looked at in a dictionary. faults: what a record or its scores cannot be, in sentences; the
+    scores are None where only the record is read. keeps_order: of dictionaries, where it has a meaning.
     """
 
     record: type[R]
     again: str
-    parts: Mapping[str, "type[DataclassInstance]"] = field(default_factory=dict)
+    within: Mapping[str, Any] = field(default_factory=dict)
+    faults: Callable[[R, pd.DataFrame | None], Iterable[str]] = lambda record, scores: ()
     keeps_order: bool = False
 
     def write(self, path: Path, record: R, scores: Path | None = None, beside: Sequence[Path] = ()) -> None:
@@ -47,21 +53,21 @@ class RecordKind(Generic[R]):
         write_whole(path, json.dumps(document, indent=1, sort_keys=not self.keeps_order) + "\n")
 
     def read(self, path: Path) -> R:
-        """Raises EchobenchError for a file that was cut, lacks something or is of a newer schema."""
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            schema = document.get("schema", SCHEMA)
-            read = {name: [part(**one) for one in document.get(name, ())] for name, part in self.parts.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise EchobenchError(f"{path} is half-written or damaged; {self.again}") from error
-        if not isinstance(schema, int) or schema > SCHEMA:
+        """Raises EchobenchError for a file that was cut, lacks something, says what cannot be or is too new."""
+        document = read_json(path, self.again)
+        schema = document.get("schema", SCHEMA)
+        if type(schema) is int and schema > SCHEMA:
             raise EchobenchError(
                 f"{path} has schema {schema}, newer than {SCHEMA}, which this echobench reads: upgrade"
             )
-        known = {one.name: one.default is MISSING and one.default_factory is MISSING for one in fields(self.record)}
-        if missing := sorted(name for name, needed in known.items() if needed and name not in document):
-            raise EchobenchError(f"{path} is damaged: it lacks {', '.join(missing)}; {self.again}")
-        return self.record(**{name: read.get(name, document[name]) for name in known if name in document})
+        try:
+            record: R = typed(document, self.record)
+            for name, hint in self.within.items():
+                typed(document.get(name, {}), hint, f"it.{name}")
+        except ValueError as error:
+            raise EchobenchError(f"{path} is damaged: {error}; {self.again}") from error
+        self._require_sound(path, record, None)
+        return record
 
     def read_with_scores(self, path: Path, scores: Path) -> tuple[R, pd.DataFrame]:
         """Raises EchobenchError, too, for scores or other files that are not those of the record."""
@@ -74,12 +80,25 @@ class RecordKind(Generic[R]):
                     f"{other} is not what {path.name} describes: it was cut or edited, so that it is damaged; "
                     f"{self.again}"
                 )
-        return record, read_scores(scores)
+        table = read_scores(scores)
+        self._require_sound(scores, record, table)
+        return record, table
+
+    def _require_sound(self, path: Path, record: R, scores: pd.DataFrame | None) -> None:
+        for fault in self.faults(record, scores):
+            raise EchobenchError(f"{path} is damaged: {fault}; {self.again}")
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Raw scores of a CSV file: numbers among its texts, such as the unit 1, stay texts."""
-    return pd.read_csv(path, dtype=dict.fromkeys(("patient", "view", "phase", "region", "metric", "unit"), str))
+    """Raw scores of a CSV file: numbers among its texts, such as the unit 1, stay texts.
+
+    Raises EchobenchError for what is no table.
+    """
+    texts = dict.fromkeys(("patient", "view", "phase", "region", "metric", "unit"), str)
+    try:
+        return pd.read_csv(io.StringIO(read_text(path)), dtype=texts)
+    except (ValueError, OverflowError) as error:
+        raise EchobenchError(f"{path} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,8 @@ class MeasuredTable:
     """A table that is measured of a finished run and lies beside its record.
 
     name: of the file. columns: that it has, `OF_SCORES` apart; those of `texts` are never missing. in_place: columns of
-    a single row that only says why there are no others. measured_anew: by what, where it is of another run.
+    a single row that only says why there are no others. measured_anew: by what, where it is of another run. numbers:
+    columns of finite numbers, which may be missing; all others are texts. keys: no two rows have the same.
     """
 
     name: str
@@ -95,6 +115,8 @@ class MeasuredTable:
     texts: Sequence[str]
     measured_anew: str
     in_place: Sequence[str] = ()
+    numbers: Sequence[str] = ()
+    keys: Sequence[str] = ()
 
     @property
     def absent(self) -> str:
@@ -114,11 +136,24 @@ class MeasuredTable:
         try:
             if is_unaltered(path) is False:
                 raise ValueError("a row was edited")
-            rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
+            stated = {name: str for name in (*self.columns, OF_SCORES) if name not in self.numbers}
+            rows = pd.read_csv(io.StringIO(read_text(path)), dtype=stated).fillna(dict.fromkeys(texts, ""))
             only_why = self.in_place and len(rows) == 1 and not set(self.columns) <= set(rows)
-            return rows[[*(self.in_place if only_why else self.columns), OF_SCORES]]
-        except (ValueError, KeyError) as error:
+            chosen = rows[[*(self.in_place if only_why else self.columns), OF_SCORES]]
+            self._require_sound(chosen)
+            return chosen
+        except (ValueError, KeyError, OverflowError, EchobenchError) as error:
             raise EchobenchError(f"{path} is damaged; delete it, and {self.measured_anew} measures it anew") from error
+
+    def _require_sound(self, rows: pd.DataFrame) -> None:
+        """Raises ValueError for rows that cannot be what was measured."""
+        numbers = rows[[name for name in self.numbers if name in rows]]
+        if not all(map(pd.api.types.is_numeric_dtype, numbers.dtypes)) or np.isinf(numbers.to_numpy(float)).any():
+            raise ValueError("an entry is no number")
+        if not len(rows) or rows.drop(columns=numbers.columns).isna().any(axis=None):
+            raise ValueError("something is missing")
+        if len(self.keys) and rows.duplicated([name for name in self.keys if name in rows]).any():
+            raise ValueError("a row stands there twice")
 
     def is_current(self, folder: Path, scores_sha256: str) -> bool:
         """Whether it is there and of the run whose scores have this hash."""

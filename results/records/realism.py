@@ -25,6 +25,7 @@ REALISM = MeasuredTable(
     texts=("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split"),
     measured_anew="`echobench compare`",
     in_place=("metric", "note"),
+    numbers=("value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged"),
 )  # fmt: skip
 UNMEASURED = "not measured"
 """The metric of a file that only says, in its note, why there are no numbers."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import pandas as pd
 
@@ -20,7 +20,8 @@ from echobench.data.base.files import typed_path, write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
 from echobench.data.labels import REGIONS
 from echobench.results.records.files import SCHEMA, RecordKind
-from echobench.results.records.unsaid import fill_in
+from echobench.results.records.soundness import run_table_faults
+from echobench.results.records.unsaid import Said, SaidOfAll, fill_in
 
 RECORD, SCORES, CURVES, GENERATOR_CURVES = "run.json", "scores.csv", "curves.csv", "generator-curves.csv"
 OWN_TABLES = (SCORES, CURVES, GENERATOR_CURVES)
@@ -159,8 +160,25 @@ class FailedRun:
         object.__setattr__(self, "settings", fill_in(self.settings))
 
 
-_KIND = RecordKind(RunRecord, "run it again with --force", parts={"stages": Stage, "metrics": MetricFacts})
-_FAILED = RecordKind(FailedRun, "delete it, or give the run's command again")
+class Machine(TypedDict, total=False):
+    """What is looked at of a machine, where it is known."""
+
+    processor: Required[str]
+    cores: Required[int]
+    device: Required[str]
+    processes: int
+    torch_threads: int
+    torch_threads_used: list[int]
+    instruction_sets: list[str]
+
+
+_KIND = RecordKind(
+    RunRecord,
+    "run it again with --force",
+    within={"settings": SaidOfAll, "machine": Machine},
+    faults=run_table_faults,
+)
+_FAILED = RecordKind(FailedRun, "delete it, or give the run's command again", within={"settings": Said})
 
 
 def write_record(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 FIRST_DEFORMATION = "0.1"
 """Version of the random deformation of runs that name none and deform: it was not yet the published one."""
@@ -10,6 +10,32 @@ UNSAID: Mapping[str, Any] = MappingProxyType(
     {"images": None, "phase": "all", "fraction": 1.0, "deformation": None, "scored_on": "testing"}
 )
 """Settings that records have not always had and that are read by name here, each with what it was before."""
+
+
+class Said(TypedDict):
+    """What whoever reads the settings of a run looks at; there are more."""
+
+    generator: str
+    view: Literal["2C", "4C", "all"]
+    data: str | None
+    preset: str
+    strength: float
+    repeats: int
+    seed: int
+    phantom_patients: int | None
+    generator_settings: dict[str, Any]
+    unet_settings: dict[str, Any]
+    images: NotRequired[int | None]
+    phase: NotRequired[Literal["ED", "ES", "all"]]
+    fraction: NotRequired[float]
+    deformation: NotRequired[str | None]
+    scored_on: NotRequired[Literal["testing", "validation"]]
+
+
+class SaidOfAll(Said):
+    """The same, with how many U-Nets were trained, which is not part of what a run is."""
+
+    unet_seeds: list[int]
 
 
 def fill_in(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,5 +94,5 @@ def test_a_damaged_file_is_named(tmp_path):
     write_failed(tmp_path, FailedRun("sdm", "4C", "quick", {}, None, 1, "why", "now"))
     assert read_failed(tmp_path) == FailedRun("sdm", "4C", "quick", {}, None, 1, "why", "now")
     (tmp_path / "failed.json").write_text('{"generator": "sdm"')
-    with pytest.raises(EchobenchError, match=r"failed\.json is half-written or damaged"):
+    with pytest.raises(EchobenchError, match=r"failed\.json is damaged or half-written"):
         read_failed(tmp_path)

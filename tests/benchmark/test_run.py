@@ -413,7 +413,7 @@ def test_a_folder_of_other_settings_is_refused_with_the_difference(camus_folder,
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda out: (out / "run.json").write_text('{"schema": 1, "gen'), "half-written or damaged"),
+        (lambda out: (out / "run.json").write_text('{"schema": 1, "gen'), "damaged or half-written"),
         (lambda out: (out / "run.json").write_text('{"schema": 99}'), "schema 99, newer than"),
         (lambda out: (out / "run.json").write_text('{"schema": 1}'), "it lacks commit"),
         (lambda out: (out / "scores.csv").unlink(), "no scores.csv"),

@@ -1,0 +1,1 @@
+"""What is done to echobench to break it: long, seeded, and repeated by hand (`make campaign`)."""

@@ -25,7 +25,7 @@ class Record:
     schema: int = 1
 
 
-KIND = RecordKind(Record, "make it again", parts={"parts": Part})
+KIND = RecordKind(Record, "make it again")
 RECORD = Record({"z": 1, "a": 2}, [Part("one")])
 TABLE = MeasuredTable("side.csv", ("metric", "value", "by"), ("metric", "by"), "a command", in_place=("metric",))
 
@@ -49,7 +49,7 @@ def test_a_record_is_read_as_it_was_written(written):
     assert (record.names, record.parts, len(record.scores_sha256)) == (RECORD.names, RECORD.parts, 64)
     assert scores["patient"].tolist() == ["0001"]
     assert list(record.names) == ["a", "z"]
-    ordered = RecordKind(Record, "", parts={"parts": Part}, keeps_order=True)
+    ordered = RecordKind(Record, "", keeps_order=True)
     ordered.write(written / "record.json", RECORD)
     assert list(ordered.read(written / "record.json").names) == ["z", "a"]
 
@@ -65,7 +65,7 @@ def test_what_earlier_records_lack_is_what_they_had_and_what_later_ones_add_is_p
     [
         ({"schema": 2}, "has schema 2, newer than 1"),
         ({"names": None, "parts": None}, "is damaged: it lacks names, parts; make it again"),
-        ({"parts": [{"nobody": 1}]}, "is half-written or damaged; make it again"),
+        ({"parts": [{"nobody": 1}]}, "is damaged or half-written; make it again"),
     ],
 )
 def test_what_cannot_be_read_is_refused(written, fields, sentence):
@@ -83,7 +83,7 @@ def test_a_cut_record_and_scores_of_another_are_refused(written):
         KIND.read_with_scores(written / "record.json", written / "scores.csv")
     for text in ('{"names": ', "[]"):
         (written / "record.json").write_text(text)
-        with pytest.raises(EchobenchError, match="half-written or damaged"):
+        with pytest.raises(EchobenchError, match="damaged or half-written"):
             KIND.read(written / "record.json")
 
 

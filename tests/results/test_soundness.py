@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from echobench.data.labels import REGIONS
-from echobench.results.evidence.soundness import COLUMNS, altered_scores, curve_faults, run_faults, score_faults
+from echobench.results.records.soundness import COLUMNS, altered_scores, curve_faults, run_faults, score_faults
 from echobench.segmentation.scores import METRICS, score
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]

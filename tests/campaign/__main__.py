@@ -1,0 +1,24 @@
+"""`python -m tests.campaign`, from the root of the repository. A colleague's part is a line of `PARTS`."""
+
+from importlib import import_module
+
+import click
+
+PARTS = {
+    "fuzz": "tests.campaign.fuzz",
+}
+"""Name → module with a click command `main`, imported on use."""
+
+
+class Parts(click.Group):
+    """Parts are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(PARTS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return import_module(PARTS[cmd_name]).main if cmd_name in PARTS else None
+
+
+if __name__ == "__main__":
+    Parts(help=__doc__)()
