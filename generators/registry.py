@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.base import Generator
@@ -50,9 +50,24 @@ def names() -> list[str]:
 
     Nor is one whose name could be a path: folders are named by it.
     """
-    others = {point.name for point in entry_points(group=ENTRY_POINTS) if _NAME.fullmatch(point.name)}
+    others = {point.name for point in _declared() if _NAME.fullmatch(point.name)}
     others |= set(_registered)
     return [*BACKENDS, *sorted(others - set(BACKENDS))]
+
+
+def _declared() -> list[EntryPoint]:
+    """What packages declare; one whose declarations cannot be read does not hide the others'."""
+    try:
+        return list(entry_points(group=ENTRY_POINTS))
+    except Exception:  # whatever importlib.metadata makes of a damaged entry_points.txt
+        return [point for package in distributions() for point in _declared_by(package)]
+
+
+def _declared_by(package: Distribution) -> list[EntryPoint]:
+    try:
+        return list(package.entry_points.select(group=ENTRY_POINTS))
+    except Exception:
+        return []
 
 
 @dataclass(frozen=True)
@@ -109,7 +124,7 @@ def generator_class(name: str) -> type[Generator]:
         return backend
     if name in _registered:
         return _registered[name]
-    for point in entry_points(group=ENTRY_POINTS, name=name) if _NAME.fullmatch(name) else ():
+    for point in (point for point in _declared() if point.name == name and _NAME.fullmatch(name)):
         try:
             loaded = point.load()
         except Exception as error:  # whatever the other package's module raises

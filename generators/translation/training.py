@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
 from echobench.data.base.errors import require
-from echobench.data.base.saved import require_alike
+from echobench.data.base.typed import typed
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
 from echobench.generators.training.loop import Training
@@ -193,15 +193,14 @@ class CycleTraining(Training):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         super().load_state(state)
-        channels = {"images": 1, "maps": CHANNELS}
-        height, width = self.data.images.images.shape[-2:]
+        history = typed(state["history"], dict[str, list[Tensor]], "history")
+        shape = torch.Size([CHANNELS, *self.data.images.images.shape[-2:]])
         kept = min(self.settings.history, self.step * self.settings.batch)
-        require_alike(
-            state["history"],
-            {name: [torch.empty(n, height, width)] * kept for name, n in channels.items()},
-            "history",
-        )
-        for name, pictures in state["history"].items():
+        for name, pictures in history.items():
+            fit = all(picture.shape == shape and picture.is_floating_point() for picture in pictures)
+            if history.keys() != self.history.keys() or len(pictures) != kept or not fit:
+                raise ValueError(f"its history of {name} is not that of step {self.step}")
+        for name, pictures in history.items():
             self.history[name].pictures = [picture.to(self.device) for picture in pictures]
 
 

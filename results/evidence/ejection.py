@@ -66,6 +66,8 @@ def _spread(errors: pd.DataFrame) -> float:
     The variance between patients' means, and of that between seeds what the means have averaged away (Bland and Altman
     1999, doi:10.1177/096228029900800204, section 5.1).
     """
+    if errors.isna().all(axis=None):
+        return nan
     counts = errors.count(axis=1)
     averaged_away = 1 - (1 / counts[counts > 0]).mean()
     within = errors.var(axis=1).mean() if averaged_away > 0 else 0.0

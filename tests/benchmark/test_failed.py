@@ -91,8 +91,9 @@ def test_force_removes_it(settings, tmp_path):
 
 
 def test_a_damaged_file_is_named(tmp_path):
-    write_failed(tmp_path, FailedRun("sdm", "4C", "quick", {}, None, 1, "why", "now"))
-    assert read_failed(tmp_path) == FailedRun("sdm", "4C", "quick", {}, None, 1, "why", "now")
+    failed = FailedRun("sdm", "4C", "quick", resolve(generator="sdm", view="4C").published(), None, 1, "why", "now")
+    write_failed(tmp_path, failed)
+    assert read_failed(tmp_path) == failed
     (tmp_path / "failed.json").write_text('{"generator": "sdm"')
     with pytest.raises(EchobenchError, match=r"failed\.json is damaged or half-written"):
         read_failed(tmp_path)

@@ -73,7 +73,7 @@ def test_settings_that_belong_together_are_changed_together():
         ("unet.channels=[]", r"channels is \(\); it must be at least 1"),
         ("unet.adam_betas=[2, 2]", r"adam_betas is \(2.0, 2.0\); it must be from 0 to"),
         ("generator.training.steps=-5", "steps is -5; it must be at least 1"),
-        ("generator.training.learning_rate=NaN", "learning_rate is nan; it must be from 0 to 1"),
+        ("generator.training.learning_rate=NaN", "learning_rate=NaN: the value must be a number"),
         ("generator.training.ema_decay=7", "ema_decay is 7.0; it must be from 0 to 1"),
         ("generator.training.precision=16-mixed", "bf16-mixed.*32-true"),
         ("generator.sampling.batch=0", "batch is 0; it must be at least 1"),

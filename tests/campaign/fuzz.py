@@ -68,6 +68,9 @@ def _fuzz_kind(kind: Kind, scratch: Path, numbers: Sequence[int], seed: int) -> 
     place.mkdir()
     kind.make(place)
     place.rename(base)
+    shutil.copytree(base, place, symlinks=True)
+    kind.read(place)  # what is sound must be read, or a refusal says nothing
+    shutil.rmtree(place)
     gc.freeze()  # statsmodels collects garbage at every correction of p
     for number in numbers:
         shutil.copytree(base, place, symlinks=True)

@@ -452,14 +452,14 @@ def _environment(**variables: str) -> Iterator[None]:
 _ASSIGNMENTS = (
     "generator.network.channels=[96, 128]", "generator.training.steps=50", "generator.sampling.eta=0.5",
     "generator.training.precision=32-true", "unet.epochs=null", "unet.augmentation.gamma_range=[0.5, 3.0]",
-    'unet.network="unet"', "unet.steps=10", "generator.network.attention=[false,true]", "unet.peak_learning_rate=1e-3",
+    "unet.network=unet", "unet.steps=10", "generator.network.attention=[false,true]", "unet.peak_learning_rate=1e-3",
 )  # fmt: skip
 
 
 def _write_assignments(folder: Path) -> None:
     for i, assignment in enumerate(_ASSIGNMENTS):
         key, _, value = assignment.partition("=")
-        with suppress(ValueError):
+        if not value.isidentifier() and "-" not in value[1:] and '"' not in value:
             (folder / f"{i}.json").write_text(json.dumps({key: json.loads(value)}))
         (folder / f"{i}.txt").write_text(assignment)
 
@@ -471,8 +471,7 @@ def _read_assignments(folder: Path) -> None:
         if path.suffix == ".json":
             key, _, value = text.partition(":")
             text = f"{key.strip(' {').strip(chr(34))}={value.rstrip(' }')}"
-        with suppress(EchobenchError):
-            overridden({"generator": STANDARD, "unet": PRESETS["standard"]}, [text])
+        overridden({"generator": STANDARD, "unet": PRESETS["standard"]}, [text])
 
 
 def _write_plugin(folder: Path) -> None:

@@ -94,7 +94,8 @@ def add_run(tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / (name or generator.replace(":", "-"))
         folder.mkdir()
         table = scores if isinstance(scores, pd.DataFrame) else scores_of(scores)
-        record = record_of(generator, table, settings_of(generator, **(settings or {})), **changes)
+        seeds = {"unet_seeds": sorted({int(seed) for seed in table["unet_seed"]})}
+        record = record_of(generator, table, settings_of(generator, **seeds | dict(settings or {})), **changes)
         write_record(folder, record, table, pd.DataFrame({"step": [1]}))
         return folder
 
