@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -113,6 +114,7 @@ def _enter(folder: Path, cache: Path, log: str) -> None:
     scratch = folder.parent / "tmp"
     scratch.mkdir(exist_ok=True)
     os.environ |= {"ECHOBENCH_CACHE": str(cache), "TMPDIR": str(scratch)}
+    tempfile.tempdir = None  # it is looked up again
     for name in ("ECHOBENCH_CAMUS", "ECHOBENCH_ECHONET"):
         os.environ.pop(name, None)
 

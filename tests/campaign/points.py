@@ -55,7 +55,8 @@ class Recorder:
             return
         self.busy = True
         self._copy_states()
-        self.written = path if writes else None
+        last = arguments[1] if event == "os.rename" else path if writes else None
+        self.written = None if last is None else Path(os.path.abspath(str(last)))
         self.start_bytes = path.stat().st_size if writes and arguments[1] == "a" else 0
         self.busy = False
 
