@@ -274,10 +274,9 @@ def _require_one_spacing(path: Path, spacing: tuple[float, ...], head: bytes, or
         return
     columns = list(zip(*(struct.unpack_from(f"{order}2f", head, at) for at in _SFORM_ROWS), strict=True))
     scale = tuple(math.hypot(*column) for column in columns)
-    right_angles = (
-        abs(sum(a * b for a, b in zip(*columns, strict=True))) <= _ALIKE * math.prod(scale) if min(scale) > 0 else False
-    )
-    if right_angles and not all(math.isclose(a, b, rel_tol=_ALIKE) for a, b in zip(spacing, scale, strict=True)):
+    product = sum(a * b for a, b in zip(*columns, strict=True))
+    usable = min(scale) > 0 and abs(product) <= _ALIKE * math.prod(scale)
+    if usable and not all(math.isclose(a, b, rel_tol=_ALIKE) for a, b in zip(spacing, scale, strict=True)):
         stated, other = (" × ".join(f"{mm:.4g}" for mm in mms) for mms in (spacing, scale))
         raise EchobenchError(f"{path} states a spacing of {stated} mm, and of {other} mm in its sform; make them alike")
 
