@@ -77,7 +77,7 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
     with progress_bars() as report:
         record, _ = run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
     print_runs(group_beside(folder))
-    click.echo(f"split: {record.split_origin}; its {len(record.scored_patients)} {record.whom} are scored")
+    click.echo(f"split: {record.split_origin}; {record.whom}: {len(record.scored_patients)}")
     click.echo(f"record and pictures: {folder}")
     if len(threads := record.machine.get("torch_threads_used", ())) > 1:
         numbers = " and ".join(map(str, threads))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def place_of(settings: RunSettings, runs: Path) -> Path:
 def found_place(runs: Path, name: str, identity: Mapping[str, Any], found: Callable[[], Mapping[str, str]]) -> Path:
     """runs/name, or where that is not there, another folder in it that was begun with the same settings and frames.
 
-    identity: the settings. found: gives the fingerprints of the frames as they are now.
+    name: ends with a hash of the settings, which is all that the other name may differ in. identity: the settings.
+    found: gives the fingerprints of the frames as they are now.
     """
     if not (runs / name).exists():
-        for begun in sorted(runs.glob("*/stages/settings.json")):
-            folder = begun.parents[1]
+        for folder in sorted(runs.glob(f"{escape(name.rpartition('-')[0])}-{'[0-9a-f]' * 8}")):
             with suppress(EchobenchError):  # a damaged folder is nobody's
                 if StageFolder(folder, "cpu").was_begun_with(identity, found):
                     return folder
@@ -63,7 +64,7 @@ def reread(run: Path, record: RunRecord, data: str | None = None) -> tuple[RunSe
     now = fingerprints(settings, dataset)
     if differing := [name for name, value in now.items() if record.fingerprints.get(name, value) != value]:
         raise EchobenchError(
-            f"the {' and '.join(differing)} frames in {settings.data or 'the phantom'} are no longer those of {run}"
+            f"the {' and '.join(differing)} frames in {settings.data or 'the phantom'} are no longer those of the record"
         )
     return settings, dataset
 

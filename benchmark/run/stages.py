@@ -103,7 +103,7 @@ class StageFolder:
 
         found: gives their fingerprints as they are now.
         """
-        if self._begun(settings) != settings:
+        if not (self.work / _SETTINGS).is_file() or self._begun(settings) != settings:
             return False
         known, present = self._known_data(), found()
         return bool(known) and all(known.get(name, value) == value for name, value in present.items())

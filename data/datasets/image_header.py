@@ -22,6 +22,8 @@ META = (".mhd", ".mha")
 UNITS_BYTE = 123
 """Of a NIfTI-1 header: the units of its spacing, 0 for unknown ones."""
 _SPATIAL_UNIT = 0b111
+_SFORM_CODE, _SFORM_ROWS = 254, (280, 296, 312)
+_ALIKE = 0.01  # of a spacing: headers are in single precision, and some programs round
 _CHUNK = 2**20
 _MOST_HEADER = 2**16  # bytes of a MetaImage header
 _NIFTI_BYTES, _NIFTI_UNCHECKED_BYTES = 348, 352
@@ -146,6 +148,7 @@ class Nifti:
         _require_sensible(path, size)
         spacing = struct.unpack_from(f"{order}2f", head, 80)
         _require_spacing(path, spacing)
+        _require_one_spacing(path, spacing, head, order)
         bits = struct.unpack_from(f"{order}h", head, 72)[0]
         offset = struct.unpack_from(f"{order}f", head, 108)[0]
         if not (math.isfinite(offset) and _NIFTI_BYTES <= offset <= 2**31 and 0 < bits <= 256):
@@ -260,6 +263,22 @@ def _require_spacing(path: Path, spacing: tuple[float, ...]) -> None:
     if not all(math.isfinite(mm) and mm > 0 for mm in spacing):
         stated = " × ".join(f"{mm:g}" for mm in spacing)
         raise EchobenchError(f"{path} states a spacing of {stated} mm; it must be positive")
+
+
+def _require_one_spacing(path: Path, spacing: tuple[float, ...], head: bytes, order: str) -> None:
+    """Raises EchobenchError where the affine matrix of a NIfTI header, its sform, states another spacing.
+
+    Of axes that are not at right angles ITK says so itself.
+    """
+    if struct.unpack_from(f"{order}h", head, _SFORM_CODE)[0] <= 0:
+        return
+    columns = list(zip(*(struct.unpack_from(f"{order}2f", head, at) for at in _SFORM_ROWS), strict=True))
+    scale = tuple(math.hypot(*column) for column in columns)
+    product = sum(a * b for a, b in zip(*columns, strict=True))
+    usable = min(scale) > 0 and abs(product) <= _ALIKE * math.prod(scale)
+    if usable and not all(math.isclose(a, b, rel_tol=_ALIKE) for a, b in zip(spacing, scale, strict=True)):
+        stated, other = (" × ".join(f"{mm:.4g}" for mm in mms) for mms in (spacing, scale))
+        raise EchobenchError(f"{path} states a spacing of {stated} mm, and of {other} mm in its sform; make them alike")
 
 
 def _require_payload(path: Path, present: int, needed: int) -> None:

@@ -35,8 +35,11 @@ class Glance:
 def is_upside_down(labels: NDArray[np.uint8]) -> bool | None:
     """Whether the middle of the atrium lies above that of the ventricle in a label map (H, W), which no apical view
     shows; None where it has not both."""
-    atrium, ventricle = (np.nonzero(labels == label)[0] for label in (Label.LA, Label.LV_ENDO))
-    return bool(atrium.mean() < ventricle.mean()) if len(atrium) and len(ventricle) else None
+    atrium, ventricle = ((labels == label).sum(axis=1) for label in (Label.LA, Label.LV_ENDO))
+    if not (atrium.any() and ventricle.any()):
+        return None
+    rows = np.arange(len(labels))
+    return bool(np.average(rows, weights=atrium) < np.average(rows, weights=ventricle))
 
 
 def sound(dataset: Dataset, seed: int) -> Dataset:

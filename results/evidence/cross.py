@@ -12,7 +12,7 @@ from scipy import stats
 
 from echobench.data.frames import VIEWS
 from echobench.data.labels import TABLE_REGIONS
-from echobench.results.evidence.statistics import LEVEL, MEAN, RESAMPLES, bootstrap_interval
+from echobench.results.evidence.statistics import LEVEL, MEAN, RESAMPLES, bootstrap_interval, drawn_regions
 from echobench.results.records.cross import PREFIX, CrossRecord, read_cross
 from echobench.results.records.run import Run
 
@@ -44,8 +44,12 @@ class Crossed:
 
     @property
     def region(self) -> str:
-        """What is compared: the mean of the paper's regions where all are drawn, else the first that is."""
-        return MEAN if set(TABLE_REGIONS) <= set(self.record.regions) else self.record.regions[0]
+        """What is compared: the mean of the paper's regions where frames here and there have them all, else the first
+        that both have."""
+        both = [region for region in drawn_regions(self.there) if region in drawn_regions(self.own)]
+        if set(TABLE_REGIONS) <= set(both):
+            return MEAN
+        return next((region for region in self.record.regions if region in both), self.record.regions[0])
 
 
 def crossed_runs(runs: Sequence[Run]) -> list[list[Crossed]]:

@@ -14,6 +14,7 @@ from echobench.benchmark.generate import find_maps, generate, read_map
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import find_frames, read_frame
 from echobench.data.datasets.medical_image import write_image
+from echobench.data.datasets.registry import read_dataset
 from echobench.data.frames import concatenate
 from echobench.data.maps import label_maps
 from echobench.data.splits import read_split_files
@@ -153,6 +154,19 @@ def test_pngs_and_maps_without_images(checkpoint, make_frames, tmp_path):
         generate(checkpoint, tmp_path / "labels", tmp_path / "out2")
     write_image(only / "patient0001_4CH_ED_sector.nii.gz", frames.sector[0].astype(np.uint8), (0.5, 0.4))
     np.testing.assert_array_equal(read_map(find_maps(tmp_path / "labels")[0], SIZE).sector, frames.sector[0])
+
+
+def test_a_derived_subset_is_that_of_a_run_where_patients_share_an_image(camus_folder):
+    shutil.rmtree(camus_folder / "database_split")
+    images = camus_folder / "database_nifti"
+    shutil.copyfile(
+        images / "patient0001" / "patient0001_4CH_ED.nii.gz", images / "patient0005" / "patient0005_4CH_ED.nii.gz"
+    )
+    for seed in range(6):
+        drawn = module._of_subsets(find_maps(camus_folder), camus_folder, ["testing"], seed, (32, 32))
+        assert {files.patient for files in drawn} == set(
+            read_dataset(camus_folder, size=(32, 32), seed=seed).split.testing
+        )
 
 
 def test_a_subset_of_pngs_needs_a_split_that_says_whose_they_are(checkpoint, make_frames, tmp_path):

@@ -62,6 +62,11 @@ def test_a_finished_run_is_found_under_the_name_that_it_has(moved):
     assert settings_for(data).slug() != place.name
     assert place_of(settings_for(data), runs) == place
     assert place_of(settings_for(data, "paint"), runs) == runs / settings_for(data, "paint").slug()
+    run(settings_for(data), place)
+    assert place_of(settings_for(data), runs) == place, "and again, once it knows the new place"
+    place.rename(runs / "mine")
+    assert place_of(settings_for(data), runs) != runs / "mine", "a folder that a person named is theirs"
+    (runs / "mine").rename(place)
     (cell,) = comparing.plan(runs, generators=["real"], data=str(data), preset="tiny", unet_seeds=1)
     assert cell.folder == place
 

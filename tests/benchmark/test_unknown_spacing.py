@@ -12,16 +12,18 @@ import echobench
 from echobench.benchmark.cells.compare import compare
 from echobench.benchmark.cli.main import main
 from echobench.benchmark.generate import generate
-from echobench.benchmark.measure.cross import cross_runs, view_target
+from echobench.benchmark.measure.cross import Target, cross_runs, view_target
 from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.run.trial import load_dataset
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.folder import read_folder
 from echobench.data.frames import concatenate
-from echobench.data.labels import Label
+from echobench.data.labels import REGIONS, Label
 from echobench.results.records.ejection import EJECTION
+from echobench.results.shown.formats import shown
 
 pytestmark = pytest.mark.usefixtures("tiny")
 WHY = "the scored frames state no spacing: there are no distances in mm and no ejection fractions"
@@ -75,6 +77,10 @@ def test_maps_in_pictures_and_what_is_drawn_for_them(data, make_frames, tmp_path
     assert np.isnan(drawn.spacing_mm).all() and len(drawn) == 6
 
 
+def settings_of(data):
+    return resolve(generator="real", view="4C", data=str(data), preset="tiny")
+
+
 def test_a_structure_that_no_scored_frame_has_is_a_dash_with_its_reason(make_camus, make_frames, tmp_path):
     frames = make_frames(5)
     tested = (frames.patient == "patient0005")[:, None, None] & (frames.labels == Label.LA)
@@ -87,4 +93,13 @@ def test_a_structure_that_no_scored_frame_has_is_a_dash_with_its_reason(make_cam
     assert "nan" not in result.stdout
     assert "LA: no scored frame has it, so that it has no score" in " ".join(result.stdout.split())
     assert "mean: of LVendo, LVepi." in " ".join(result.stdout.split())
-    assert "split: official; its 1 test patients are scored" in result.stdout
+    assert "split: official; test patients: 1" in result.stdout
+    run(resolve(generator="paint", view="4C", data=str(data), preset="tiny"), tmp_path / "paint")
+    compare([tmp_path / "run", tmp_path / "paint"], tmp_path / "out")
+    texts = [path.read_text() for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".md", ".tex", ".html")]
+    assert len(texts) > 8 and not [text for text in texts if re.search(r"\bnan\b", text)]
+    assert CliRunner().invoke(main, ["verify", str(tmp_path / "run")]).exit_code == 0
+    target = Target("camus", "CAMUS", load_dataset(settings_of(data)).subset("testing"), tuple(REGIONS))
+    gap, *_ = cross_runs([tmp_path / "run"], lambda place: target, tmp_path / "cross", "cpu")
+    assert gap.caption.startswith("Dice (LVendo) in %")
+    assert not shown(gap).map(lambda text: "nan" in text).any(axis=None)

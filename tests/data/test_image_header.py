@@ -245,6 +245,15 @@ def test_a_spacing_that_is_lost_is_not_a_millimetre(camus_folder):
         read_dataset(camus_folder, size=SIZE)
 
 
+def test_what_itk_would_only_mutter_about_is_said(tmp_path, capfd):
+    """Two spacings in one header: ITK writes a warning and takes one of them."""
+    path = nifti(tmp_path)
+    patched(path, "<4f", 280, 5.0, 0.0, 0.0, 0.0)
+    assert "mm in its sform; make them alike" in refusal(path)
+    sitk.ReadImage(str(path))
+    assert capfd.readouterr().err == ""
+
+
 def test_an_unknown_spacing_is_written_and_read_as_unknown(tmp_path, camus_folder):
     write_image(tmp_path / "x.nii.gz", PIXELS, (float("nan"), float("nan")))
     assert np.isnan(read_image(tmp_path / "x.nii.gz").spacing_mm).all()
