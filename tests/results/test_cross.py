@@ -126,6 +126,7 @@ def test_a_gap_is_of_the_phases_that_both_have(add_run, make_scores):
     there = pd.concat(
         [make_scores(THERE, frames=("4C ED",)), make_scores({p: d - 0.2 for p, d in THERE.items()}, frames=("4C ES",))]
     )
+    there = there[there["region"] == "LVendo"]
     write_cross(folder, record(there, run_sha256=file_sha256(folder / "scores.csv")), there)
     (table,) = cross_tables(Comparison.of([folder]).groups[0])
     assert table.frame["gap"].item() == pytest.approx(-10)
@@ -160,7 +161,7 @@ def test_damaged_files_are_refused(add_crossed, damage):
     folder = add_crossed("real", THERE)
     path = folder / f"cross-phantom-echonet.{damage}"
     path.write_text(path.read_text()[: len(path.read_text()) // 2])
-    with pytest.raises(EchobenchError, match="damaged or half-written; delete both and run `echobench cross` again"):
+    with pytest.raises(EchobenchError, match="damaged.*; delete both and run `echobench cross` again"):
         read_cross(folder, "phantom-echonet")
 
 

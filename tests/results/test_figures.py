@@ -93,13 +93,13 @@ def with_settings(steps=5000, images=None, rate=1.0):
     return {"generator_settings": {"training": {"steps": steps, "rate": rate}}, "images": images}
 
 
-def test_a_line_joins_runs_that_differ_in_one_thing_alone(add_run, tmp_path):
+def test_a_line_joins_runs_that_differ_in_one_thing_alone(add_run, make_scores, tmp_path):
     folders = [
         add_run("sdm", DICE, name="full", settings=with_settings(), training_images=1600),
         add_run("sdm", DICE, name="short", settings=with_settings(steps=500), training_images=1600),
         add_run("sdm", DICE, name="few", settings=with_settings(images=100), training_images=100),
         add_run("sdm", DICE, name="alike", settings=with_settings(rate=2.0)),
-        add_run("sdm", DICE, name="more", settings=with_settings(rate=2.0) | {"unet_seeds": [0, 1]}),
+        add_run("sdm", make_scores(DICE, seeds=(0.0, 0.0)), name="more", settings=with_settings(rate=2.0)),
         add_run("sdm", DICE, name="both", settings=with_settings(steps=9, images=200, rate=2.0), training_images=200),
     ]
     (group,) = Comparison.of(folders).groups

@@ -99,7 +99,7 @@ def test_a_published_unet_of_others_is_another_network(add_run, make_scores):
 def test_two_runs_of_one_row_both_stand(add_run, make_scores):
     exact = make_scores(DICE, frames=ALL)
     folders = [
-        add_run("real", exact, name=str(seed), settings={"view": "all", "unet_seeds": [seed]}) for seed in (0, 1)
+        add_run("real", exact.assign(unet_seed=seed), name=str(seed), settings={"view": "all"}) for seed in (0, 1)
     ]
     frame = papers(Comparison.of(folders)).frame
     assert frame["row"].tolist()[-2:] == ["all real", "all real"]
