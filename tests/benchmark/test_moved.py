@@ -123,6 +123,8 @@ def test_cross_and_verify_take_the_new_place(make_camus, make_frames, tmp_path):
     assert "say with --data DIR" in CliRunner().invoke(main, ["verify", str(place)]).output
     found = CliRunner().invoke(main, [*asked, "--data", str(tmp_path / "new")])
     assert found.exit_code == 0, found.output
+    records = [path.read_text() for path in place.glob("*.*") if path.suffix in (".json", ".csv")]
+    assert len(records) > 3 and not [text for text in records if str(tmp_path) in text]
     verified = CliRunner().invoke(main, ["verify", str(place), "--data", str(tmp_path / "new")])
     assert verified.exit_code == 0 and "re-made from 1 U-Net, all equal" in verified.output
     change(tmp_path / "new")

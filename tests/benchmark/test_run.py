@@ -302,7 +302,8 @@ def test_validation_patients_can_be_scored_and_test_patients_are_in_no_number(ca
     arguments = run_arguments(camus_folder, tmp_path / "out", "--on", "validation")
     result = invoke(*arguments)
     assert result.exit_code == 0, result.output
-    assert "over 1 validation patients" in " ".join(result.output.split())
+    said = " ".join(result.output.split())
+    assert "over validation patients" in said and "validation patients: 1" in said
     record, scores = read_record(tmp_path / "out")
     assert set(scores["patient"]) == {"patient0004"} == set(record.scored_patients)
     assert (record.whom, record.test_patients) == ("validation patients", ["patient0005"])

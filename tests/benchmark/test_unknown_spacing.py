@@ -98,6 +98,7 @@ def test_a_structure_that_no_scored_frame_has_is_a_dash_with_its_reason(make_cam
     compare([tmp_path / "run", tmp_path / "paint"], tmp_path / "out")
     texts = [path.read_text() for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".md", ".tex", ".html")]
     assert len(texts) > 8 and not [text for text in texts if re.search(r"\bnan\b", text)]
+    assert not [text for text in texts if str(tmp_path) in text], "for others, who need not know where folders lie"
     assert CliRunner().invoke(main, ["verify", str(tmp_path / "run")]).exit_code == 0
     target = Target("camus", "CAMUS", load_dataset(settings_of(data)).subset("testing"), tuple(REGIONS))
     gap, *_ = cross_runs([tmp_path / "run"], lambda place: target, tmp_path / "cross", "cpu")
