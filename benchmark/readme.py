@@ -9,7 +9,6 @@ import pandas as pd
 
 from echobench.benchmark.commands import commands
 from echobench.benchmark.run.settings import resolve
-
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.comparison import Group
