@@ -1,7 +1,7 @@
 """A hook of MkDocs: pages link to files of the repository as they do on a code host, and the site holds these files.
 
-README.md is the first page. Any other file outside docs/ that a page links to, such as a figure beside its records, lies
-in the site under repository/, with its path. A link to a folder becomes its name, as a site has no folders.
+README.md is the first page. Any other file outside docs/ that a page links to, such as a figure beside its records,
+lies in the site under repository/, with its path. A link to a folder becomes its name, as a site has no folders.
 """
 
 import posixpath

@@ -54,10 +54,9 @@ def answer_markdown(group: Group, from_real: Collection[str]) -> str:
 
 def _winner(group: Group, best: Run, others: Sequence[Run], verdicts: Mapping[str, str]) -> Iterator[str]:
     found = estimate(best.scores)
-    dataset = best.record.dataset
+    dataset = "the phantom" if best.record.dataset == "phantom" else best.record.dataset
     yield (
-        f"On {'the ' if dataset == 'phantom' else ''}{dataset} (view {best.record.view}, {found.patients} {group.whom}), "
-        f"`{best.label}` has the highest mean Dice of {len(others) + 1} compared: {found.mean:.1f} %{_interval(found)}."
+        f"On {dataset} (view {best.record.view}, {found.patients} {group.whom}), `{best.label}` has the highest mean Dice of {len(others) + 1} compared: {found.mean:.1f} %{_interval(found)}."
     )
     for verdict, sentence in _BESIDE.items():
         if told := [run for run in others if verdicts[run.label] == verdict]:
