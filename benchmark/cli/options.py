@@ -1,5 +1,6 @@
 """What verbs share: their options, lists in one text, and the refusal of options that would change nothing."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,11 +38,20 @@ class Idle:
 
 
 class Verb(click.Command):
-    """A verb that refuses the options that it would ignore."""
+    """A verb that refuses the options that it would ignore; of several processes, the first carries it out."""
 
     def invoke(self, ctx: click.Context) -> Any:
         refuse_idle(ctx)
-        return super().invoke(ctx)
+        if "LOCAL_RANK" not in os.environ:
+            return super().invoke(ctx)
+
+        from echobench.benchmark.run.settings import resolve_device
+        from echobench.generators.training.parallel import in_company, processes
+
+        if processes() > 1 and "device" not in ctx.params:
+            raise EchobenchError(f"{ctx.info_name} trains and draws nothing: give it without torchrun")
+        with in_company(resolve_device(ctx.params.get("device", "cpu"))) as first:
+            return super().invoke(ctx) if first else None
 
 
 def refuse_idle(context: click.Context) -> None:

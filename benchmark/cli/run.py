@@ -62,13 +62,6 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
         click.echo(json.dumps(_plan(settings, device, folder, generator_from), indent=1, ensure_ascii=False))
         return
 
-    from echobench.benchmark.run.processes import is_first
-    from echobench.benchmark.run.trained import assist
-
-    if not is_first():
-        assist(settings, folder, device)
-        return
-
     from echobench.benchmark.cli.console import print_runs, progress_bars
     from echobench.benchmark.run.pipeline import run as run_once
     from echobench.results.evidence.comparison import group_beside

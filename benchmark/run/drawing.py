@@ -1,6 +1,6 @@
 """What a run draws: the label maps of each view and subset, and the images that the generator draws for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from echobench.data.frames import Frames, concatenate
 from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
 from echobench.data.store import FrameWriter
 from echobench.generators.base import Generator
+from echobench.generators.training.parallel import company
 from echobench.results.records.run import SYNTHETIC
 
 CHUNK = 64
-"""Maps per call of a generator: what a killed run may lose."""
+"""Maps per call of a generator and process, at least: what a kill may lose, and what is in memory at once."""
 
 
 def drawn_frames(trial: Trial, generators: Mapping[str, Generator], subset: str) -> Frames:
@@ -41,10 +42,21 @@ def _draw_missing(
     generator: Generator, maps: LabelMaps, seeds: NDArray[np.int64], writer: FrameWriter, progress: Progress
 ) -> None:
     visible = maps if generator.needs_source_images else maps.without_images()
-    while writer.written < len(maps):
-        chunk = slice(writer.written, writer.written + CHUNK)
-        writer.append(generator.sample(visible.select(chunk), seeds[chunk]))
+    for chunk in chunks(generator, writer.written, len(maps)):
+        images = generator.sample(visible.select(chunk), seeds[chunk])
+        writer.append(images[writer.written - chunk.start :])
         progress(writer.written, len(maps))
+
+
+def chunks(generator: Generator, written: int, n: int) -> Iterator[slice]:
+    """The maps that are not yet drawn of n, in parts for a call each.
+
+    Wherever a kill came and however many processes draw, an image is drawn in a batch with the same others, so that it
+    is the same bit for bit. For that the first part may begin with maps that are drawn already.
+    """
+    size = -(-CHUNK // generator.batch) * generator.batch * company()
+    first = written - written % generator.batch if written < n else n
+    return (slice(start, min(start + size, n)) for start in range(first, n, size))
 
 
 def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:

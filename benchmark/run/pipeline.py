@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
-from echobench.benchmark.run.processes import agreed
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
@@ -61,7 +60,7 @@ def run(
 
     folder: the run's own; a finished run in it that has fewer U-Net seeds gets the missing ones. force: start over,
     whatever is there. generator_from: the folder of an earlier run, finished or not, whose trained generators are
-    taken. Started by torchrun, only the first process calls it; the others call `assist`.
+    taken. Started by torchrun, only the first process calls it; see `in_company`.
     Raises EchobenchError for whatever a user can cause; finished stages are kept, and failed.json says why it stopped.
     """
     stages = StageFolder(folder, device)
@@ -72,9 +71,7 @@ def run(
         if generator_from is not None:
             StageFolder(generator_from, device).begun_with()
     with stages.opened(settings.identity(), force=force):
-        if is_finished(folder) and _has_everything(settings, stages, device, generator_from):
-            agreed((), device)  # nothing to train
-        else:
+        if not (is_finished(folder) and _has_everything(settings, stages, device, generator_from)):
             with _reason_kept(settings, stages):
                 _carry_out(settings, stages, device, generator_from, report)
         return read_record(folder)

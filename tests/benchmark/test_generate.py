@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from skimage.io import imsave
 
-from echobench.benchmark import generate as module
 from echobench.benchmark.cli.main import main
 from echobench.benchmark.generate import find_maps, generate, read_map
+from echobench.benchmark.run import drawing
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import find_frames, read_frame
 from echobench.data.datasets.medical_image import write_image
@@ -46,7 +46,7 @@ def checkpoint(make_frames, tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(drawing, "CHUNK", 4)
 
 
 def test_the_verb_writes_a_camus_folder_with_a_manifest(checkpoint, camus_folder, tmp_path):
