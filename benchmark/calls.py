@@ -2,6 +2,9 @@
 
 Names that a call hands on are those of `resolve`, `resolve_stress` or a `plan`, and mean what they say. Folders are
 those that the command line takes: a run that is in one of them already is read, not run again.
+
+executor, jobs, threads: where cells are carried out, how many parts of them at a time, and on how many of torch's
+threads each; see `find_executor`. Without them, one after another in this process, on the threads that torch has.
 """
 
 from collections.abc import Sequence
@@ -13,17 +16,21 @@ import pandas as pd
 from echobench.benchmark import RUNS
 from echobench.benchmark.cells import compare as comparing
 from echobench.benchmark.cells import sweep as sweeping
+from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.execute import Executor, find_executor
+from echobench.benchmark.cells.parts import has_seeds
 from echobench.benchmark.measure import cross as crossing
-from echobench.benchmark.run import pipeline, trial
+from echobench.benchmark.run import trial
 from echobench.benchmark.run.settings import resolve, resolve_device
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.stress import outcome as outcomes
 from echobench.benchmark.stress import stress as stressing
 from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
+from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
 from echobench.data.datasets.dataset import Dataset
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.records.run import RunRecord
+from echobench.results.records.run import RunRecord, read_failed, read_record
 from echobench.results.shown.formats import Table
 
 
@@ -43,19 +50,25 @@ def run(
     device: str = "auto",
     force: bool = False,
     generator_from: Path | None = None,
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Train one U-Net on what a generator drew, and score it: the record of the run and its raw scores.
 
     asked: further names of `resolve`. out: None is a folder in runs/, named by the settings. The rest is of
-    `pipeline.run`, which says what is raised.
+    `pipeline.run`. Raises EchobenchError for whatever stops it.
     """
+    place = find_executor(executor, jobs=jobs, threads=threads)
     settings = resolve(generator=generator, view=view, **asked)
-    return pipeline.run(
-        settings, out or RUNS / settings.slug(), device=resolve_device(device), force=force,
-        generator_from=generator_from, report=report,
-    )  # fmt: skip
+    folder = out or RUNS / settings.slug()
+    cell = Cell(settings, folder, "", generator_from, force=force)
+    place.carry_out([cell], resolve_device(device), report)
+    if (failed := read_failed(folder)) and not has_seeds(folder, settings.unet_seeds):
+        raise EchobenchError(failed.error)
+    return read_record(folder)
 
 
 def compare(
@@ -63,6 +76,9 @@ def compare(
     runs: Sequence[Path] = (),
     out: Path = RUNS,
     device: str = "auto",
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     inception: Path | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
@@ -72,11 +88,11 @@ def compare(
     runs: only tabulate these, or those in them. inception: weights of InceptionV3 for FID and KID. asked: names of
     `compare.plan`.
     """
-    folder = out / comparing.COMPARISON
+    folder, place = out / comparing.COMPARISON, find_executor(executor, jobs=jobs, threads=threads)
     if runs:
         return comparing.compare(comparing.found_runs(runs), folder)
     planned, device = comparing.plan(out, **asked), resolve_device(device)
-    comparing.carry_out(planned, device, report, inception)
+    comparing.carry_out(planned, device, report, inception, executor=place)
     pictures = comparing.draw_pictures(planned, folder, device)
     return comparing.compare([cell.folder for cell in planned], folder, pictures)
 
@@ -87,6 +103,9 @@ def sweep(
     out: Path = RUNS,
     device: str = "auto",
     generator_from: Sequence[Path] = (),
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> list[Table]:
@@ -95,11 +114,12 @@ def sweep(
     runs: only tabulate these, or those in them. generator_from: runs whose generators are taken. asked: names of
     `sweep.plan`.
     """
+    place = find_executor(executor, jobs=jobs, threads=threads)
     if runs:
         swept = comparing.found_runs(runs)
     else:
         planned = sweeping.plan(out, **asked)
-        sweeping.carry_out(planned, resolve_device(device), report, generator_from)
+        sweeping.carry_out(planned, resolve_device(device), report, generator_from, executor=place)
         swept = [cell.folder for cell in planned]
     return sweeping.tabulate(swept, out / sweeping.SWEEP)
 
@@ -111,6 +131,9 @@ def stress(
     out: Path | None = None,
     device: str = "auto",
     force: bool = False,
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> outcomes.Outcome:
@@ -119,12 +142,13 @@ def stress(
     runs: whose generators are taken. generators: those of runs/, trained if need be; None is the usual ones, or none
     beside `runs`. out: None is a folder in runs/, named by the settings. asked: names of `resolve_stress`.
     """
-    settings = resolve_stress(**asked)
+    place, settings = find_executor(executor, jobs=jobs, threads=threads), resolve_stress(**asked)
     missing = cells(RUNS, settings, generators or ([] if runs else GENERATORS))
     folder = out or RUNS / settings.slug()
     stressing.stress(
-        settings, folder, missing=missing, runs=runs, device=resolve_device(device), force=force, report=report
-    )
+        settings, folder, missing=missing, runs=runs, device=resolve_device(device), force=force, executor=place,
+        report=report,
+    )  # fmt: skip
     return outcomes.write_outcome(folder)
 
 
@@ -137,6 +161,9 @@ def cross(
     skip_broken: bool = False,
     out: Path = RUNS,
     device: str = "auto",
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> list[Table]:
@@ -145,7 +172,7 @@ def cross(
     runs: finished ones, or folders of them; without, those that `compare.plan` makes of `asked`. on, data_echonet,
     data_camus, skip_broken: see `measure.cross.targets`.
     """
-    device = resolve_device(device)
+    place, device = find_executor(executor, jobs=jobs, threads=threads), resolve_device(device)
     target_of = crossing.targets(
         on, echonet=data_echonet, camus=data_camus, skip_broken=skip_broken, progress=report("read videos")
     )
@@ -155,6 +182,6 @@ def cross(
         planned = comparing.plan(out, **asked)
         for cell in planned if on == "echonet" else ():  # before hours of training
             crossing.refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
-        comparing.carry_out(planned, device, report)
+        comparing.carry_out(planned, device, report, executor=place)
         folders = [cell.folder for cell in planned]
     return crossing.cross_runs(folders, target_of, out / crossing.CROSS, device)

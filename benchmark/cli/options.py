@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from types import MappingProxyType
 from typing import Any
 
@@ -89,6 +90,37 @@ with_assignments = click.option(
 )
 with_device = click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
 with_force = click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier call.")
+
+
+def with_executor(verb: Function) -> Function:
+    """Options of where cells are carried out, which the verb gets as one parameter, `executor`."""
+
+    @wraps(verb)
+    def placed(executor: str, jobs: int | None, threads: int | None, **others: Any) -> Any:
+        from echobench.benchmark.cells.execute import find_executor
+
+        return verb(executor=find_executor(executor, jobs=jobs, threads=threads), **others)
+
+    for option in (
+        click.option(
+            "--threads",
+            metavar="T",
+            type=int,
+            help="Of torch in each job. Other scores on other threads.  [default: $OMP_NUM_THREADS, else 1 on up to 3 "
+            "cores, else half of them, 4 at most]",
+        ),
+        click.option(
+            "--jobs",
+            metavar="N",
+            type=int,
+            envvar="ECHOBENCH_JOBS",
+            help="U-Nets and generators that are trained at a time, each in a process. The same scores for any N.  "
+            "[default: $ECHOBENCH_JOBS, else as many as the cores hold with T threads each, or one per GPU]",
+        ),
+        click.option("--executor", metavar="processes|serial", default="processes", help="Where they are trained."),
+    ):
+        placed = option(placed)
+    return placed
 
 
 def with_unet_seeds(default: int) -> Decorator:

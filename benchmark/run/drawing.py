@@ -1,6 +1,7 @@
 """What a run draws: the label maps of each view and subset, and the images that the generator draws for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +20,25 @@ CHUNK = 64
 """Maps per call of a generator and process, at least: what a kill may lose, and what is in memory at once."""
 
 
-def drawn_frames(trial: Trial, generators: Mapping[str, Generator], subset: str) -> Frames:
-    """Label maps of a subset with the images that the generator of each view draws for them, view by view."""
-    return concatenate([_drawn(trial, generator, view, subset) for view, generator in generators.items()])
+def drawn_frames(trial: Trial, generator_of: Callable[[str], Generator], subset: str) -> Frames:
+    """Label maps of a subset with the images that the generator of each view draws for them, view by view.
+
+    generator_of: asked for the generator of a view where something is missing, not for what is drawn already.
+    """
+    return concatenate([_drawn(trial, partial(generator_of, view), view, subset) for view in trial.settings.views])
 
 
-def _drawn(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
+def _drawn(trial: Trial, generator: Callable[[], Generator], view: str, subset: str) -> Frames:
     maps = _maps(trial, view, subset)
-    if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
-        return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))
+    if not trial.settings.backend.deforms:  # the frames themselves: nothing to draw, nothing to store
+        return maps.with_images(generator().sample(maps, np.zeros(len(maps), dtype=np.int64)))
     seeds = _sample_seeds(trial, maps, subset)
     name = f"draw-{subset}-{view}"
     writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
     if not trial.stages.finished(name) or writer.written < len(maps):
         with trial.stages.measured(name) as noted:
             noted["items"] = len(maps) - writer.written
-            _draw_missing(generator, maps, seeds, writer, trial.report(name))
+            _draw_missing(generator(), maps, seeds, writer, trial.report(name))
     return maps.with_images(writer.images())
 
 

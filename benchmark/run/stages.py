@@ -36,6 +36,9 @@ _SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
 """In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
 
+PATIENCE_SECONDS = 10.0
+"""Within which a worker notices that the call that started it was killed."""
+
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
 
@@ -66,6 +69,7 @@ class StageFolder:
         except OSError as error:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
         with locked(self.run):
+            self._outlive_workers()
             if force:
                 self._clear()
             for part in (self.run, self.work, *(path for path in self.work.glob("*") if path.is_dir())):
@@ -80,6 +84,18 @@ class StageFolder:
                     "choose another --out, or --force to start over"
                 )
             yield
+
+    @contextmanager
+    def at_work(self, part: str) -> Iterator[None]:
+        """Keeps every other process from a part of the run meanwhile, beside the call that has opened its folder."""
+        with locked(self.work, part, PATIENCE_SECONDS):
+            yield
+
+    def _outlive_workers(self) -> None:
+        """Wait for workers of a call that was killed. Raises EchobenchError where one is still at work."""
+        for path in self.work.glob(".*.lock"):
+            with locked(self.work, path.stem.removeprefix("."), PATIENCE_SECONDS):
+                pass
 
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""

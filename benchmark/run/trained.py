@@ -28,7 +28,6 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
     earlier: a run whose generators are taken, drawn with this run's settings, in place of a training, unless they are
     here already. Raises EchobenchError, naming what differs, unless they are what a training here would give.
     """
-    stages = trial.stages
     views = [view for view in trial.settings.views if not trial.stages.finished(_stage(view))]
     if earlier is not None:
         offered = offered_generators(trial, earlier)
@@ -37,10 +36,12 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
         views = []
     for view in views:
         _train(trial, view)
-    return {
-        view: trial.settings.backend.load(stages.kept(_weights(stages, view)), trial.device)
-        for view in trial.settings.views
-    }
+    return {view: kept_by(trial, view) for view in trial.settings.views}
+
+
+def kept_by(trial: Trial, view: str) -> Generator:
+    """The generator of a view that a run has trained or taken. Raises EchobenchError where its file is damaged."""
+    return trial.settings.backend.load(trial.stages.kept(_weights(trial.stages, view)), trial.device)
 
 
 def offered_generators(trial: Trial, earlier: Path) -> dict[str, Generator]:

@@ -45,10 +45,15 @@ class Trial:
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
     with stages.measured("read") as noted:
-        trial = reopen(settings, stages, device, report)
-        stages.claim({subset: trial.frames(subset).fingerprint() for subset in settings.subsets})
+        trial = claimed(reopen(settings, stages, device, report))
         noted["items"] = len(trial.dataset.frames)
         return trial
+
+
+def claimed(trial: Trial) -> Trial:
+    """The same. Raises EchobenchError where stages that the run has finished are of other data."""
+    trial.stages.claim({subset: trial.frames(subset).fingerprint() for subset in trial.settings.subsets})
+    return trial
 
 
 def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Reporter = lambda stage: silent) -> Trial:

@@ -69,18 +69,19 @@ def file_sha256(path: Path) -> str:
 
 
 _LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
-"""By folder: one object each, which a thread may enter again while it is inside."""
+"""By file: one object each, which a thread may enter again while it is inside."""
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder meanwhile, where its file system can.
+def locked(folder: Path, name: str = "", patience: float = 0) -> Iterator[None]:
+    """Keeps other processes out of a folder meanwhile, where its file system can; or, with a name, from a part of it.
 
-    Raises EchobenchError where another one is at work there.
+    patience: seconds to wait for another one that is about to end. Raises EchobenchError where it is still at work.
     """
-    lock = _LOCKS.setdefault(folder.resolve(), FileLock(folder / ".lock"))
+    path = folder.resolve() / f".{name}.lock" if name else folder.resolve() / ".lock"
+    lock = _LOCKS.setdefault(path, FileLock(path))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except NotImplementedError:
         pass
     except Timeout as error:
