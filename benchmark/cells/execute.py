@@ -14,11 +14,14 @@ from echobench.benchmark.cells.parts import kept_failure
 from echobench.benchmark.run.pipeline import opened, run, train_generators
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
+from echobench.data.base.files import working_as
 
 EXECUTORS: Mapping[str, str] = MappingProxyType(
     {
         "serial": "echobench.benchmark.cells.execute:Serial",
         "processes": "echobench.benchmark.cells.processes:Processes",
+        "ray": "echobench.benchmark.cells.ray:Ray",
+        "slurm": "echobench.benchmark.cells.slurm:Slurm",
     }
 )
 """Name -> module:class, imported on use. The fields of the class are its options."""
@@ -44,6 +47,7 @@ class Serial:
     def __post_init__(self) -> None:
         require(self, threads=(1, inf))
 
+    @working_as("serial")
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         if self.threads is not None:
             torch.set_num_threads(self.threads)

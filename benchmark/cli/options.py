@@ -96,10 +96,11 @@ def with_executor(verb: Function) -> Function:
     """Options of where cells are carried out, which the verb gets as one parameter, `executor`."""
 
     @wraps(verb)
-    def placed(executor: str, jobs: int | None, threads: int | None, **others: Any) -> Any:
+    def placed(executor: str, slurm: tuple[str, ...], **others: Any) -> Any:
         from echobench.benchmark.cells.execute import find_executor
 
-        return verb(executor=find_executor(executor, jobs=jobs, threads=threads), **others)
+        asked = {name: others.pop(name) for name in ("jobs", "threads", "address")}
+        return verb(executor=find_executor(executor, **asked, slurm=slurm or None), **others)
 
     for option in (
         click.option(
@@ -117,7 +118,21 @@ def with_executor(verb: Function) -> Function:
             help="U-Nets and generators that are trained at a time, each in a process. The same scores for any N.  "
             "[default: $ECHOBENCH_JOBS, else as many as the cores hold with T threads each, or one per GPU]",
         ),
-        click.option("--executor", metavar="processes|serial", default="processes", help="Where they are trained."),
+        click.option(
+            "--slurm",
+            metavar="KEY=VALUE|FILE.toml",
+            multiple=True,
+            help="With --executor slurm: what sbatch is asked for, as partition=gpu, time=600 (minutes). Repeatable.",
+        ),
+        click.option(
+            "--address", metavar="HOST:PORT|auto", help="With --executor ray: of a cluster.  [default: this machine]"
+        ),
+        click.option(
+            "--executor",
+            metavar="processes|serial|ray|slurm",
+            default="processes",
+            help="Where they are trained: in processes here, or on a cluster that sees the same folders.",
+        ),
     ):
         placed = option(placed)
     return placed

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
@@ -68,6 +70,19 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_EXECUTOR: ContextVar[str] = ContextVar("_EXECUTOR", default="")
+
+
+@contextmanager
+def working_as(executor: str) -> Iterator[None]:
+    """Meanwhile, who is kept out of a folder is told the name of the executor that works there."""
+    token = _EXECUTOR.set(executor)
+    try:
+        yield
+    finally:
+        _EXECUTOR.reset(token)
+
+
 _LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 """By file: one object each, which a thread may enter again while it is inside."""
 
@@ -80,15 +95,30 @@ def locked(folder: Path, name: str = "", patience: float = 0) -> Iterator[None]:
     """
     path = folder.resolve() / f".{name}.lock" if name else folder.resolve() / ".lock"
     lock = _LOCKS.setdefault(path, FileLock(path))
+    holder = path.with_name(f"{path.name}.holder")  # the lock's own file is emptied by whoever tries
     try:
         lock.acquire(timeout=patience)
+        with suppress(OSError):
+            holder.write_text(f" (process {os.getpid()} on {platform.node()}{_executor()})", encoding="utf-8")
     except NotImplementedError:
         pass
     except Timeout as error:
         raise EchobenchError(
-            f"another echobench is at work in {folder}: wait for it, or choose another --out"
+            f"another echobench is at work in {folder}{_read(holder)}: wait for it, or choose another --out"
         ) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _executor() -> str:
+    return f", executor {name}" if (name := _EXECUTOR.get()) else ""
+
+
+def _read(holder: Path) -> str:
+    """Who has a lock, as far as it could be noted."""
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:
+        return ""

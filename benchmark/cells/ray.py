@@ -1,0 +1,185 @@
+"""Parts of cells as tasks of Ray, on this machine or on a cluster whose machines share the folders.
+
+Only parts travel, which are paths and small settings; what they make lies in their folders. Ray begins a part again
+whose worker or machine is lost, and the part goes on where its folder stands.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import torch
+
+from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.execute import Serial
+from echobench.benchmark.cells.needs import NEEDS, kind_of
+from echobench.benchmark.cells.parts import RECORD, Agenda, Part, parts_of
+from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, work_off
+from echobench.benchmark.run.machine import default_threads
+from echobench.benchmark.run.stages import Reporter
+from echobench.data.base.errors import EchobenchError, require
+from echobench.data.base.files import working_as
+from echobench.data.base.progress import Progress
+
+try:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+    from ray.util.queue import Queue
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+except ImportError as missing:
+    raise EchobenchError(f"the executor ray needs Ray ({missing}): pip install 'echobench[ray]'") from missing
+
+RETRIES = 3
+"""How often Ray begins a part again whose worker or machine was lost."""
+STORE_BYTES = 100_000_000
+"""Of memory for objects that travel, where Ray is started here: parts are hundreds of bytes."""
+TOLD_SECONDS = 0.5
+"""Between two looks at how far the parts are."""
+TRAVELS = ("PYTHONPATH", "ECHOBENCH_CACHE")
+"""What a part needs of this process' environment."""
+
+
+@dataclass(frozen=True)
+class Ray:
+    """As many parts at a time as a Ray cluster has room for.
+
+    address: of a cluster that `ray start` has made, or auto, which finds one; None starts Ray here, for as long as it
+    is needed. jobs: parts at a time, at most. threads: torch's in each part, a CPU of Ray's each, and in this process
+    from here on; None is `default_threads`.
+    """
+
+    address: str | None = None
+    jobs: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self, jobs=(1, inf), threads=(1, inf))
+
+    @working_as("ray")
+    def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
+        """As `Executor.carry_out`. A part whose worker is lost once more than `RETRIES` is a failure of its cell."""
+        threads, parts = self.threads or default_threads(), parts_of(cells)
+        at_length = {part.cell.folder for part in parts if part.step != RECORD}
+        # What is finished is looked at here: a worker takes longer to start.
+        Serial(threads).carry_out([cell for cell in cells if cell.folder not in at_length], device, report)
+        parts = [part for part in parts if part.cell.folder in at_length]
+        if parts:
+            with (
+                _connected(self.address, None if self.jobs is None else self.jobs * threads),
+                _Tasks(self.jobs or inf, threads, device) as tasks,
+                Agenda(parts) as agenda,
+            ):
+                work_off(agenda, tasks, report, tries=1)
+
+
+@contextmanager
+def _connected(address: str | None, cpus: int | None) -> Iterator[None]:
+    """Ray as it is in this process already; or else the cluster at an address, or a new one of so many CPUs."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    new: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+    try:
+        ray.init(address or "local", logging_level=logging.ERROR, **({} if address else new))
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = f"at {address}: start one with `ray start --head`, or leave --address out" if address else "to start"
+        raise EchobenchError(f"there is no Ray {where} ({' '.join(str(error).split())})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class _Tasks:
+    """A `Workforce`: each part is a task. A context manager, which leaves no task behind."""
+
+    def __init__(self, jobs: float, threads: int, device: str) -> None:
+        self._jobs, self._threads, self._device = jobs, threads, device
+        self._parts: dict[Any, Part] = {}
+        self._bars: dict[str, Progress] = {}
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._mail = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+
+    def __enter__(self) -> "_Tasks":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for task in self._parts:
+            ray.cancel(task, force=True)
+        self._mail.shutdown(force=True)
+
+    @property
+    def have_room(self) -> bool:
+        return len(self._parts) < self._jobs
+
+    def give(self, part: Part) -> None:
+        """Raises EchobenchError where no machine of the cluster is large enough."""
+        environment = {name: os.environ[name] for name in TRAVELS if name in os.environ}
+        task = ray.remote(_carry_out).options(
+            name=part.title, max_retries=RETRIES, runtime_env={"env_vars": environment}, **self._reserved(part)
+        )
+        self._parts[task.remote(part, self._device, self._threads, self._mail)] = part
+
+    def outcomes(self, report: Reporter) -> Iterator[tuple[Part, str | Lost | None]]:
+        """See `Workforce`."""
+        ready, _ = ray.wait(list(self._parts), timeout=TOLD_SECONDS)
+        self._show(report)
+        for task in ready:
+            part = self._parts.pop(task)
+            yield part, _outcome(part, task)
+
+    def _reserved(self, part: Part) -> dict[str, float]:
+        """Of Ray's resources. Memory is at most what a machine has, for a part may need less than `NEEDS` says."""
+        needs, machines = NEEDS[kind_of(part)], [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        reserved = {"num_cpus": self._threads, "num_gpus": needs.gpus if self._device.startswith("cuda") else 0}
+        large = [one for one in machines if one.get("CPU", 0) >= reserved["num_cpus"]]
+        if not large:
+            raise EchobenchError(
+                f"no machine of the Ray cluster has {self._threads} CPUs, one for each thread of a part: give --threads"
+            )
+        large = [one for one in large if one.get("GPU", 0) >= reserved["num_gpus"]]
+        if not large:
+            raise EchobenchError("no machine of the Ray cluster has a GPU; give --device cpu, or start one that has")
+        return reserved | {"memory": min(needs.memory_gb * 1e9, max(one.get("memory", 0) for one in large))}
+
+    def _show(self, report: Reporter) -> None:
+        with suppress(RayError):
+            for stage, *progress in self._mail.get_nowait_batch(self._mail.size()):
+                bar = self._bars.get(stage) or self._bars.setdefault(stage, report(stage))
+                bar(*progress)
+
+
+class _Letters:
+    """Takes what is told to the process that shows it, as plain values: who passes them on knows nothing of ours."""
+
+    def __init__(self, mail: Queue) -> None:
+        self._mail = mail
+
+    def send(self, told: Told) -> None:
+        with suppress(RayError):  # a progress that nobody sees
+            self._mail.put((told.stage, told.done, told.total, told.figures))
+
+
+@working_as("ray")
+def _carry_out(part: Part, device: str, threads: int, mail: Queue) -> Ended:
+    """What a worker of Ray does."""
+    torch.set_num_threads(threads)
+    return ended(part, device, _Letters(mail))
+
+
+def _outcome(part: Part, task: Any) -> str | Lost | None:
+    """How a part has ended. Raises what it raised."""
+    try:
+        found: Ended = ray.get(task)
+    except RayTaskError as error:
+        raise EchobenchError(f"{part.title} cannot be begun by a worker of Ray: {error.cause}") from error
+    except RayError as error:
+        return Lost(f"its worker of Ray was lost ({type(error).__name__}), and {RETRIES} others that took its place")
+    if found.error is not None:
+        raise found.error
+    return found.failure
