@@ -118,10 +118,13 @@ class _Tasks:
         return len(self._parts) < self._jobs
 
     def give(self, part: Part) -> None:
-        """Raises EchobenchError where no machine of the cluster is large enough."""
+        """Raises EchobenchError, see `reserved`."""
         environment = {name: os.environ[name] for name in TRAVELS if name in os.environ}
         task = ray.remote(_carry_out).options(
-            name=part.title, max_retries=RETRIES, runtime_env={"env_vars": environment}, **self._reserved(part)
+            name=part.title,
+            max_retries=RETRIES,
+            runtime_env={"env_vars": environment},
+            **reserved(part, self._device, self._threads),
         )
         self._parts[task.remote(part, self._device, self._threads, self._mail)] = part
 
@@ -132,20 +135,6 @@ class _Tasks:
         for task in ready:
             part = self._parts.pop(task)
             yield part, _outcome(part, task)
-
-    def _reserved(self, part: Part) -> dict[str, float]:
-        """Of Ray's resources. Memory is at most what a machine has, for a part may need less than `NEEDS` says."""
-        needs, machines = NEEDS[kind_of(part)], [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        reserved = {"num_cpus": self._threads, "num_gpus": needs.gpus if self._device.startswith("cuda") else 0}
-        large = [one for one in machines if one.get("CPU", 0) >= reserved["num_cpus"]]
-        if not large:
-            raise EchobenchError(
-                f"no machine of the Ray cluster has {self._threads} CPUs, one for each thread of a part: give --threads"
-            )
-        large = [one for one in large if one.get("GPU", 0) >= reserved["num_gpus"]]
-        if not large:
-            raise EchobenchError("no machine of the Ray cluster has a GPU; give --device cpu, or start one that has")
-        return reserved | {"memory": min(needs.memory_gb * 1e9, max(one.get("memory", 0) for one in large))}
 
     def _show(self, report: Reporter) -> None:
         with suppress(RayError):
@@ -170,6 +159,25 @@ def _carry_out(part: Part, device: str, threads: int, mail: Queue) -> Ended:
     """What a worker of Ray does."""
     torch.set_num_threads(threads)
     return ended(part, device, _Letters(mail))
+
+
+def reserved(part: Part, device: str, threads: int) -> dict[str, float]:
+    """Of Ray's resources. Memory is at most what a machine has, for a part may need less than `NEEDS` says.
+
+    Raises EchobenchError where no machine of the cluster is large enough.
+    """
+    needs, machines = NEEDS[kind_of(part)], [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = needs.gpus if device.startswith("cuda") else 0
+    roomy = [one for one in machines if one.get("CPU", 0) >= threads]
+    if not roomy:
+        raise EchobenchError(
+            f"no machine of the Ray cluster has {threads} CPUs, one for each thread of a part; give fewer --threads"
+        )
+    roomy = [one for one in roomy if one.get("GPU", 0) >= gpus]
+    if not roomy:
+        raise EchobenchError("no machine of the Ray cluster has a GPU; give --device cpu, or start one that has")
+    memory = min(needs.memory_gb * 1e9, max(one.get("memory", 0) for one in roomy))
+    return {"num_cpus": threads, "num_gpus": gpus, "memory": memory}
 
 
 def _outcome(part: Part, task: Any) -> str | Lost | None:

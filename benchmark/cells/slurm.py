@@ -56,7 +56,8 @@ class Slurm:
 
     def __post_init__(self) -> None:
         require(self, jobs=(1, inf), threads=(1, inf))
-        self.asked_for("unet")
+        for kind in NEEDS:
+            self.asked_for(kind)
 
     def asked_for(self, kind: str) -> dict[str, Any]:
         """Of sbatch, for a kind of part. Raises EchobenchError for what is neither a KEY=VALUE nor a TOML file."""
@@ -69,6 +70,8 @@ class Slurm:
                 raise EchobenchError(f"{text} has a table {unknown[0]!r}; known parts: {', '.join(NEEDS)}")
             found |= {name: one for name, one in given.items() if name not in tables}
             found |= tables.get(kind, {})
+        if not str(found.setdefault("time", MINUTES)).isdecimal():
+            raise EchobenchError(f"time is {found['time']!r}; it must be minutes, such as 600")
         return found
 
     @working_as("slurm")
@@ -164,7 +167,7 @@ class _Jobs:
         sbatch = {name: value for name, value in asked.items() if name != "time"}
         return {
             "name": f"echobench-{kind}",
-            "timeout_min": int(asked.get("time", MINUTES)),
+            "timeout_min": int(asked["time"]),
             "cpus_per_task": self._threads,
             "mem_gb": needs.memory_gb,
             "slurm_additional_parameters": sbatch,
