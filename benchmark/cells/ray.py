@@ -6,6 +6,7 @@ whose worker or machine is lost, and the part goes on where its folder stands.
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ STORE_BYTES = 100_000_000
 """Of memory for objects that travel, where Ray is started here: parts are hundreds of bytes."""
 TOLD_SECONDS = 0.5
 """Between two looks at how far the parts are."""
+ANSWER_SECONDS = 10.0
+"""In which a cluster has to answer."""
 TRAVELS = ("PYTHONPATH", "ECHOBENCH_CACHE")
 """What a part needs of this process' environment."""
 
@@ -85,8 +88,11 @@ def _connected(address: str | None, cpus: int | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     new: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": STORE_BYTES, "include_dashboard": False}
     try:
+        if address and address.rpartition(":")[2].isdecimal():  # Ray itself would wait for many minutes
+            host, _, port = address.rpartition("//")[2].rpartition(":")
+            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
         ray.init(address or "local", logging_level=logging.ERROR, **({} if address else new))
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"at {address}: start one with `ray start --head`, or leave --address out" if address else "to start"
         raise EchobenchError(f"there is no Ray {where} ({' '.join(str(error).split())})") from error
     try:

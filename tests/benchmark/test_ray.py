@@ -64,7 +64,7 @@ def cluster(monkeypatch):
 
 def wait_for(found, what):
     """What `found` gives, once it gives something."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while not (it := found()):
         assert time.monotonic() < end, what
         time.sleep(0.05)
@@ -108,7 +108,7 @@ def test_a_worker_a_machine_and_the_command_are_lost_and_the_tables_are_those_of
         assert first.poll() is None, (tmp_path / "log").read_text()
         first.kill()
         first.wait()
-        again = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=300)
+        again = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=600)
     assert again.returncode == 0, (tmp_path / "log").read_text()
     assert tables(out) == tables(tmp_path / "one") and len(tables(out)) == 3
     fits = [stage for folder in out.glob("*-sdm-*") for stage in read_record(folder)[0].stages if "fit" in stage.name]

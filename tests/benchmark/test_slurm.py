@@ -43,7 +43,7 @@ def cells_in(tiny, camus_folder, tmp_path):
 
 def end_part(cell, number):
     """Once a generator is under way, a signal to the process that trains it, as far as the part's lock says who."""
-    holder, deadline = cell.folder / "stages" / ".images.lock.holder", time.monotonic() + 120
+    holder, deadline = cell.folder / "stages" / ".images.lock.holder", time.monotonic() + 240
     checkpoint = cell.folder / "stages" / "fit-4C" / "training.pt"
     before = checkpoint.stat().st_mtime_ns if checkpoint.is_file() else 0
     while not (checkpoint.is_file() and checkpoint.stat().st_mtime_ns > before and holder.is_file()):
@@ -51,7 +51,7 @@ def end_part(cell, number):
         time.sleep(0.02)
     process = psutil.Process(int(re.search(r"process (\d+) on .*executor slurm", holder.read_text())[1]))
     process.send_signal(number)
-    process.wait(60)
+    process.wait(120)
 
 
 def test_an_array_of_four_cells_of_which_one_is_requeued_and_then_lost(cells_in, tmp_path):
