@@ -11,12 +11,13 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from multiprocessing.connection import Connection, wait
 from types import FrameType
+from typing import Protocol
 
 import torch
 
@@ -56,8 +57,10 @@ class Processes:
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         """As `Executor.carry_out`. A part whose worker is lost is begun once more; then its cell has failed."""
         threads = self.threads or default_threads()
-        if processes() > 1 and (self.jobs or 1) > 1:
-            raise EchobenchError("torchrun has started several processes already; leave --jobs out")
+        if processes() > 1 and (self.threads or (self.jobs or 1) > 1):
+            raise EchobenchError(
+                "torchrun has started the processes of this call: leave --jobs and --threads out, set OMP_NUM_THREADS"
+            )
         jobs, (here, parts) = self.jobs or default_jobs(device, threads), divide(cells)
         if jobs * threads > cores():
             sys.stderr.write(f"{jobs} jobs of {threads} threads share {cores()} cores: each of them is slower for it\n")
@@ -67,19 +70,33 @@ class Processes:
             return
         Serial(threads).carry_out(here, device, report)
         with _Workers(jobs, threads, device) as workers, Agenda(parts) as agenda:
-            _carry_out(agenda, workers, report)
+            work_off(agenda, workers, report)
 
 
-def _carry_out(agenda: Agenda, workers: "_Workers", report: Reporter) -> None:
+class Workforce(Protocol):
+    """Who carries out parts."""
+
+    @property
+    def have_room(self) -> bool:
+        """Whether another part can be given."""
+
+    def give(self, part: Part) -> None: ...
+
+    def outcomes(self, report: Reporter) -> Iterable[tuple[Part, "str | Lost | None"]]:
+        """Waits until something is told, and passes it on; parts that have come to an end meanwhile, and how."""
+
+
+def work_off(agenda: Agenda, workers: Workforce, report: Reporter, tries: int = TRIES) -> None:
+    """Carry out everything on an agenda. A part that is lost is begun so many times; then its cell has failed."""
     lost = Counter[str]()
     while not agenda.is_done:
         while workers.have_room and (part := agenda.take()):
             workers.give(part)
         for part, outcome in workers.outcomes(report):
-            if isinstance(outcome, _Lost):
+            if isinstance(outcome, Lost):
                 lost[part.name] += 1
                 sys.stderr.write(f"{part.title}: {outcome.reason}\n")
-                if lost[part.name] < TRIES:
+                if lost[part.name] < tries:
                     workers.give(part)
                     continue
                 give_up(part.cell.settings, part.cell.folder, outcome.reason)
@@ -88,14 +105,14 @@ def _carry_out(agenda: Agenda, workers: "_Workers", report: Reporter) -> None:
 
 
 @dataclass(frozen=True)
-class _Lost:
+class Lost:
     """What became of a part whose worker is no more."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """Where a stage is."""
 
     stage: str
@@ -105,7 +122,7 @@ class _Told:
 
 
 @dataclass(frozen=True)
-class _Ended:
+class Ended:
     """A part has come to its end. failure: as of `carry_out_part`; error: what it raised."""
 
     failure: str | None = None
@@ -172,7 +189,7 @@ class _Workers:
             self._workers[slot] = _Worker(self._threads, self._devices[slot])
         self._workers[slot].give(part)
 
-    def outcomes(self, report: Reporter) -> Iterator[tuple[Part, str | _Lost | None]]:
+    def outcomes(self, report: Reporter) -> Iterator[tuple[Part, str | Lost | None]]:
         """Waits until something is told, and passes it on; parts that have come to an end meanwhile."""
         at_work = self._at_work()
         for ready in wait([worker.connection for worker in at_work.values()]):
@@ -183,10 +200,10 @@ class _Workers:
                 told = worker.connection.recv()
             except (EOFError, OSError):
                 del self._workers[slot]
-                yield part, _Lost(worker.fate())
+                yield part, Lost(worker.fate())
                 worker.end(at_once=True)
                 continue
-            if isinstance(told, _Told):
+            if isinstance(told, Told):
                 bar = worker.bars.get(told.stage) or worker.bars.setdefault(told.stage, report(told.stage))
                 bar(told.done, told.total, told.figures)
             elif told.error is not None:
@@ -209,22 +226,29 @@ def _serve(connection: Connection, threads: int, device: str) -> None:
             part = connection.recv()
         except EOFError:
             return
-        connection.send(_ended(part, device, connection))
+        connection.send(ended(part, device, connection))
 
 
-def _ended(part: Part, device: str, connection: Connection) -> _Ended:
+class Recipient(Protocol):
+    """Of what is told."""
+
+    def send(self, told: Told) -> None: ...
+
+
+def ended(part: Part, device: str, connection: Recipient) -> Ended:
+    """Carry out a part in this process, and say how it ended."""
     try:
-        return _Ended(carry_out_part(part, device, lambda stage: _Teller(connection, stage)))
+        return Ended(carry_out_part(part, device, lambda stage: _Teller(connection, stage)))
     except Exception as error:
         if isinstance(error, EchobenchError):
-            return _Ended(error=error)
-        return _Ended(error=RuntimeError(f"{part.title}: {''.join(traceback.format_exception(error))}"))
+            return Ended(error=error)
+        return Ended(error=RuntimeError(f"{part.title}: {''.join(traceback.format_exception(error))}"))
 
 
 class _Teller:
     """The progress of a stage, which goes to the process that shows it, now and then."""
 
-    def __init__(self, connection: Connection, stage: str) -> None:
+    def __init__(self, connection: Recipient, stage: str) -> None:
         self._connection, self._stage, self._told = connection, stage, -inf
 
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
@@ -232,7 +256,7 @@ class _Teller:
         if done < total and now - self._told < TOLD_SECONDS:
             return
         self._told = now
-        self._connection.send(_Told(self._stage, done, total, figures))
+        self._connection.send(Told(self._stage, done, total, figures))
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ import pytest
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Serial, find_executor
 from echobench.benchmark.cells.parts import Agenda, carry_out_part, divide, parts_of
-from echobench.benchmark.cells.processes import Processes
+from echobench.benchmark.cells.processes import Lost, Processes, work_off
 from echobench.benchmark.run import machine
 from echobench.benchmark.run.machine import default_jobs, default_threads
 from echobench.benchmark.run.pipeline import run
@@ -178,6 +178,16 @@ def test_threads_are_of_the_machine_and_not_of_the_jobs(monkeypatch):
     assert default_jobs("cuda", 5) == 8
 
 
+def test_a_container_has_the_cores_that_it_may_use(monkeypatch, tmp_path):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(64), raising=False)
+    monkeypatch.setattr(machine, "CPU_QUOTA", tmp_path / "cpu.max")
+    found = [machine.cores()]
+    for text in ("max 100000\n", "250000 100000\n", "50000 100000\n", "9900000 100000\n"):
+        (tmp_path / "cpu.max").write_text(text)
+        found.append(machine.cores())
+    assert found == [64, 64, 2, 1, 64]
+
+
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
@@ -197,6 +207,33 @@ def test_an_executor_by_name_or_by_the_number_of_jobs():
     assert find_executor() == find_executor(None, jobs=1) == find_executor("serial", jobs=None) == Serial()
     assert find_executor(None, jobs=2, threads=3) == Processes(2, 3)
     assert find_executor(mine := Processes(4)) is mine
+
+
+class Doomed:
+    """A `Workforce` of one, which loses every part of a cell of `paint`."""
+
+    have_room = True
+
+    def __init__(self):
+        self.given = []
+
+    def give(self, part):
+        self.given.append(part)
+        self.have_room = False
+
+    def outcomes(self, report):
+        part, self.have_room = self.given[-1], True
+        yield part, Lost("its process was ended by SIGKILL") if part.cell.title == "paint" else None
+
+
+def test_a_part_that_is_lost_twice_is_a_failure_of_its_cell_alone(cell_of, capsys):
+    doomed, cells = Doomed(), [cell_of("paint", seeds=1), cell_of("real", seeds=1)]
+    with Agenda(parts_of(cells)) as agenda:
+        work_off(agenda, doomed, quiet)
+    assert names(doomed.given) == ["paint images"] * 2 + ["real images", "real unet-0", "real record"]
+    assert capsys.readouterr().err == "paint images: its process was ended by SIGKILL\n" * 2
+    failed = read_failed(cells[0].folder)
+    assert failed.error == "its process was ended by SIGKILL" and read_failed(cells[1].folder) is None
 
 
 # Several processes
