@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import write_whole
 from echobench.data.base.text import read_text
 from echobench.data.datasets.medical_image import read_image, write_image
 from echobench.data.maps import LabelMaps
@@ -114,11 +115,16 @@ class FrameWriter:
         )  # fmt: skip
 
     def _rewrite(self) -> None:
-        """Header and whole rows only: what a kill left of a last row goes."""
-        with (self._folder / MANIFEST).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(f.name for f in fields(ManifestRow))
-            writer.writerows(astuple(row) for row in self._rows)
+        """Header and whole rows only: what a kill left of a last row goes.
+
+        A manifest of whole rows is left alone, as other processes may be reading it.
+        """
+        whole, path = io.StringIO(newline=""), self._folder / MANIFEST
+        writer = csv.writer(whole, lineterminator="\n")
+        writer.writerow(f.name for f in fields(ManifestRow))
+        writer.writerows(astuple(row) for row in self._rows)
+        if not path.is_file() or path.read_bytes() != whole.getvalue().encode():
+            write_whole(path, whole.getvalue())
 
 
 def _key(row: ManifestRow) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ A part that has failed leaves its reason in failed.json of its cell. The other p
 carried out; other cells go on.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any, Self
 from echobench.benchmark.cells.cell import Cell, in_order
 from echobench.benchmark.run import pipeline
 from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.data.base.errors import EchobenchError
+from echobench.generators.registry import is_known_here_alone
 from echobench.results.records.run import FAILED, is_finished, read_description, read_failed
 
 GENERATOR, IMAGES, RECORD = "generator", "images", "record"
@@ -56,6 +59,19 @@ def parts_of(cells: Sequence[Cell]) -> list[Part]:
     return list(parts.values())
 
 
+def divide(cells: Sequence[Cell]) -> tuple[list[Cell], list[Part]]:
+    """The cells that are for this process, in their order, and the parts of the others, which any process can take.
+
+    For this process are those that lack their record at most, for a worker takes longer to start, and those of a
+    generator that was registered here.
+    """
+    parts = parts_of(cells)
+    long = {part.cell.folder for part in parts if part.step != RECORD}
+    here = [c for c in in_order(cells) if c.folder not in long or is_known_here_alone(c.settings.generator)]
+    folders = {cell.folder for cell in here}
+    return here, [part for part in parts if part.cell.folder not in folders]
+
+
 def carry_out_part(part: Part, device: str, report: Reporter) -> str | None:
     """Carry out a part in this process, whose command, or another process of it, has opened the folder of its cell.
 
@@ -74,14 +90,19 @@ def carry_out_part(part: Part, device: str, report: Reporter) -> str | None:
 
 @contextmanager
 def kept_failure(folder: Path) -> Iterator[list[str]]:
-    """Meanwhile, an error that failed.json tells is put into the list; another one is raised."""
+    """Meanwhile, an error that failed.json tells is put into the list; another one is raised.
+
+    Where a fault of the program stands in a line of it, more is said on stderr.
+    """
     failures: list[str] = []
     before = _stamp(folder / FAILED)
     try:
         yield failures
-    except Exception:
+    except Exception as error:
         if _stamp(folder / FAILED) == before or (failed := read_failed(folder)) is None:
             raise
+        if not isinstance(error, EchobenchError):
+            traceback.print_exception(error)
         failures.append(failed.error)
 
 

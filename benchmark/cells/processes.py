@@ -23,8 +23,8 @@ import torch
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Serial
-from echobench.benchmark.cells.parts import RECORD, Agenda, Part, carry_out_part, parts_of
-from echobench.benchmark.run.machine import default_jobs, default_threads
+from echobench.benchmark.cells.parts import Agenda, Part, carry_out_part, divide
+from echobench.benchmark.run.machine import cores, default_jobs, default_threads
 from echobench.benchmark.run.pipeline import give_up
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
@@ -59,16 +59,18 @@ class Processes:
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         """As `Executor.carry_out`. A part whose worker is lost is begun once more; then its cell has failed."""
         threads = self.threads or default_threads()
-        if processes() > 1 and (self.jobs or 1) > 1:
-            raise EchobenchError("torchrun has started several processes already; leave --jobs out")
-        jobs, parts = self.jobs or default_jobs(device, threads), parts_of(cells)
-        at_length = {part.cell.folder for part in parts if part.step != RECORD}
-        if processes() > 1 or jobs == 1 or len(at_length) + sum(part.seed is not None for part in parts) < 3:
+        if processes() > 1 and (self.threads or (self.jobs or 1) > 1):
+            raise EchobenchError(
+                "torchrun has started the processes of this call: leave --jobs and --threads out, set OMP_NUM_THREADS"
+            )
+        jobs, (here, parts) = self.jobs or default_jobs(device, threads), divide(cells)
+        if jobs * threads > cores():
+            sys.stderr.write(f"{jobs} jobs of {threads} threads share {cores()} cores: each of them is slower for it\n")
+        folders, unets = {part.cell.folder for part in parts}, [part for part in parts if part.seed is not None]
+        if processes() > 1 or jobs == 1 or max(len(folders), len(unets)) < 2:  # nothing beside anything
             Serial(threads).carry_out(cells, device, report)
             return
-        # What is finished is looked at here: a worker takes longer to start.
-        Serial(threads).carry_out([cell for cell in cells if cell.folder not in at_length], device, report)
-        parts = [part for part in parts if part.cell.folder in at_length]
+        Serial(threads).carry_out(here, device, report)
         with _Workers(jobs, threads, device) as workers, Agenda(parts) as agenda:
             work_off(agenda, workers, report)
 

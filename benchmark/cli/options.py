@@ -206,6 +206,8 @@ def _none_deforms(values: Values) -> bool:
     return not any(map(_deforms, names_in(values["generators"]) or ["warp"]))
 
 
+_PLACE = ("executor", "jobs", "threads")
+"""The parameters of `with_executor`."""
 _FINISHED = "runs that are named are only tabulated"
 _UNDEFORMED = "none of the generators draws deformed maps"
 IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
@@ -214,7 +216,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: not _deforms(v["generator"]), "{generator} draws no deformed maps", ("strength",)),
             Idle(lambda v: v["generator"].startswith("folder:"), "{generator} was drawn elsewhere", ("fraction",)),
             Idle(lambda v: not _trains(v["generator"]), "{generator} learns no weights to take", ("generator_from",)),
-            Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force",)),
+            Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force", *_PLACE)),
         ),
         "compare": (
             Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
@@ -233,7 +235,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(
                 lambda v: bool(v["runs"]),
                 "the runs of --from are finished",
-                ("generators", "data", "preset", "unet_seeds"),
+                ("generators", "data", "preset", "unet_seeds", *_PLACE),
             ),
             Idle(lambda v: v["on"] != "echonet", "--on {on} reads no videos", ("data_echonet", "skip_broken")),
             Idle(lambda v: v["on"] != "camus", "it is for --on camus, and this is --on {on}", ("data_camus",)),

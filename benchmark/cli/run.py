@@ -51,7 +51,7 @@ def run(
     With --on validation it is scored on the validation patients instead: as long as there is something to choose,
     test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
     On a processor the same command gives the same scores, bit for bit, on the same kind of processor, package versions
-    and number of threads (OMP_NUM_THREADS). On another number of threads it trains other weights.
+    and number of threads (--threads). On another number of threads it trains other weights.
 
     \b
     Examples:

@@ -18,6 +18,7 @@ from echobench.generators.training.parallel import processes
 
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")
 _MEGABYTE = 1e6
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPUINFO = Path("/proc/cpuinfo")
 
 INSTRUCTION_SETS = {
@@ -35,8 +36,13 @@ INSTRUCTION_SETS = {
 
 
 def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Those that this process may use: of the machine, or as many as Linux lets its container have."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(float, CPU_QUOTA.read_text(encoding="utf-8").split())
+    except (OSError, ValueError):  # none, or "max"
+        return found
+    return min(found, max(1, round(quota / period)))
 
 
 def default_threads() -> int:

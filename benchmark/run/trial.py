@@ -44,6 +44,8 @@ class Trial:
 
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
+    if stages.finished("read"):
+        return claimed(reopen(settings, stages, device, report))
     with stages.measured("read") as noted:
         trial = claimed(reopen(settings, stages, device, report))
         noted["items"] = len(trial.dataset.frames)
