@@ -75,6 +75,15 @@ class Processes:
             work_off(agenda, workers, report)
 
 
+def for_workers(cells: Sequence[Cell], device: str, report: Reporter, threads: int) -> list[Part]:
+    """The parts that workers elsewhere take, once the cells that are for this process are carried out in it."""
+    if processes() > 1:
+        raise EchobenchError("torchrun has started the processes of this call: leave --executor out")
+    here, parts = divide(cells)
+    Serial(threads).carry_out(here, device, report)
+    return parts
+
+
 class Workforce(Protocol):
     """Who carries out parts."""
 

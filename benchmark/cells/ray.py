@@ -16,10 +16,9 @@ from typing import Any
 import torch
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.execute import Serial
 from echobench.benchmark.cells.needs import NEEDS, kind_of
-from echobench.benchmark.cells.parts import RECORD, Agenda, Part, parts_of
-from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, work_off
+from echobench.benchmark.cells.parts import Agenda, Part
+from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, work_off
 from echobench.benchmark.run.machine import default_threads
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
@@ -65,12 +64,8 @@ class Ray:
     @working_as("ray")
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         """As `Executor.carry_out`. A part whose worker is lost once more than `RETRIES` is a failure of its cell."""
-        threads, parts = self.threads or default_threads(), parts_of(cells)
-        at_length = {part.cell.folder for part in parts if part.step != RECORD}
-        # What is finished is looked at here: a worker takes longer to start.
-        Serial(threads).carry_out([cell for cell in cells if cell.folder not in at_length], device, report)
-        parts = [part for part in parts if part.cell.folder in at_length]
-        if parts:
+        threads = self.threads or default_threads()
+        if parts := for_workers(cells, device, report, threads):
             with (
                 _connected(self.address, None if self.jobs is None else self.jobs * threads),
                 _Tasks(self.jobs or inf, threads, device) as tasks,

@@ -15,10 +15,9 @@ from typing import Any
 import torch
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.execute import Serial
 from echobench.benchmark.cells.needs import NEEDS, kind_of
-from echobench.benchmark.cells.parts import RECORD, Agenda, Part, parts_of
-from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, work_off
+from echobench.benchmark.cells.parts import Agenda, Part
+from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, work_off
 from echobench.benchmark.run.machine import default_threads
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
@@ -77,12 +76,8 @@ class Slurm:
     @working_as("slurm")
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         """As `Executor.carry_out`. A part whose job is lost is begun once more; then its cell has failed."""
-        threads, parts = self.threads or default_threads(), parts_of(cells)
-        at_length = {part.cell.folder for part in parts if part.step != RECORD}
-        # What is finished is looked at here: a job takes longer to start.
-        Serial(threads).carry_out([cell for cell in cells if cell.folder not in at_length], device, report)
-        parts = [part for part in parts if part.cell.folder in at_length]
-        if parts:
+        threads = self.threads or default_threads()
+        if parts := for_workers(cells, device, report, threads):
             with _Jobs(self, threads, device) as jobs, Agenda(parts) as agenda:
                 work_off(agenda, jobs, report)
 

@@ -206,7 +206,7 @@ def _none_deforms(values: Values) -> bool:
     return not any(map(_deforms, names_in(values["generators"]) or ["warp"]))
 
 
-_PLACE = ("executor", "jobs", "threads")
+_PLACE = ("executor", "jobs", "threads", "address", "slurm")
 """The parameters of `with_executor`."""
 _FINISHED = "runs that are named are only tabulated"
 _UNDEFORMED = "none of the generators draws deformed maps"
