@@ -1,6 +1,6 @@
 """What a comparison with the published network would cost on GPUs: the tables of docs/scale.md, `make readme`.
 
-Nothing here was run on a GPU. Seconds on one are arithmetic from what was measured on a processor, what the networks are
+Nothing here was run on a GPU. Seconds on one are arithmetic from what was measured on a processor, what the network is
 asked to compute, and the assumptions of `ASSUMED`.
 """
 
@@ -66,8 +66,8 @@ ASSUMED: Mapping[str, Assumption] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds. train: an image, forward and backward; evaluate: the network, of an image whose map is read; read: a map;
-    unet: a step of a U-Net's training, of one image."""
+    """Seconds. train: an image, forward and backward; evaluate: the network, for an image whose map is read; read: a
+    map; unet: a step of a U-Net's training, of one image."""
 
     train: float
     evaluate: float
@@ -182,16 +182,16 @@ def _assumptions(measured: Path) -> str:
 
 def _rates(measured: Path) -> str:
     """Of an image of the published network, on the processor and on a GPU."""
-    processor, gpu = here(measured), on_gpu(measured)
-    rows = [
-        {"seconds": name, "measured on 2 cores": getattr(processor, field), "one GPU, by arithmetic": getattr(gpu, field)}
-        for name, field in (
-            ("training, an image", "train"), ("one evaluation, the map read before", "evaluate"),
-            ("reading a map", "read"), ("a U-Net's step of one image", "unet"),
-        )
-    ]  # fmt: skip
-    formats = {"measured on 2 cores": ",.3g", "one GPU, by arithmetic": ",.3g"}
-    return markdown(Table("rates", "", pd.DataFrame(rows), formats))
+    processor, gpu, columns = here(measured), on_gpu(measured), ("measured on 2 cores", "one GPU, by arithmetic")
+    named = {
+        "train": "training, an image",
+        "evaluate": "one evaluation, the map read before",
+        "read": "reading a map",
+        "unet": "a U-Net's step of one image",
+    }
+    rows = [[name, getattr(processor, field), getattr(gpu, field)] for field, name in named.items()]
+    frame = pd.DataFrame(rows, columns=["seconds", *columns])
+    return markdown(Table("rates", "", frame, dict.fromkeys(columns, ",.3g")))
 
 
 def _costs(measured: Path) -> str:

@@ -43,7 +43,7 @@ def cells_in(tiny, camus_folder, tmp_path):
 
 def end_part(cell, number):
     """Once a generator is under way, a signal to the process that trains it, as far as the part's lock says who."""
-    holder, deadline = cell.folder / "stages" / ".images.lock.holder", time.monotonic() + 240
+    holder, deadline = cell.folder / "stages" / ".images.lock.holder", time.monotonic() + 600
     checkpoint = cell.folder / "stages" / "fit-4C" / "training.pt"
     before = checkpoint.stat().st_mtime_ns if checkpoint.is_file() else 0
     while not (checkpoint.is_file() and checkpoint.stat().st_mtime_ns > before and holder.is_file()):
@@ -97,7 +97,7 @@ def test_sbatch_is_asked_for_an_array_with_what_the_options_and_the_part_say(cel
     jobs = slurm._Jobs(executor, 3, "cuda")
     jobs._submit("images", images)
     wanted = {
-        "array=0-3%2",
+        "array=0-3%4",
         "partition=gpu",
         "account=heart",
         "time=60",
