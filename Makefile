@@ -37,9 +37,9 @@ speed: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \
 	  ECHOBENCH_SPEED_OUT=results/measured/speed-$(or $(ECHOBENCH_SPEED_PRESET),standard).csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
 
-# Tables and figures of the README from the measured records.
+# Tables and figures of the README, and the plan of docs/scale.md, from the measured records.
 readme: .venv/installed
-	$(BIN)/python -m echobench.benchmark.readme README.md results/measured
+	$(BIN)/python -m echobench.benchmark.readme README.md results/measured docs/scale.md
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
