@@ -22,7 +22,7 @@ from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_wo
 from echobench.benchmark.run.machine import default_threads
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
-from echobench.data.base.files import working_as
+from echobench.data.base.files import AtWork, working_as
 from echobench.data.base.progress import Progress
 
 try:
@@ -63,7 +63,7 @@ class Ray:
 
     @working_as("ray")
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
-        """As `Executor.carry_out`. A part whose worker is lost once more than `RETRIES` is a failure of its cell."""
+        """As `Executor.carry_out`. A part that is lost again and again is a failure of its cell."""
         threads = self.threads or default_threads()
         if parts := for_workers(cells, device, report, threads):
             with (
@@ -71,7 +71,7 @@ class Ray:
                 _Tasks(self.jobs or inf, threads, device) as tasks,
                 Agenda(parts) as agenda,
             ):
-                work_off(agenda, tasks, report, tries=1)
+                work_off(agenda, tasks, report)
 
 
 @contextmanager
@@ -189,6 +189,8 @@ def _outcome(part: Part, task: Any) -> str | Lost | None:
         raise EchobenchError(f"{part.title} cannot be begun by a worker of Ray: {error.cause}") from error
     except RayError as error:
         return Lost(f"its worker of Ray was lost ({type(error).__name__}), and {RETRIES} others that took its place")
+    if isinstance(found.error, AtWork):  # of a machine that is cut off, and will end by itself
+        return Lost(str(found.error))
     if found.error is not None:
         raise found.error
     return found.failure

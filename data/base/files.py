@@ -83,6 +83,10 @@ def working_as(executor: str) -> Iterator[None]:
         _EXECUTOR.reset(token)
 
 
+class AtWork(EchobenchError):
+    """Another process is at work in a folder, or at a part of what is done there."""
+
+
 _LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 """By file: one object each, which a thread may enter again while it is inside."""
 
@@ -91,7 +95,7 @@ _LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 def locked(folder: Path, name: str = "", patience: float = 0) -> Iterator[None]:
     """Keeps other processes out of a folder meanwhile, where its file system can; or, with a name, from a part of it.
 
-    patience: seconds to wait for another one that is about to end. Raises EchobenchError where it is still at work.
+    patience: seconds to wait for another one that is about to end. Raises AtWork where it still is.
     """
     path = folder.resolve() / f".{name}.lock" if name else folder.resolve() / ".lock"
     lock = _LOCKS.setdefault(path, FileLock(path))
@@ -103,7 +107,7 @@ def locked(folder: Path, name: str = "", patience: float = 0) -> Iterator[None]:
     except NotImplementedError:
         pass
     except Timeout as error:
-        raise EchobenchError(
+        raise AtWork(
             f"another echobench is at work in {folder}{_read(holder)}: wait for it, or choose another --out"
         ) from error
     try:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import precision as plugins
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from echobench.data.base.errors import EchobenchError

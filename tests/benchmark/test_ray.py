@@ -28,7 +28,6 @@ MEASURED = Path(__file__).parents[2] / "results" / "measured"
 KINDS = {"fit": GENERATOR, "draw": IMAGES, "unet": UNET, "score": RECORD}
 """Kind of part by how its stages' names begin."""
 SMALL = {"object_store_memory": 80_000_000, "memory": 2_000_000_000}
-WATCHFUL = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
 SWEEP = [
     *("sweep", "--generators", "sdm", "--strengths", "0,1", "--preset", "tiny", "--unet-seeds", "2", "--device", "cpu"),
     *("--set", "generator.training.steps=120", "--set", "unet.steps=120", "--set", "unet.validation_every_steps=60"),
@@ -42,7 +41,7 @@ def cluster(monkeypatch):
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": WATCHFUL, **SMALL}
+    head = {"num_cpus": 0, "include_dashboard": False, **SMALL}
     made = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(2):
         made.add_node(num_cpus=1, **SMALL)
