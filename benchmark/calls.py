@@ -4,7 +4,8 @@ Names that a call hands on are those of `resolve`, `resolve_stress` or a `plan`,
 those that the command line takes: a run that is in one of them already is read, not run again.
 
 executor, jobs, threads: where cells are carried out, how many parts of them at a time, and on how many of torch's
-threads each; see `find_executor`. Without them, one after another in this process, on the threads that torch has.
+threads each; see `find_executor`. Without them, one after another in this process, on the threads that torch has. A
+script that asks for several jobs works behind `if __name__ == "__main__":`, because their processes import it.
 """
 
 from collections.abc import Sequence

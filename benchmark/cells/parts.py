@@ -15,6 +15,7 @@ from typing import Any, Self
 from echobench.benchmark.cells.cell import Cell, in_order
 from echobench.benchmark.run import pipeline
 from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.benchmark.run.trained import has_generators
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.registry import is_known_here_alone
 from echobench.results.records.run import FAILED, is_finished, read_description, read_failed
@@ -62,8 +63,8 @@ def parts_of(cells: Sequence[Cell]) -> list[Part]:
 def divide(cells: Sequence[Cell]) -> tuple[list[Cell], list[Part]]:
     """The cells that are for this process, in their order, and the parts of the others, which any process can take.
 
-    For this process are those that lack their record at most, for a worker takes longer to start, and those of a
-    generator that was registered here.
+    For this process are those that lack their record at most, for a worker takes longer to start. A generator that was
+    registered here trains here.
     """
     parts = parts_of(cells)
     long = {part.cell.folder for part in parts if part.step != RECORD}
@@ -115,7 +116,6 @@ class Agenda:
     def __init__(self, parts: Sequence[Part]) -> None:
         self._waiting = {part.name: part for part in parts}
         self._given: dict[str, Part] = {}
-        self._failed: set[str] = set()
         self._open: dict[Path, ExitStack] = {}
 
     def __enter__(self) -> Self:
@@ -184,7 +184,8 @@ def _divided(cell: Cell, earlier: Mapping[str, Part]) -> Iterator[Part]:
     teachers = () if cell.teacher is None else (_name(cell.teacher, GENERATOR), _name(cell.teacher, IMAGES))
     taught = tuple(name for name in teachers if name in earlier)
     if cell.generator_only:
-        yield Part(cell, GENERATOR, needs=taught)
+        if not has_generators(cell.folder, cell.settings.views):
+            yield Part(cell, GENERATOR, needs=taught)
         return
     images = Part(cell, IMAGES, needs=taught)
     seeds = _missing_seeds(cell)

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from multiprocessing.connection import Connection, wait
@@ -154,22 +154,25 @@ class _Worker:
 
     def give(self, part: Part) -> None:
         self.part, self.bars = part, {}
-        self.connection.send(part)
+        with suppress(OSError):  # of a process that has been ended, which will be noticed
+            self.connection.send(part)
 
-    def end(self, *, at_once: bool) -> None:
+    def dismiss(self, *, at_once: bool) -> None:
         self.connection.close()
         if at_once:
             self._process.terminate()
+
+    def await_end(self) -> None:
         self._process.join(ENDING_SECONDS)
         self._process.kill()
         self._process.join()
 
     def fate(self) -> str:
         """How a process that is no more has ended."""
-        self._process.join(ENDING_SECONDS)
+        self.await_end()
         code = self._process.exitcode or 0
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        memory = ", perhaps as the memory was full" if code == -signal.SIGKILL else ""
+        memory = ", perhaps because the memory was full" if how.endswith("SIGKILL") else ""
         return f"its process {how}{memory}; the same command goes on from the last checkpoint"
 
 
@@ -187,7 +190,9 @@ class _Workers:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for worker in self._workers.values():
-            worker.end(at_once=kind is not None)
+            worker.dismiss(at_once=kind is not None)
+        for worker in self._workers.values():
+            worker.await_end()
 
     @property
     def have_room(self) -> bool:
@@ -211,8 +216,8 @@ class _Workers:
                 told = worker.connection.recv()
             except (EOFError, OSError):
                 del self._workers[slot]
+                worker.dismiss(at_once=False)
                 yield part, Lost(worker.fate())
-                worker.end(at_once=True)
                 continue
             if isinstance(told, Told):
                 bar = worker.bars.get(told.stage) or worker.bars.setdefault(told.stage, report(told.stage))

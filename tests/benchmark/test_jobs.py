@@ -87,6 +87,13 @@ def test_what_is_there_is_no_part(cell_of):
     assert here == [cell] and {part.cell.title for part in parts} == {"warp"}
 
 
+def test_a_generator_that_is_trained_is_no_part(cell_of):
+    cell = cell_of("paint", generator_only=True)
+    assert names(divide([cell])[1]) == ["paint generator"]
+    Serial().carry_out([cell], "cpu", quiet)
+    assert divide([cell]) == ([cell], [])
+
+
 def test_a_class_that_was_registered_here_is_carried_out_here(cell_of, monkeypatch):
     monkeypatch.setattr(registry, "_registered", {"mine": Paint})
     here, parts = divide([cell_of("mine"), cell_of("real")])
