@@ -4,10 +4,9 @@ BIN := .venv/bin
 
 .PHONY: demo test check layout docs test-slow benchmark speed readme tutorial
 
-# The main job on the built-in phantom: real frames first, then the diffusion model beside them in one table.
+# The main job on the built-in phantom: real frames and the diffusion model, trained side by side, in one table.
 demo: .venv/installed
-	env -u ECHOBENCH_CAMUS $(BIN)/echobench run --generator real --view 4C
-	env -u ECHOBENCH_CAMUS $(BIN)/echobench run --generator sdm --view 4C
+	env -u ECHOBENCH_CAMUS $(BIN)/echobench compare --generators real,sdm --unet-seeds 1
 
 test: check
 	$(BIN)/pytest -n 2

@@ -2,6 +2,10 @@
 
 Names that a call hands on are those of `resolve`, `resolve_stress` or a `plan`, and mean what they say. Folders are
 those that the command line takes: a run that is in one of them already is read, not run again.
+
+executor, jobs, threads: where cells are carried out, how many parts of them at a time, and on how many of torch's
+threads each; see `find_executor`. Without them, one after another in this process, on the threads that torch has. A
+script that asks for several jobs works behind `if __name__ == "__main__":`, because their processes import it.
 """
 
 from collections.abc import Sequence
@@ -13,19 +17,23 @@ import pandas as pd
 from echobench.benchmark import RUNS
 from echobench.benchmark.cells import compare as comparing
 from echobench.benchmark.cells import sweep as sweeping
+from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.execute import Executor, find_executor
+from echobench.benchmark.cells.parts import has_seeds
 from echobench.benchmark.measure import cross as crossing
-from echobench.benchmark.run import pipeline, trial
+from echobench.benchmark.run import trial
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import resolve, resolve_device
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.stress import outcome as outcomes
 from echobench.benchmark.stress import stress as stressing
 from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
+from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 from echobench.data.base.progress import silent
 from echobench.data.datasets.dataset import Dataset
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.records.run import RunRecord
+from echobench.results.records.run import RunRecord, read_failed, read_record
 from echobench.results.shown.formats import Table
 
 Place = str | Path
@@ -48,19 +56,25 @@ def run(
     device: str = "auto",
     force: bool = False,
     generator_from: Place | None = None,
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Train one U-Net on what a generator drew, and score it: the record of the run and its raw scores.
 
     asked: further names of `resolve`. out: None is a folder in runs/, named by the settings. The rest is of
-    `pipeline.run`, which says what is raised.
+    `pipeline.run`. Raises EchobenchError for whatever stops it.
     """
+    place = find_executor(executor, jobs=jobs, threads=threads)
     settings = resolve(generator=generator, view=view, **asked)
-    return pipeline.run(
-        settings, _typed(out) or place_of(settings, RUNS), device=resolve_device(device), force=force,
-        generator_from=_typed(generator_from), report=report,
-    )  # fmt: skip
+    folder = _typed(out) or place_of(settings, RUNS)
+    cell = Cell(settings, folder, "", _typed(generator_from), force=force)
+    place.carry_out([cell], resolve_device(device), report)
+    if (failed := read_failed(folder)) and not has_seeds(folder, settings.unet_seeds):
+        raise EchobenchError(failed.error)
+    return read_record(folder)
 
 
 def compare(
@@ -69,6 +83,9 @@ def compare(
     out: Place = RUNS,
     device: str = "auto",
     inception: Place | None = None,
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> Comparison:
@@ -77,12 +94,12 @@ def compare(
     runs: only tabulate these, or those in them. inception: weights of InceptionV3 for FID and KID. asked: names of
     `compare.plan`.
     """
-    out = typed_path(out)
+    out, place = typed_path(out), find_executor(executor, jobs=jobs, threads=threads)
     folder = out / comparing.COMPARISON
     if runs:
         return comparing.compare(comparing.found_runs(map(typed_path, runs)), folder)
     planned, device = comparing.plan(out, **asked), resolve_device(device)
-    comparing.carry_out(planned, device, report, _typed(inception))
+    comparing.carry_out(planned, device, report, _typed(inception), executor=place)
     pictures = comparing.draw_pictures(planned, folder, device)
     return comparing.compare([cell.folder for cell in planned], folder, pictures)
 
@@ -93,6 +110,9 @@ def sweep(
     out: Place = RUNS,
     device: str = "auto",
     generator_from: Sequence[Place] = (),
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> list[Table]:
@@ -101,12 +121,13 @@ def sweep(
     runs: only tabulate these, or those in them. generator_from: runs whose generators are taken. asked: names of
     `sweep.plan`.
     """
-    out = typed_path(out)
+    out, place = typed_path(out), find_executor(executor, jobs=jobs, threads=threads)
     if runs:
         swept = comparing.found_runs(map(typed_path, runs))
     else:
         planned = sweeping.plan(out, **asked)
-        sweeping.carry_out(planned, resolve_device(device), report, [*map(typed_path, generator_from)])
+        earlier = [*map(typed_path, generator_from)]
+        sweeping.carry_out(planned, resolve_device(device), report, earlier, executor=place)
         swept = [cell.folder for cell in planned]
     return sweeping.tabulate(swept, out / sweeping.SWEEP)
 
@@ -118,6 +139,9 @@ def stress(
     out: Place | None = None,
     device: str = "auto",
     force: bool = False,
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> outcomes.Outcome:
@@ -126,12 +150,12 @@ def stress(
     runs: whose generators are taken. generators: those of runs/, trained if need be; None is the usual ones, or none
     beside `runs`. out: None is a folder in runs/, named by the settings. asked: names of `resolve_stress`.
     """
-    settings = resolve_stress(**asked)
+    place, settings = find_executor(executor, jobs=jobs, threads=threads), resolve_stress(**asked)
     missing = cells(RUNS, settings, generators or ([] if runs else GENERATORS))
     folder = _typed(out) or stressing.place_of_stress(settings, RUNS)
     stressing.stress(
         settings, folder, missing=missing, runs=[*map(typed_path, runs)], device=resolve_device(device), force=force,
-        report=report,
+        executor=place, report=report,
     )  # fmt: skip
     return outcomes.write_outcome(folder)
 
@@ -145,6 +169,9 @@ def cross(
     skip_broken: bool = False,
     out: Place = RUNS,
     device: str = "auto",
+    executor: str | Executor | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
     report: Reporter = lambda stage: silent,
     **asked: Any,
 ) -> list[Table]:
@@ -153,6 +180,7 @@ def cross(
     runs: finished ones, or folders of them, whose own data lie in `data` of `asked`, if they were moved; without, those
     that `compare.plan` makes of `asked`. on, data_echonet, data_camus, skip_broken: see `measure.cross.targets`.
     """
+    place = find_executor(executor, jobs=jobs, threads=threads)
     device, out = resolve_device(device), typed_path(out)
     target_of = crossing.targets(
         on, echonet=data_echonet, camus=_typed(data_camus), data=asked.get("data"), skip_broken=skip_broken,
@@ -164,7 +192,7 @@ def cross(
         planned = comparing.plan(out, **asked)
         for cell in planned if on == "echonet" else ():  # before hours of training
             crossing.refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
-        comparing.carry_out(planned, device, report)
+        comparing.carry_out(planned, device, report, executor=place)
         folders = [cell.folder for cell in planned]
     return crossing.cross_runs(folders, target_of, out / crossing.CROSS, device)
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from echobench.benchmark.run.drawing import chunks
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, working_in, write_whole
@@ -28,8 +29,6 @@ from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
 from echobench.generators.trained import load_trained
 
-CHUNK = 64
-"""Maps per call of the generator: what a kill may lose, and what is in memory at once."""
 OUTSIDE = 255
 """Grey value of a PNG map outside the ultrasound sector; a PNG without it is sector throughout."""
 ORIGIN = "origin.json"
@@ -78,9 +77,9 @@ def generate(
     with working_in(out):
         _claim(out, origin)
         writer = FrameWriter(out, stream.maps, stream.seeds)
-        while writer.written < len(stream.maps):
-            chunk = slice(writer.written, writer.written + CHUNK)
-            writer.append(generator.sample(stream.read(chunk), stream.seeds[chunk]))
+        for chunk in chunks(generator, writer.written, len(stream.maps)):
+            images = generator.sample(stream.read(chunk), stream.seeds[chunk])
+            writer.append(images[writer.written - chunk.start :])
             progress(writer.written, len(stream.maps))
     return writer.written
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from echobench.benchmark.commands import commands
 from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.scale import plan
 from echobench.data.base.files import write_whole
 from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.registry import generator_class
@@ -27,7 +28,7 @@ def answer(measured: Path, dataset: str) -> str:
 
 def _from_real(group: Group) -> list[str]:
     """Names of the generators of a group that make an image out of a real one."""
-    names = {run.record.generator for run in group.runs if not run.record.generator.startswith("folder:")}
+    names = {run.record.generator for run in group.runs if not run.record.is_drawn_elsewhere}
     return [name for name in names if generator_class(name).needs_source_images]
 
 
@@ -47,7 +48,9 @@ def ladder(measured: Path, name: str) -> str:
     return markdown(Table("ladder", "", pd.DataFrame(rows)))
 
 
-MAKERS: Mapping[str, Maker] = MappingProxyType({"answer": answer, "departures": departures_of, "ladder": ladder})
+MAKERS: Mapping[str, Maker] = MappingProxyType(
+    {"answer": answer, "departures": departures_of, "ladder": ladder, "plan": plan}
+)
 """Kinds of blocks that need more than records."""
 
 

@@ -116,12 +116,16 @@ class FrameWriter:
         )  # fmt: skip
 
     def _rewrite(self) -> None:
-        """Header and whole rows only: what a kill left of a last row goes."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        """Header and whole rows only: what a kill left of a last row goes.
+
+        A manifest of whole rows is left alone, as other processes may be reading it.
+        """
+        whole, path = io.StringIO(newline=""), self._folder / MANIFEST
+        writer = csv.writer(whole, lineterminator="\n")
         writer.writerow(f.name for f in fields(ManifestRow))
         writer.writerows(astuple(row) for row in self._rows)
-        write_whole(self._folder / MANIFEST, text.getvalue())
+        if not path.is_file() or path.read_bytes() != whole.getvalue().encode():
+            write_whole(path, whole.getvalue())
 
 
 def _key(row: ManifestRow) -> tuple[object, ...]:

@@ -36,6 +36,8 @@ class Generator(ABC):
     """Whether `sample` may see the images that the maps come from (a classical augmentation does)."""
     deforms: ClassVar[bool]
     """Whether the harness may ask for deformed maps; False for whoever has nothing but the frames as they are."""
+    together: ClassVar[bool] = False
+    """Whether several processes can train it together."""
     stochastic: ClassVar[bool] = True
     """Whether another seed draws another image; False for whoever has no noise."""
     presets: ClassVar[Mapping[str, Any]]
@@ -98,6 +100,11 @@ class Generator(ABC):
         Shown in the pictures of a run, and used for nothing else.
         """
         return None
+
+    @property
+    def batch(self) -> int:
+        """Images drawn together; changes time and memory, not the images."""
+        return 1
 
     @property
     def curve(self) -> pd.DataFrame:

@@ -45,6 +45,11 @@ def register(name: str, backend: type[Generator]) -> None:
     _registered[name] = backend
 
 
+def is_known_here_alone(name: str) -> bool:
+    """Whether it is a class that was registered in this process, which no other process knows."""
+    return name in _registered
+
+
 def names() -> list[str]:
     """Every known generator, ours first; a package's of the same name as one of ours is not reachable.
 

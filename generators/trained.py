@@ -1,8 +1,9 @@
 """Base of whoever learns weights: identity, files, size and views, the curve."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, Self, TypedDict
 
@@ -25,7 +26,7 @@ from echobench.generators.registry import generator_class
 from echobench.generators.training.checkpoint import Checkpoint, read, write
 from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes
-from echobench.generators.training.parallel import own_device, processes
+from echobench.generators.training.parallel import joined, own_device, own_parts, together
 
 
 class _Saved(TypedDict):
@@ -51,12 +52,11 @@ class Trained(Generator):
     """Of the generator, in its files and sentences."""
     kind: ClassVar[type]
     """The dataclass of its settings."""
-    together: ClassVar[bool] = False
-    """Whether several processes can train it together."""
 
     def __init__(self, settings: Any, device: str = "cpu") -> None:
         super().__init__(settings, device)
         self._network: nn.Module | None = None
+        self._file: Path | None = None
         self._curve: list[dict[str, float]] = []
         self._size = (0, 0)
         self._views: tuple[str, ...] = ()
@@ -104,10 +104,6 @@ class Trained(Generator):
             )
         if len(frames) == 0:
             raise EchobenchError(f"{self.name} needs training frames, and there are none")
-        if processes() > 1 and not self.together:
-            raise EchobenchError(
-                f"{self.name} trains on one device, and {processes()} processes were started; start one"
-            )
         frames = self.learnt_from(frames)
         training = self.new_training(frames, seed, own_device(self.device))
         identity = self._identity(frames.size) | {
@@ -121,24 +117,39 @@ class Trained(Generator):
         return self
 
     def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
-        """Draw one image per map; see `Generator.sample`."""
-        network, device = self.network, own_device(self.device)
+        """Draw one image per map; see `Generator.sample`.
+
+        Of weights in a file, the processes of `in_company` draw every batch once, each as one process alone would.
+        """
+        _ = self.network
         if maps.size != self._size:
             raise EchobenchError(f"{self.name} was trained at {self._size} pixels and cannot draw {maps.size}")
         if len(seeds) != len(maps):
             raise ValueError(f"{len(maps)} maps need as many seeds, got {len(seeds)}")
-        images = np.zeros(maps.labels.shape, dtype=np.uint8)
-        for rows in self.batches(len(maps)):
-            sector = torch.tensor(maps.sector[rows], device=device)
-            planes = to_planes(torch.tensor(maps.labels[rows], device=device), sector)
-            # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
-            images[rows] = (self.draw(network, planes, [int(seed) for seed in seeds[rows]]) * sector).cpu().numpy()
-            progress(min(rows.stop, len(maps)), len(maps))
-        return images
+        if self._file is None:
+            return self._draw_parts(self.batches(len(maps)), maps.labels, maps.sector, seeds, progress)
+        drawing = _Drawing(type(self), self._file, self.settings, self.device, maps.labels, maps.sector, seeds)
+        together(drawing)
+        return drawing.with_weights_of(self, progress)
 
-    def batches(self, n: int) -> Iterator[slice]:
+    def batches(self, n: int) -> list[slice]:
         """n images in parts of `batch`."""
-        return (slice(start, start + self.batch) for start in range(0, n, self.batch))
+        return [slice(start, start + self.batch) for start in range(0, n, self.batch)]
+
+    def _draw_parts(
+        self, parts: Sequence[slice], labels: NDArray[np.uint8], sector: NDArray[np.bool_], seeds: NDArray[np.int64],
+        progress: Progress,
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """Images of label maps (N, H, W), black but for those of some rows."""
+        network, device = self.network, own_device(self.device)
+        images = np.zeros(labels.shape, dtype=np.uint8)
+        for rows in parts:
+            inside = torch.tensor(sector[rows], device=device)
+            planes = to_planes(torch.tensor(labels[rows], device=device), inside)
+            # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
+            images[rows] = (self.draw(network, planes, [int(seed) for seed in seeds[rows]]) * inside).cpu().numpy()
+            progress(min(rows.stop, len(labels)), len(labels))
+        return images
 
     def save(self, path: Path) -> None:
         """Write settings and averaged weights to one file, by rename."""
@@ -169,7 +180,7 @@ class Trained(Generator):
                 require_alike(content["weights"], generator.new_network(seed=0).state_dict(), "weights")
             network = generator.new_network(seed=0)
             network.load_state_dict(content["weights"])
-        generator._network = network.to(own_device(device)).eval()
+        generator._network, generator._file = network.to(own_device(device)).eval(), path.resolve()
         return generator
 
     @property
@@ -206,6 +217,36 @@ class Trained(Generator):
     def _identity(self, size: tuple[int, int]) -> dict[str, Any]:
         """What weights belong to."""
         return {"generator": self.name, "vocabulary": vocabulary(), "size": list(size)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """Images that several processes draw together, with the weights of a file. labels, sector: (N, H, W)."""
+
+    backend: type[Trained]
+    file: Path
+    settings: Any
+    device: str
+    labels: NDArray[np.uint8]
+    sector: NDArray[np.bool_]
+    seeds: NDArray[np.int64]
+
+    def __call__(self) -> None:
+        """What the others do."""
+        loaded = _loaded(self.backend, self.file, self.file.stat().st_mtime_ns, self.device)
+        self.with_weights_of(loaded.redraw(self.settings), silent)
+
+    def with_weights_of(self, generator: Trained, progress: Progress) -> NDArray[np.uint8]:
+        """All of the images."""
+        parts = own_parts(generator.batches(len(self.seeds)))
+        images = generator._draw_parts(parts, self.labels, self.sector, self.seeds, progress)
+        return joined(torch.from_numpy(images)).numpy()
+
+
+@lru_cache(maxsize=1)
+def _loaded(backend: type[Trained], file: Path, written_ns: int, device: str) -> Trained:
+    """The generator that is drawn with again and again."""
+    return backend.load(file, device)
 
 
 def load_trained(path: Path, device: str = "cpu") -> Trained:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echobench.benchmark.run.settings import RunSettings
+from echobench.benchmark.run.stages import Reporter
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Cell:
 
     folder: its own. title: what its progress is called. teacher: the folder of the run whose trained generator it
     takes, which may be another cell's; None for a cell that trains one, or has nothing to train. generator_only: it
-    ends once its generators are trained, and `run` goes on from there.
+    ends once its generators are trained, and `run` goes on from there. force: whatever the folder holds is removed.
     """
 
     settings: RunSettings
@@ -21,6 +22,11 @@ class Cell:
     title: str
     teacher: Path | None = None
     generator_only: bool = False
+    force: bool = False
+
+    def reporter(self, report: Reporter) -> Reporter:
+        """The same, which calls stages after this cell."""
+        return lambda stage: report(f"{self.title} {stage}".strip())
 
 
 def in_order(cells: Sequence[Cell]) -> list[Cell]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.execute import find_executor
+from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.panel import picture_runs
 from echobench.benchmark.measure.realism.extractors import inception_extractor
@@ -78,12 +78,12 @@ def carry_out(
     report: Reporter = lambda stage: silent,
     inception: Path | None = None,
     *,
-    executor: str = "serial",
+    executor: str | Executor | None = None,
 ) -> None:
     """Run what is not finished (see `Executor.carry_out`), and measure ejection fractions, and realism beside a `real`.
 
-    inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache. executor: one of
-    `EXECUTORS`. Raises EchobenchError for unfit weights, too, before anything is run.
+    inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache. executor: see
+    `find_executor`. Raises EchobenchError for unfit weights, too, before anything is run.
     """
     place = find_executor(executor)
     if inception is not None:

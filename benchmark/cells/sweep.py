@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.execute import find_executor
+from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve
 from echobench.benchmark.run.stages import Reporter
@@ -74,9 +74,9 @@ def carry_out(
     report: Reporter = lambda stage: silent,
     generator_from: Sequence[Path] = (),
     *,
-    executor: str = "serial",
+    executor: str | Executor | None = None,
 ) -> None:
-    """Run what is not finished, see `Executor.carry_out` and `with_teachers`. executor: one of `EXECUTORS`."""
+    """Run what is not finished, see `Executor.carry_out` and `with_teachers`. executor: see `find_executor`."""
     find_executor(executor).carry_out(with_teachers(cells, generator_from), device, report)
 
 

@@ -28,6 +28,7 @@ from echobench.data.base.files import typed_path
     "--inception", metavar="FILE", type=typed_path, help="Weights of InceptionV3.  [default: torch-fidelity's cache]"
 )
 @options.with_device
+@options.with_executor
 @options.with_out("comparison")
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,

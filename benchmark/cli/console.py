@@ -9,7 +9,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from echobench.benchmark.run.stages import Reporter
@@ -23,6 +31,8 @@ from echobench.results.shown import formats
 from echobench.results.shown.tables import WHY, region_table, summary_table
 
 _FILE_COLUMNS, _WIDEST, _REASON = 120, 1000, 60
+_ENDED_BARS = 12
+"""That stay on the screen. A comparison of hundreds of runs has thousands."""
 
 
 @contextmanager
@@ -41,15 +51,20 @@ def progress_bars() -> Iterator[Reporter]:
 
 
 class _Bar:
-    """One stage's progress; its bar appears at the first report."""
+    """One stage's progress. Its bar appears at the first report, and goes when many others have come to their end."""
 
     def __init__(self, bars: Progress, stage: str) -> None:
-        self._bars, self._task = bars, bars.add_task(escape(stage), total=None, figures="", visible=False)
+        self._bars, self._stage, self._task = bars, escape(stage), TaskID(-1)
 
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (figures or {}).items())
         self._bars.start()
-        self._bars.update(self._task, completed=done, total=total, figures=shown, visible=True)
+        if self._task not in self._bars.task_ids:
+            self._task = self._bars.add_task(self._stage, figures="")
+        self._bars.update(self._task, completed=done, total=total, figures=shown)
+        ended = [task.id for task in self._bars.tasks if task.finished]
+        for task in ended[:-_ENDED_BARS]:
+            self._bars.remove_task(task)
 
 
 PRINTED = ("summary", "dice", "evidence", "realism", "ejection", "cost")

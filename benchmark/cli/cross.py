@@ -26,6 +26,7 @@ from echobench.data.base.files import typed_path
 @click.option("--skip-broken", is_flag=True, help="Leave out videos that cannot be read; the record says which.")
 # Where
 @options.with_device
+@options.with_executor
 @options.with_out("cross")
 def cross(generators: str, out: Path, **asked: Any) -> None:
     """Score the U-Nets of finished runs on data of another kind, and tabulate the gap to their own test patients.

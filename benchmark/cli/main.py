@@ -1,7 +1,6 @@
 """The command line. A verb parses, makes one library call, and prints; heavy imports wait until a verb runs."""
 
 import io
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,16 +76,8 @@ def _exit_code_1() -> Iterator[None]:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="echobench")
-@click.pass_context
-def main(context: click.Context) -> None:
+def main() -> None:
     """Which generator of synthetic echocardiograms can I trust, and what does it cost?"""
-    if "LOCAL_RANK" in os.environ and context.invoked_subcommand != "run":
-        from echobench.generators.training.parallel import processes
-
-        if processes() > 1:
-            raise EchobenchError(
-                f"torchrun can start `echobench run` alone, not {context.invoked_subcommand}: give it without torchrun"
-            )
 
 
 for verb in VERBS:

@@ -1,7 +1,9 @@
 """What verbs share: their options, lists in one text, and the refusal of options that would change nothing."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from types import MappingProxyType
 from typing import Any
 
@@ -37,11 +39,20 @@ class Idle:
 
 
 class Verb(click.Command):
-    """A verb that refuses the options that it would ignore."""
+    """A verb that refuses the options that it would ignore; of several processes, the first carries it out."""
 
     def invoke(self, ctx: click.Context) -> Any:
         refuse_idle(ctx)
-        return super().invoke(ctx)
+        if "LOCAL_RANK" not in os.environ:
+            return super().invoke(ctx)
+
+        from echobench.benchmark.run.settings import resolve_device
+        from echobench.generators.training.parallel import in_company, processes
+
+        if processes() > 1 and "device" not in ctx.params:
+            raise EchobenchError(f"{ctx.info_name} trains and draws nothing: give it without torchrun")
+        with in_company(resolve_device(ctx.params.get("device", "cpu"))) as first:
+            return super().invoke(ctx) if first else None
 
 
 def refuse_idle(context: click.Context) -> None:
@@ -79,6 +90,52 @@ with_assignments = click.option(
 )
 with_device = click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
 with_force = click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier call.")
+
+
+def with_executor(verb: Function) -> Function:
+    """Options of where cells are carried out, which the verb gets as one parameter, `executor`."""
+
+    @wraps(verb)
+    def placed(executor: str, slurm: tuple[str, ...], **others: Any) -> Any:
+        from echobench.benchmark.cells.execute import find_executor
+
+        asked = {name: others.pop(name) for name in ("jobs", "threads", "address")}
+        return verb(executor=find_executor(executor, **asked, slurm=slurm or None), **others)
+
+    for option in (
+        click.option(
+            "--threads",
+            metavar="T",
+            type=int,
+            help="Of torch in each job. Other scores on other threads.  [default: $OMP_NUM_THREADS, else 1 on up to 3 "
+            "cores, else half of them, 4 at most]",
+        ),
+        click.option(
+            "--jobs",
+            metavar="N",
+            type=int,
+            envvar="ECHOBENCH_JOBS",
+            help="U-Nets and generators that are trained at a time, each in a process. The same scores for any N.  "
+            "[default: $ECHOBENCH_JOBS, else as many as the cores hold with T threads each, or one per GPU]",
+        ),
+        click.option(
+            "--slurm",
+            metavar="KEY=VALUE|FILE.toml",
+            multiple=True,
+            help="With --executor slurm: what sbatch is asked for, as partition=gpu, time=600 (minutes). Repeatable.",
+        ),
+        click.option(
+            "--address", metavar="HOST:PORT|auto", help="With --executor ray: of a cluster.  [default: this machine]"
+        ),
+        click.option(
+            "--executor",
+            metavar="processes|serial|ray|slurm",
+            default="processes",
+            help="Where they are trained: in processes here, or on a cluster that sees the same folders.",
+        ),
+    ):
+        placed = option(placed)
+    return placed
 
 
 def with_unet_seeds(default: int) -> Decorator:
@@ -149,6 +206,8 @@ def _none_deforms(values: Values) -> bool:
     return not any(map(_deforms, names_in(values["generators"]) or ["warp"]))
 
 
+_PLACE = ("executor", "jobs", "threads", "address", "slurm")
+"""The parameters of `with_executor`."""
 _FINISHED = "runs that are named are only tabulated"
 _UNDEFORMED = "none of the generators draws deformed maps"
 IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
@@ -157,7 +216,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: not _deforms(v["generator"]), "{generator} draws no deformed maps", ("strength",)),
             Idle(lambda v: v["generator"].startswith("folder:"), "{generator} was drawn elsewhere", ("fraction",)),
             Idle(lambda v: not _trains(v["generator"]), "{generator} learns no weights to take", ("generator_from",)),
-            Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force",)),
+            Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force", *_PLACE)),
         ),
         "compare": (
             Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
@@ -176,7 +235,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(
                 lambda v: bool(v["runs"]),
                 "the runs of --from are finished",
-                ("generators", "preset", "unet_seeds"),
+                ("generators", "preset", "unet_seeds", *_PLACE),
             ),
             Idle(lambda v: bool(v["runs"]) and v["on"] == "echonet", "the runs of --from are finished", ("data",)),
             Idle(lambda v: v["on"] != "echonet", "--on {on} reads no videos", ("data_echonet", "skip_broken")),

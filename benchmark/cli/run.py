@@ -12,6 +12,7 @@ from echobench.benchmark.cli.options import Verb
 from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
+    from echobench.benchmark.cells.execute import Executor
     from echobench.benchmark.run.settings import RunSettings
 
 
@@ -35,18 +36,22 @@ if TYPE_CHECKING:
     "--generator-from", metavar="RUN", type=typed_path, help="A run's folder: take its generator, train none."
 )
 @options.with_device
+@options.with_executor
 @click.option(
     "--out", metavar="DIR", type=typed_path, help="Folder of the run.  [default: runs/, named by the settings]"
 )
 @options.with_force
 @click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
-def run(generator_from: Path | None, device: str, out: Path | None, force: bool, dry_run: bool, **asked: Any) -> None:
+def run(
+    generator_from: Path | None, device: str, executor: "Executor", out: Path | None, force: bool, dry_run: bool,
+    **asked: Any,
+) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
     With --on validation it is scored on the validation patients instead: as long as there is something to choose,
     test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
     On a processor the same command gives the same scores, bit for bit, on the same kind of processor, package versions
-    and number of threads (OMP_NUM_THREADS). On another number of threads it trains other weights.
+    and number of threads (--threads). On another number of threads it trains other weights.
 
     \b
     Examples:
@@ -63,19 +68,15 @@ def run(generator_from: Path | None, device: str, out: Path | None, force: bool,
         click.echo(json.dumps(_plan(settings, device, folder, generator_from), indent=1, ensure_ascii=False))
         return
 
-    from echobench.benchmark.run.processes import is_first
-    from echobench.benchmark.run.trained import assist
-
-    if not is_first():
-        assist(settings, folder, device)
-        return
-
+    from echobench.benchmark import calls
     from echobench.benchmark.cli.console import print_runs, progress_bars
-    from echobench.benchmark.run.pipeline import run as run_once
     from echobench.results.evidence.comparison import group_beside
 
     with progress_bars() as report:
-        record, _ = run_once(settings, folder, device=device, force=force, generator_from=generator_from, report=report)
+        record, _ = calls.run(
+            out=folder, device=device, force=force, generator_from=generator_from, executor=executor, report=report,
+            **asked,
+        )  # fmt: skip
     print_runs(group_beside(folder))
     click.echo(f"split: {record.split_origin}; {record.whom}: {len(record.scored_patients)}")
     click.echo(f"record and pictures: {folder}")

@@ -25,6 +25,7 @@ from echobench.data.base.files import typed_path
 @options.with_seed
 # Where
 @options.with_device
+@options.with_executor
 @click.option("--out", metavar="DIR", type=typed_path, help="[default: runs/, named by the settings]")
 @options.with_force
 def stress(generators: str | None, deformations: str | None, severities: str, **asked: Any) -> None:

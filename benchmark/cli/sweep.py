@@ -34,6 +34,7 @@ from echobench.data.base.files import typed_path
     help="A run whose generator is taken. Repeatable.",
 )
 @options.with_device
+@options.with_executor
 @options.with_out("sweep")
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,

@@ -21,7 +21,7 @@ from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder
-from echobench.benchmark.run.trained import first_unet, trained_generators
+from echobench.benchmark.run.trained import first_unet, kept_by
 from echobench.benchmark.run.trial import reopen
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import writing_whole
@@ -94,7 +94,7 @@ def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, dev
     }
     _save(worst_cases(scored, predicted, whom=SCORED_ON[one.settings.scored_on]), folder / "worst-cases.png")
     drawn = {
-        label: drawn_frames(trial, trained_generators(trial), "validation")
+        label: drawn_frames(trial, partial(kept_by, trial), "validation")
         for label, trial in trials.items()
         if trial.settings.backend.deforms
     }

@@ -45,7 +45,7 @@ def measure_realism(
     training = trial.frames("training")
     try:
         table = measure(
-            drawn_frames(trial, generators, "training"),
+            drawn_frames(trial, generators.__getitem__, "training"),
             training,
             training,
             trial.frames("validation"),

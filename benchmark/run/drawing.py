@@ -1,6 +1,7 @@
 """What a run draws: the label maps of each view and subset, and the images that the generator draws for them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,28 +13,32 @@ from echobench.data.frames import Frames, concatenate
 from echobench.data.maps import LabelMaps, item_seeds, label_maps, repeat_numbers, repeats_for, undeformed_maps
 from echobench.data.store import FrameWriter
 from echobench.generators.base import Generator
+from echobench.generators.training.parallel import company
 from echobench.results.records.run import SYNTHETIC
 
 CHUNK = 64
-"""Maps per call of a generator: what a killed run may lose."""
+"""Maps per call of a generator and process, at least: what a kill may lose, and what is in memory at once."""
 
 
-def drawn_frames(trial: Trial, generators: Mapping[str, Generator], subset: str) -> Frames:
-    """Label maps of a subset with the images that the generator of each view draws for them, view by view."""
-    return concatenate([_drawn(trial, generator, view, subset) for view, generator in generators.items()])
+def drawn_frames(trial: Trial, generator_of: Callable[[str], Generator], subset: str) -> Frames:
+    """Label maps of a subset with the images that the generator of each view draws for them, view by view.
+
+    generator_of: asked for the generator of a view where something is missing, not for what is drawn already.
+    """
+    return concatenate([_drawn(trial, partial(generator_of, view), view, subset) for view in trial.settings.views])
 
 
-def _drawn(trial: Trial, generator: Generator, view: str, subset: str) -> Frames:
+def _drawn(trial: Trial, generator: Callable[[], Generator], view: str, subset: str) -> Frames:
     maps = _maps(trial, view, subset)
-    if not generator.deforms:  # the frames themselves: nothing to draw, nothing to store
-        return maps.with_images(generator.sample(maps, np.zeros(len(maps), dtype=np.int64)))
+    if not trial.settings.backend.deforms:  # the frames themselves: nothing to draw, nothing to store
+        return maps.with_images(generator().sample(maps, np.zeros(len(maps), dtype=np.int64)))
     seeds = _sample_seeds(trial, maps, subset)
     name = f"draw-{subset}-{view}"
     writer = FrameWriter(trial.stages.run / SYNTHETIC / f"{subset}-{view}", maps, seeds)
     if not trial.stages.finished(name) or writer.written < len(maps):
         with trial.stages.measured(name) as noted:
             noted["items"] = len(maps) - writer.written
-            _draw_missing(generator, maps, seeds, writer, trial.report(name))
+            _draw_missing(generator(), maps, seeds, writer, trial.report(name))
     return maps.with_images(writer.images())
 
 
@@ -41,10 +46,21 @@ def _draw_missing(
     generator: Generator, maps: LabelMaps, seeds: NDArray[np.int64], writer: FrameWriter, progress: Progress
 ) -> None:
     visible = maps if generator.needs_source_images else maps.without_images()
-    while writer.written < len(maps):
-        chunk = slice(writer.written, writer.written + CHUNK)
-        writer.append(generator.sample(visible.select(chunk), seeds[chunk]))
+    for chunk in chunks(generator, writer.written, len(maps)):
+        images = generator.sample(visible.select(chunk), seeds[chunk])
+        writer.append(images[writer.written - chunk.start :])
         progress(writer.written, len(maps))
+
+
+def chunks(generator: Generator, written: int, n: int) -> Iterator[slice]:
+    """The maps that are not yet drawn of n, in parts for a call each.
+
+    Wherever a kill came and however many processes draw, an image is drawn in a batch with the same others, so that it
+    is the same bit for bit. For that the first part may begin with maps that are drawn already.
+    """
+    size = -(-CHUNK // generator.batch) * generator.batch * company()
+    first = written - written % generator.batch if written < n else n
+    return (slice(start, min(start + size, n)) for start in range(first, n, size))
 
 
 def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:

@@ -19,6 +19,7 @@ from echobench.generators.training.parallel import processes
 
 PACKAGES = ("echobench", "torch", "monai", "diffusers", "lightning", "numpy", "scipy", "scikit-image", "pandas")
 _MEGABYTE = 1e6
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPUINFO = Path("/proc/cpuinfo")
 
 INSTRUCTION_SETS = {
@@ -33,6 +34,33 @@ INSTRUCTION_SETS = {
     "NEON": ("neon", "asimd"),
 }
 """Those that the speed of a network hangs on, each with its names in torch and in /proc/cpuinfo."""
+
+
+def cores() -> int:
+    """Those that this process may use: of the machine, or as many as Linux lets its container have."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(float, CPU_QUOTA.read_text(encoding="utf-8").split())
+    except (OSError, ValueError):  # none, or "max"
+        return found
+    return min(found, max(1, round(quota / period)))
+
+
+def default_threads() -> int:
+    """Threads of each job: `OMP_NUM_THREADS`, or a number of the machine alone, since scores depend on it.
+
+    One thread beside others, where there are few cores: several threads wait for one another at every step, and where a
+    neighbour takes the core of one, all stand still.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return 1 if cores() < 4 else min(4, cores() // 2)
+
+
+def default_jobs(device: str, threads: int) -> int:
+    """How many jobs of so many threads there are at a time: as many as the cores hold, or one for each GPU."""
+    return max(1, torch.cuda.device_count() if device.startswith("cuda") else cores() // threads)
 
 
 def describe_machine(device: str) -> dict[str, Any]:

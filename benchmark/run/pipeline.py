@@ -4,6 +4,7 @@ record.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 from echobench.benchmark.run import pictures
 from echobench.benchmark.run.drawing import drawn_frames
 from echobench.benchmark.run.machine import now
-from echobench.benchmark.run.processes import agreed
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
 from echobench.benchmark.run.trained import (
     generator_curves,
     has_generators,
+    kept_by,
     offered_generators,
     trained_generators,
 )
-from echobench.benchmark.run.trial import Trial, begin, load_dataset, reopen
+from echobench.benchmark.run.trial import Trial, begin, claimed, load_dataset, reopen
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, write_whole
@@ -44,6 +45,8 @@ from echobench.segmentation.scores import METRICS
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
+DRAWN = ("training", "validation")
+"""The subsets whose images a generator draws."""
 _Trained = tuple[Segmenter, pd.DataFrame]
 """A U-Net and its training curves."""
 
@@ -61,34 +64,79 @@ def run(
 
     folder: the run's own; a finished run in it that has fewer U-Net seeds gets the missing ones. force: start over,
     whatever is there. generator_from: the folder of an earlier run, finished or not, whose trained generators are
-    taken. Started by torchrun, only the first process calls it; the others call `assist`.
+    taken. Started by torchrun, only the first process calls it; see `in_company`.
     Raises EchobenchError for whatever a user can cause; finished stages are kept, and failed.json says why it stopped.
     """
-    stages = StageFolder(folder, device)
+    with opened(settings, folder, force=force, generator_from=generator_from):
+        conclude(settings, folder, device=device, generator_from=generator_from, report=report)
+        return read_record(folder)
+
+
+@contextmanager
+def opened(
+    settings: RunSettings, folder: Path, *, force: bool = False, generator_from: Path | None = None
+) -> Iterator[None]:
+    """The folder of a run without other calls in it. Raises EchobenchError where it is not to be had, see `run`.
+
+    The steps below work in a folder that is opened meanwhile, here or by the process that hands them out; each finds
+    done what is done. What they raise is kept in failed.json.
+    """
     if generator_from is not None and generator_from.resolve() == folder.resolve():
         raise EchobenchError(f"{folder} cannot take its own generator; choose another --out")
     if force:
         load_dataset(settings)  # before anything is removed
         if generator_from is not None:
-            StageFolder(generator_from, device).begun_with()
-    with stages.opened(settings.identity(), force=force):
-        if is_finished(folder) and _has_everything(settings, stages, device, generator_from):
-            agreed((), device)  # nothing to train
-        else:
-            with _reason_kept(settings, stages):
-                _carry_out(settings, stages, device, generator_from, report)
-        return read_record(folder)
+            StageFolder(generator_from, "cpu").begun_with()
+    with StageFolder(folder, "cpu").opened(settings.identity(), force=force):
+        yield
 
 
 def train_generators(
-    settings: RunSettings, folder: Path, *, device: str = "cpu", generator_from: Path | None = None, report: Reporter
+    settings: RunSettings, folder: Path, *, device: str, generator_from: Path | None, report: Reporter
 ) -> None:
-    """The first part of a run, which trains or takes its generators unless it has them; `run` goes on from there."""
+    """The first step: train the generators of a run, or take them."""
     stages = StageFolder(folder, device)
-    with stages.opened(settings.identity()):
-        if not has_generators(folder, settings.views):
-            with _reason_kept(settings, stages):
-                trained_generators(begin(settings, stages, device, report), generator_from)
+    if not has_generators(folder, settings.views):
+        with _reason_kept(settings, stages):
+            trained_generators(begin(settings, stages, device, report), generator_from)
+
+
+def draw_images(
+    settings: RunSettings, folder: Path, *, device: str, generator_from: Path | None, report: Reporter
+) -> None:
+    """The first step and the next one: the images that its U-Nets train on, and are selected on."""
+    stages = StageFolder(folder, device)
+    with _reason_kept(settings, stages):
+        trial = begin(settings, stages, device, report)
+        generators = trained_generators(trial, generator_from)
+        for subset in DRAWN:
+            drawn_frames(trial, generators.__getitem__, subset)
+
+
+def train_unet(settings: RunSettings, folder: Path, seed: int, *, device: str, report: Reporter) -> None:
+    """The step behind `draw_images` that trains the U-Net of one seed; those of other seeds may run beside it."""
+    stages = StageFolder(folder, device)
+    if not stages.finished(unet_stage(seed)):
+        with _reason_kept(settings, stages):
+            trial = claimed(reopen(settings, stages, device, report))
+            training, validation = (drawn_frames(trial, partial(kept_by, trial), subset) for subset in DRAWN)
+            _train_unet(trial, training, validation, seed)
+
+
+def conclude(
+    settings: RunSettings, folder: Path, *, device: str, generator_from: Path | None, report: Reporter
+) -> None:
+    """The last step: score and record. It does whatever the others have left."""
+    stages = StageFolder(folder, device)
+    if not (is_finished(folder) and _has_everything(settings, stages, device, generator_from)):
+        with _reason_kept(settings, stages):
+            _carry_out(settings, stages, device, generator_from, report)
+
+
+def give_up(settings: RunSettings, folder: Path, reason: str) -> None:
+    """Say in failed.json why a step has ended that could not say it itself, as its process was lost."""
+    with suppress(EchobenchError), _reason_kept(settings, StageFolder(folder, "cpu")):
+        raise EchobenchError(reason)
 
 
 def _carry_out(
@@ -98,8 +146,7 @@ def _carry_out(
     started = now()
     trial = begin(settings, stages, device, report)
     generators = trained_generators(trial, generator_from)
-    training = drawn_frames(trial, generators, "training")
-    validation = drawn_frames(trial, generators, "validation")
+    training, validation = (drawn_frames(trial, generators.__getitem__, subset) for subset in DRAWN)
     unets = _train_unets(trial, training, validation)
     scores, predicted = _score(trial, unets)
     read_back = _read_back(generators, validation)
@@ -142,13 +189,18 @@ def _read_back(generators: Mapping[str, Generator], drawn: Frames) -> NDArray[np
     return np.concatenate(parts)
 
 
+def unet_stage(seed: int) -> str:
+    """The stage that trains the U-Net of a seed."""
+    return f"unet-{seed}"
+
+
 def _train_unets(trial: Trial, training: Frames, validation: Frames) -> dict[int, _Trained]:
     """A U-Net for every seed."""
     return {seed: _train_unet(trial, training, validation, seed) for seed in trial.settings.unet_seeds}
 
 
 def _train_unet(trial: Trial, training: Frames, validation: Frames, seed: int) -> _Trained:
-    name = f"unet-{seed}"
+    name = unet_stage(seed)
     weights, curves_file = trial.stages.work / f"{name}.pt", trial.stages.work / f"{name}.csv"
     if trial.stages.finished(name):
         kept = trial.stages.kept

@@ -64,7 +64,7 @@ def reread(run: Path, record: RunRecord, data: str | None = None) -> tuple[RunSe
     now = fingerprints(settings, dataset)
     if differing := [name for name, value in now.items() if record.fingerprints.get(name, value) != value]:
         raise EchobenchError(
-            f"the {' and '.join(differing)} frames in {settings.data or 'the phantom'} are no longer those of the record"
+            f"the {' and '.join(differing)} frames in {settings.data or 'the phantom'} are not those of the record"
         )
     return settings, dataset
 

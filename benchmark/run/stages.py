@@ -14,7 +14,7 @@ import torch
 from echobench.benchmark.run.machine import Meter, describe_machine, now, package_versions, source_commit
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import LOCK, file_sha256, working_in, write_whole
+from echobench.data.base.files import LOCK, file_sha256, locked, working_in, write_whole
 from echobench.data.base.progress import Progress
 from echobench.data.base.text import read_json, read_text
 from echobench.data.base.typed import typed
@@ -44,11 +44,12 @@ _PLACES = {"data": "", "generator": FOLDER}
 """Settings that are the place of a folder, and how such a value begins. What is in the folder counts, not the place."""
 _AGAIN = "start over with --force"
 _THREADS = re.compile(r"[0-9]{1,6}", re.ASCII)
+PATIENCE_SECONDS = 10.0
+"""Within which a worker notices that the call that started it was killed."""
 
 
 class _Finished(TypedDict):
     files: NotRequired[dict[str, str]]
-
 
 
 Reporter = Callable[[str], Progress]
@@ -81,7 +82,10 @@ class StageFolder:
             probe.unlink(missing_ok=True)  # of another process that starts at the same moment
         except OSError as error:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
-        with working_in(self.run, STAGES, PICTURES, SYNTHETIC):
+        with locked(self.run):
+            self._outlive_workers()
+            with working_in(self.run, STAGES, PICTURES, SYNTHETIC):
+                pass  # what was left is removed, now that nobody writes it
             if force:
                 self._clear()
             path, written = self.work / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True) + "\n"
@@ -140,6 +144,18 @@ class StageFolder:
         """The lock's file, which is another one in a folder that was made anew, and whether the settings are there."""
         lock = self.run / LOCK
         return lock.stat().st_ino if lock.is_file() else None, (self.work / _SETTINGS).is_file()
+
+    @contextmanager
+    def at_work(self, part: str) -> Iterator[None]:
+        """Keeps every other process from a part of the run meanwhile, beside the call that has opened its folder."""
+        with locked(self.work, file=f".{part}.lock", patience=PATIENCE_SECONDS):
+            yield
+
+    def _outlive_workers(self) -> None:
+        """Wait for workers of a call that was killed. Raises EchobenchError where one is still at work."""
+        for path in self.work.glob(".*.lock"):
+            with locked(self.work, file=path.name, patience=PATIENCE_SECONDS):
+                pass
 
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 import pandas as pd
 
-from echobench.benchmark.run.processes import agreed, part
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder, read_part
 from echobench.benchmark.run.trial import Trial, load_dataset
@@ -17,6 +18,7 @@ from echobench.data.base.files import write_whole
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.registry import generator_class
+from echobench.generators.training.parallel import together
 from echobench.results.records.run import read_record
 
 
@@ -34,20 +36,20 @@ def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, G
     earlier: a run whose generators are taken, drawn with this run's settings, in place of a training, unless they are
     here already. Raises EchobenchError, naming what differs, unless they are what a training here would give.
     """
-    stages = trial.stages
     views = [view for view in trial.settings.views if not trial.stages.finished(_stage(view))]
     if earlier is not None:
         offered = offered_generators(trial, earlier)
         for view in views:
             _take(trial, view, offered[view], StageFolder(earlier, trial.device))
         views = []
-    for view in agreed(views, trial.device):
+    for view in views:
         _train(trial, view)
-    part()
-    return {
-        view: trial.settings.backend.load(stages.kept(_weights(stages, view)), trial.device)
-        for view in trial.settings.views
-    }
+    return {view: kept_by(trial, view) for view in trial.settings.views}
+
+
+def kept_by(trial: Trial, view: str) -> Generator:
+    """The generator of a view that a run has trained or taken. Raises EchobenchError where its file is damaged."""
+    return trial.settings.backend.load(trial.stages.kept(_weights(trial.stages, view)), trial.device)
 
 
 def offered_generators(trial: Trial, earlier: Path) -> dict[str, Generator]:
@@ -90,17 +92,6 @@ def training_of(run: Path) -> tuple[str, float]:
     return begun["generator"], begun["fraction"]
 
 
-def assist(settings: RunSettings, folder: Path, device: str) -> None:
-    """What every process but the first does of a run: train along, with the data that the first has cached."""
-    stages = StageFolder(folder, device)
-    if views := agreed((), device):
-        dataset = load_dataset(settings)
-        for view in views:
-            generator = settings.backend(settings.generator_settings, device)
-            generator.fit(dataset.subset("training", view), settings.seed, folder=stages.work / _stage(view))
-    part()
-
-
 def first_unet(run: Path) -> Path:
     """The weights of a run's first U-Net. Raises EchobenchError where the run keeps none."""
     found = sorted((run / "stages").glob("unet-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
@@ -118,10 +109,28 @@ def generator_curves(trial: Trial) -> pd.DataFrame:
     return curves[["view", *curves.columns.drop("view")]] if len(curves) else curves
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """The part that every process but the first has in a training, with the data that the first has cached."""
+
+    settings: RunSettings
+    view: str
+    folder: Path
+    device: str
+
+    def __call__(self) -> None:
+        settings = self.settings
+        frames = load_dataset(settings).subset("training", self.view)
+        with suppress(EchobenchError):  # the first meets it, too, and says so
+            settings.backend(settings.generator_settings, self.device).fit(frames, settings.seed, folder=self.folder)
+
+
 def _train(trial: Trial, view: str) -> None:
     settings, name = trial.settings, _stage(view)
     generator = settings.backend(settings.generator_settings, trial.device)
     with trial.stages.measured(name, _files(trial.stages, view)):
+        if generator.together:
+            together(_Fit(settings, view, (trial.stages.work / name).resolve(), trial.device))
         generator.fit(
             trial.dataset.subset("training", view),
             settings.seed,

@@ -52,11 +52,18 @@ def fingerprints(settings: RunSettings, dataset: Dataset) -> dict[str, str]:
 
 def begin(settings: RunSettings, stages: StageFolder, device: str, report: Reporter) -> Trial:
     """Read what a run is about. Raises EchobenchError where stages that it has finished are of other data."""
+    if stages.finished("read"):
+        return claimed(reopen(settings, stages, device, report))
     with stages.measured("read") as noted:
-        trial = reopen(settings, stages, device, report)
-        stages.claim(fingerprints(settings, trial.dataset))
+        trial = claimed(reopen(settings, stages, device, report))
         noted["items"] = len(trial.dataset.frames)
         return trial
+
+
+def claimed(trial: Trial) -> Trial:
+    """The same. Raises EchobenchError where stages that the run has finished are of other data."""
+    trial.stages.claim(fingerprints(trial.settings, trial.dataset))
+    return trial
 
 
 def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Reporter = lambda stage: silent) -> Trial:

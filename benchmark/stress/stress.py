@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.execute import find_executor
+from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.run.machine import now
 from echobench.benchmark.run.place import found_place
 from echobench.benchmark.run.stages import Reporter, StageFolder, read_part
@@ -75,13 +75,13 @@ def stress(
     runs: Sequence[Path] = (),
     device: str = "cpu",
     force: bool = False,
-    executor: str = "serial",
+    executor: str | Executor | None = None,
     report: Reporter = lambda stage: silent,
 ) -> tuple[StressRecord, pd.DataFrame]:
     """Put trained generators, and `warp` beside them, to the test; what is finished in `folder` is not done again.
 
     missing: cells whose generators are taken, trained before if they are not. runs: folders of others. force: start
-    over, whatever is there. executor: one of `EXECUTORS`, for the cells.
+    over, whatever is there. executor: see `find_executor`.
     Raises EchobenchError for whatever a user can cause.
     """
     started, place, dataset = now(), find_executor(executor), load_dataset(settings.ideal, report("read"))

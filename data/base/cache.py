@@ -80,7 +80,7 @@ def cached(
                 return arrays
     made: dict[str, Any] = dict(make())
     try:
-        with working_in(folder, wait=True), writing_whole(folder / name) as stream:
+        with working_in(folder, patience=-1), writing_whole(folder / name) as stream:
             np.savez(stream, **made | {_CHECKSUM: np.int64(_checksum(made))})
     except OSError as error:  # a full disk, say
         _say_uncached(folder, error)

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
@@ -72,40 +74,75 @@ def file_sha256(path: Path) -> str:
 
 LOCK = ".lock"
 """The file that is locked in a folder. It stays when the lock is given back."""
+_EXECUTOR: ContextVar[str] = ContextVar("_EXECUTOR", default="")
 _LOCKS: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 """By file: one object each, which a thread may enter again while it is inside."""
 
 
 @contextmanager
-def locked(folder: Path, *, wait: bool = False, file: str = LOCK) -> Iterator[None]:
+def working_as(executor: str) -> Iterator[None]:
+    """Meanwhile, who is kept out of a folder is told the name of the executor that works there."""
+    token = _EXECUTOR.set(executor)
+    try:
+        yield
+    finally:
+        _EXECUTOR.reset(token)
+
+
+class AtWork(EchobenchError):
+    """Another process is at work in a folder, or at a part of what is done there."""
+
+
+@contextmanager
+def locked(folder: Path, *, file: str = LOCK, patience: float = 0) -> Iterator[None]:
     """Keeps other processes out of a folder meanwhile, where its file system can.
 
-    wait: for another one that is at work there; without, that raises EchobenchError. file: what is locked in it.
+    file: what is locked in it. patience: seconds to wait for another one that is at work there; -1 waits for its end.
+    Raises AtWork where it still is.
     """
-    lock = _LOCKS.setdefault(folder.resolve() / file, FileLock(folder / file))
+    path = folder.resolve() / file
+    lock = _LOCKS.setdefault(path, FileLock(path))
+    holder = path.with_name(f"{path.name}.holder")  # the lock's own file is emptied by whoever tries
     try:
-        lock.acquire(timeout=-1 if wait else 0)
+        lock.acquire(timeout=patience)
+        with suppress(OSError):
+            holder.write_text(f" (process {os.getpid()} on {platform.node()}{_executor()})", encoding="utf-8")
     except NotImplementedError:
         pass
     except Timeout as error:
-        raise EchobenchError(
-            f"another echobench is at work in {folder}: wait for it, or choose another --out"
+        raise AtWork(
+            f"another echobench is at work in {folder}{_read(holder)}: wait for it, or choose another --out"
         ) from error
     try:
         yield
     finally:
+        if lock.lock_counter == 1:  # not entered again
+            with suppress(OSError):
+                holder.unlink(missing_ok=True)
         lock.release()
 
 
 @contextmanager
-def working_in(folder: Path, *parts: str, wait: bool = False) -> Iterator[None]:
+def working_in(folder: Path, *parts: str, patience: float = 0) -> Iterator[None]:
     """`locked`, in a folder that is made. What an earlier process was killed over is removed first.
 
     parts: folders inside in which it is looked for as well, all the way down.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder, wait=wait):
+    with locked(folder, patience=patience):
         for place, pattern in ((folder, "*.partial"), *((folder / part, "**/*.partial") for part in parts)):
             for path in place.glob(pattern):
                 path.unlink(missing_ok=True)
         yield
+
+
+def _executor() -> str:
+    return f", executor {name}" if (name := _EXECUTOR.get()) else ""
+
+
+def _read(holder: Path) -> str:
+    """Who has a lock, as far as it could be noted."""
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -43,7 +43,7 @@ def write_once(folder: Path, record: str, write: Callable[[Path], object]) -> Pa
 def _alone(folder: Path, *, wait: bool) -> Iterator[None]:
     """No other process writes the folder meanwhile; nothing but the folder stays beside it."""
     lock = f".{folder.name}.lock"
-    with locked(folder.parent, wait=wait, file=lock):
+    with locked(folder.parent, file=lock, patience=-1 if wait else 0):
         try:
             for abandoned in folder.parent.glob(f".{escape(folder.name)}-*"):
                 shutil.rmtree(abandoned, ignore_errors=True)

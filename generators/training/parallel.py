@@ -1,15 +1,28 @@
-"""One training on several devices or machines: whatever torchrun (or `fabric run`, which calls it) has started."""
+"""Several devices or machines as one: the processes that torchrun (or `fabric run`, which calls it) has started.
+
+The first process does what was asked; the others wait in `in_company` for their part of a training or a drawing.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import precision as plugins
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.settings import Precision
+
+Task = Callable[[], None]
+"""What the other processes do beside the first, which does the same; it travels pickled."""
+_CPU = torch.device("cpu")
+_PATIENCE = timedelta(weeks=5)
+"""How long a process waits for the others: the first may train a U-Net alone for hours. torchrun ends all of them
+where one is lost."""
 
 
 def processes() -> int:
@@ -33,11 +46,66 @@ def fabric_of(device: torch.device, precision: Precision) -> Fabric:
         devices: int | list[int] = [device.index or 0] if device.type == "cuda" else 1
         return Fabric(accelerator=device.type, devices=devices, plugins=plugin)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes()))
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"  # tasks and images travel over gloo
+    strategy = DDPStrategy(process_group_backend=backend, timeout=_PATIENCE)
     fabric = Fabric(
-        accelerator=device.type, devices=local, num_nodes=processes() // local, strategy="ddp", plugins=plugin
+        accelerator=device.type, devices=local, num_nodes=processes() // local, strategy=strategy, plugins=plugin
     )
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def in_company(device: str) -> Iterator[bool]:
+    """Whether this process is the one that does what was asked: the only one, or the first of a launcher's.
+
+    The others have done what it told them when they get here, and are done. device: as `own_device` takes it.
+    """
+    if processes() == 1:
+        yield True
+        return
+    is_first = fabric_of(own_device(device), "32-true").is_global_zero
+    try:
+        if is_first:
+            yield True
+        else:
+            while (task := _told(None)) is not None:
+                task()
+            yield False
+    finally:
+        if is_first:
+            _told(None)
+        torch.distributed.destroy_process_group()
+
+
+def together(task: Task) -> None:
+    """Have the other processes begin with a task, where there are any; this one does its own part next."""
+    if company() > 1:
+        _told(task)
+
+
+def company() -> int:
+    """How many processes there are in `in_company`, this one with them."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def own_parts(parts: Sequence[slice]) -> Sequence[slice]:
+    """This process's of the parts of a work that all processes share."""
+    return parts[torch.distributed.get_rank() :: company()] if company() > 1 else parts
+
+
+def joined(images: Tensor) -> Tensor:
+    """What all processes have drawn, where each has left the others' images black."""
+    if company() > 1:
+        torch.distributed.all_reduce(images)
+    return images
+
+
+def _told(task: Task | None) -> Task | None:
+    """What the first process says, in all of them: the others wait here for it."""
+    told = [task]
+    torch.distributed.broadcast_object_list(told, device=_CPU)
+    return told[0]
 
 
 def share(batch: Sequence[Tensor], fabric: Fabric) -> tuple[Tensor, ...]:

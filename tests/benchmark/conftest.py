@@ -8,6 +8,7 @@ import pytest
 
 from echobench.benchmark.run import settings
 from echobench.benchmark.run.settings import Preset
+from echobench.benchmark.stress import settings as stress_settings
 from echobench.generators.cyclegan import CycleGanSettings
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
@@ -44,6 +45,8 @@ def tiny(monkeypatch):
 def make_known(monkeypatch):
     monkeypatch.setattr(settings, "PRESETS", {**settings.PRESETS, "tiny": Preset(repeats=1, phantom_patients=10)})
     monkeypatch.setattr(settings, "UNET_PRESETS", {**settings.UNET_PRESETS, "tiny": TINY_UNET})
+    stressed = {**stress_settings.PRESETS, "tiny": stress_settings.Preset(patients=1, repeats=1)}
+    monkeypatch.setattr(stress_settings, "PRESETS", stressed)
     for name in BACKENDS:
         backend = generator_class(name)
         chosen = TINY.get(name, backend.presets["quick"])

@@ -14,7 +14,6 @@ from echobench.benchmark.cli.main import main
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress import judge, outcome
-from echobench.benchmark.stress import settings as stress_settings
 from echobench.benchmark.stress.asked import asked, measured, undeformed
 from echobench.benchmark.stress.judge import divided, judge_frames, ladder_fingerprint
 from echobench.benchmark.stress.settings import cells, resolve_stress
@@ -139,8 +138,6 @@ def test_the_judge_learns_from_deformed_real_frames_of_other_patients(frames):
 @pytest.fixture
 def small(tiny, monkeypatch, tmp_path):
     """Everything tiny, and nothing in the working folder."""
-    presets = {**stress_settings.PRESETS, "tiny": stress_settings.Preset(patients=1, repeats=1)}
-    monkeypatch.setattr(stress_settings, "PRESETS", presets)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

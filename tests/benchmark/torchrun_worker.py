@@ -1,17 +1,19 @@
-"""One of the processes of `test_two_processes_make_one_run`: `echobench` with the preset tiny.
+"""One of the processes of `test_torchrun.py`: `echobench` with the preset tiny, call after call.
 
-Every process but the first notes, in the file TOUCHED names, when it left and what it wrote, renamed or made.
+Every process but the first notes, in the file TOUCHED names, what it wrote, renamed or made.
 """
 
+import json
 import os
 import sys
-import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from conftest import make_known
 
 from echobench.benchmark.cli.main import main
+from echobench.generators.training import parallel
 
 touched: list[str] = []
 
@@ -24,7 +26,13 @@ def note(event: str, arguments: tuple[object, ...]) -> None:
 make_known(pytest.MonkeyPatch())
 if os.environ["RANK"] != "0":
     sys.addaudithook(note)
-main(standalone_mode=False)
+calls = json.loads(sys.argv[1])
+if len(calls) == 1:
+    main(calls[0], standalone_mode=False)
+else:  # processes can meet once: what each verb does is done for all of them here
+    with parallel.in_company("cpu") as first:
+        parallel.in_company = lambda device: nullcontext(True)
+        for call in calls if first else ():
+            main(call, standalone_mode=False)
 if os.environ["RANK"] != "0":
-    left = time.time()
-    Path(os.environ["TOUCHED"]).write_text("\n".join([str(left), *touched]))
+    Path(os.environ["TOUCHED"]).write_text("\n".join(touched))

@@ -67,7 +67,7 @@ class TestLocked:
         came_in = threading.Event()
 
         def enter():
-            with locked(tmp_path, wait=True):
+            with locked(tmp_path, patience=-1):
                 came_in.set()
 
         with locked(tmp_path):

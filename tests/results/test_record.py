@@ -28,8 +28,10 @@ def rows(patient, phase, value, *, seed=0, n_pred=10, regions=REGIONS):
 def test_a_record_is_read_as_it_was_written(add_run, make_scores):
     scores = make_scores({"a": 0.8, "b": 0.7})
     folder = add_run(
-        "sdm", scores, settings={"scored_on": "validation"}, validation_patients=["a", "b"], test_patients=["c"],
-        fingerprints={"training": "a" * 64, "validation": "b" * 64, "split": "c" * 64}, notes=["what a reader must know"],
+        "sdm", scores, settings={"scored_on": "validation"}, validation_patients=["a", "b"],
+        test_patients=["c"],
+        fingerprints={"training": "a" * 64, "validation": "b" * 64, "split": "c" * 64},
+        notes=["what a reader must know"],
     )  # fmt: skip
     record, read = read_record(folder)
     assert (record.scored_on, record.scored_patients, record.test_patients) == ("validation", ["a", "b"], ["c"])

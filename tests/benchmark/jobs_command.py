@@ -1,0 +1,13 @@
+"""`echobench` with the preset tiny, for tests that end it and its workers, which import this file as well."""
+
+import os
+
+if __name__ == "__main__":
+    import pytest
+    from conftest import make_known
+
+    from echobench.benchmark.cli.main import main
+
+    del os.environ["ECHOBENCH_JOBS"]
+    make_known(pytest.MonkeyPatch())
+    main()

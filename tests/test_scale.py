@@ -1,0 +1,34 @@
+"""docs/scale.md: its plan is computed from the records, and by hand where that is easy."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from echobench.benchmark import scale
+from echobench.benchmark.scale import Cell, cells, count_operations, on_gpu, wall_hours
+
+ROOT = Path(__file__).resolve().parent.parent
+MEASURED, PAGE = ROOT / "results" / "measured", (ROOT / "docs" / "scale.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "together", "hours"),
+    [(1, 1, 42), (2, 1, 12 + 9), (4, 1, 12 + 6), (6, 1, 12 + 3), (4, 2, 6 + 6), (8, 4, 3 + 3)],
+)
+def test_hours_of_two_cells_by_hand(gpus, together, hours):
+    """Each trains for 6 hours, draws for 6, and has three U-Nets of 3."""
+    assert wall_hours([Cell(6, 6, 3)] * 2, gpus, together) == hours
+
+
+def test_nothing_is_faster_than_its_work_or_its_longest_cell():
+    plan = cells(on_gpu(MEASURED))
+    total, longest = sum(cell.total for cell in plan), max(cell.fit + cell.draw + cell.unet for cell in plan)
+    assert len(plan) == 24 and wall_hours(plan, 1, 1) == pytest.approx(total)
+    for gpus in (8, 64):
+        assert wall_hours(plan, gpus, 1) >= max(total / gpus, longest) * (1 - 1e-9)
+
+
+@pytest.mark.slow
+def test_the_operations_are_those_of_the_published_network():
+    pd.testing.assert_frame_equal(count_operations(), pd.read_csv(MEASURED / scale.OPERATIONS))
