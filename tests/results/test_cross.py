@@ -161,7 +161,7 @@ def test_damaged_files_are_refused(add_crossed, damage):
     folder = add_crossed("real", THERE)
     path = folder / f"cross-phantom-echonet.{damage}"
     path.write_text(path.read_text()[: len(path.read_text()) // 2])
-    with pytest.raises(EchobenchError, match="damaged.*; delete both and run `echobench cross` again"):
+    with pytest.raises(EchobenchError, match=r"damaged.*; delete both and run `echobench cross` again"):
         read_cross(folder, "phantom-echonet")
 
 
