@@ -110,7 +110,8 @@ def test_what_is_of_another_type_is_refused(written, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["metric,value\na,1\n", "metric,value,by\na,x,b\n", "metric,value,by\na,inf,b\n", "metric,value,by\n", ""]
+    "text",
+    ["metric,value\na,1\nb,1\n", "metric,value,by\na,x,b\n", "metric,value,by\na,inf,b\n", "metric,value,by\n", ""],
 )
 def test_a_measured_table_that_cannot_be_is_refused(tmp_path, text):
     lines = [f"{line},{OF_SCORES}" if line == text.splitlines()[0] else f"{line},f" for line in text.splitlines()]
