@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check layout docs test-slow benchmark speed readme tutorial
+.PHONY: demo test check layout docs test-slow campaign benchmark speed readme tutorial
 
 # The main job on the built-in phantom: real frames and the diffusion model, trained side by side, in one table.
 demo: .venv/installed
@@ -33,6 +33,11 @@ docs: .venv/installed layout
 # committed record made again from nothing and scored again; with ECHOBENCH_CAMUS set, a short training on real frames.
 test-slow: .venv/installed
 	$(BIN)/pytest -m slow
+
+# 10,000 changed inputs for every reader, some ten minutes on one idle core. What is found is repeated by the options
+# that are printed beside it.
+campaign: .venv/installed
+	$(BIN)/python -m tests.campaign fuzz --cases 10000
 
 # Timings, on every core; what they print is images per second.
 benchmark: .venv/installed

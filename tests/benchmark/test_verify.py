@@ -123,7 +123,7 @@ def test_replaced_weights_are_found_and_again_where_their_hash_was_fixed_up(fini
     dataclasses.replace(unet, settings=dataclasses.replace(unet.settings, leaky_slope=0.2)).save(one)
     assert any("holds a U-Net of other settings" in sentence for sentence in verify_folder(finished, "out").wrong)
     one.write_bytes(b"no network")
-    assert any("cannot be read as saved weights" in sentence for sentence in verify_folder(finished, "out").wrong)
+    assert any("cannot be read: it is damaged" in sentence for sentence in verify_folder(finished, "out").wrong)
 
 
 def test_data_that_moved_or_changed_is_said_and_no_fault(finished, camus_folder):

@@ -299,8 +299,8 @@ def _write_drawing(folder: Path) -> None:
     generator = SemanticDiffusion(SDM).fit(toy_frames(1, SIDE), 0)
     generator.save(folder / "generator.pt")
     (folder / "maps").mkdir()
-    for i, labels in enumerate(toy_frames(1, SIDE).labels):
-        Image.fromarray(labels).save(folder / "maps" / f"patient0001_4CH_{('ED', 'ES')[i]}.png")
+    for i, labels in enumerate(toy_frames(3, SIDE).labels[::2]):
+        Image.fromarray(labels).save(folder / "maps" / f"patient000{i}_4CH_ED.png")
     _draw(folder)
 
 
@@ -311,6 +311,11 @@ def _draw(folder: Path) -> None:
 def _draw_anew(folder: Path) -> None:
     shutil.rmtree(folder / "out")
     _draw(folder)
+
+
+def _read_drawing(folder: Path) -> None:
+    """As a run reads it with `folder:`."""
+    _require_sound(read_folder(folder / "out", None, size=(SIDE, SIDE)).frames)
 
 
 # Records
@@ -515,7 +520,7 @@ KINDS = {
         Kind("segmenter", _write_segmenter, "*.pt", _read_segmenter),
         Kind("stages", _write_stages, "stages/*", _read_stages),
         Kind("origin", _write_drawing, "out/*.*", _draw),
-        Kind("drawn-nifti", _write_drawing, "out/**/*.nii.gz", _draw),
+        Kind("drawn-nifti", _write_drawing, "out/**/*.nii.gz", _read_drawing),
         Kind("map-png", _write_drawing, "maps/*.png", _draw_anew),
         Kind("run", _write_runs, "paint/run.json", _tabulated(region_table, cost_table), _seal_records),
         Kind("scores", _write_runs, "paint/*s.csv", _tabulated(region_table, missed_table), _seal_records),

@@ -89,6 +89,37 @@ def test_a_cut_record_and_scores_of_another_are_refused(written):
             KIND.read(written / "record.json")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"names": {"a": 1}, "parts": [], "kept_later": ["\\ud800"]}',
+        '{"names": {"a": true}, "parts": []}',
+        '{"names": {"a": 1}, "parts": {}}',
+        '{"names": {"a": 1}, "parts": [5]}',
+        '{"names": {"a": 1}, "parts": [], "schema": true}',
+        '{"names": {"a": 1e400}, "parts": []}',
+        '{"names": {"a": 10000000000000000000000}, "parts": []}',
+        '{"names": {"a": 1}, "parts": [], "kept_later": null}',
+    ],
+)
+def test_what_is_of_another_type_is_refused(written, text):
+    (written / "record.json").write_text(text)
+    with pytest.raises(EchobenchError, match=r"record\.json is damaged.*; make it again"):
+        KIND.read(written / "record.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["metric,value\na,1\nb,1\n", "metric,value,by\na,x,b\n", "metric,value,by\na,inf,b\n", "metric,value,by\n", ""],
+)
+def test_a_measured_table_that_cannot_be_is_refused(tmp_path, text):
+    lines = [f"{line},{OF_SCORES}" if line == text.splitlines()[0] else f"{line},f" for line in text.splitlines()]
+    (tmp_path / "side.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(EchobenchError, match=r"side\.csv is damaged; delete it"):
+        TABLE.read(tmp_path)
+
+
 def rows():
     return pd.DataFrame({"metric": ["a", "b"], "value": [0.25, 1.5], "by": ["x", None]})
 

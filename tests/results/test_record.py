@@ -1,13 +1,17 @@
 """Records: raw scores, written whole or not at all, old ones still readable."""
 
+import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from echobench.benchmark.measure.verify import verify_folder
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.results.evidence.statistics import patient_means, seed_spread
 from echobench.results.records.files import SEAL, is_unaltered, write_sealed
 from echobench.results.records.run import CURVES, GENERATOR_CURVES, read_record, write_record
@@ -28,8 +32,7 @@ def rows(patient, phase, value, *, seed=0, n_pred=10, regions=REGIONS):
 def test_a_record_is_read_as_it_was_written(add_run, make_scores):
     scores = make_scores({"a": 0.8, "b": 0.7})
     folder = add_run(
-        "sdm", scores, settings={"scored_on": "validation"}, validation_patients=["a", "b"],
-        test_patients=["c"],
+        "sdm", scores, settings={"scored_on": "validation"}, validation_patients=["a", "b"], test_patients=["c"],
         fingerprints={"training": "a" * 64, "validation": "b" * 64, "split": "c" * 64},
         notes=["what a reader must know"],
     )  # fmt: skip
@@ -118,3 +121,53 @@ def test_a_seal_is_broken_by_any_edit_and_by_nothing_else(tmp_path, note):
             assert not is_unaltered(path), text[place - 5 : place + 5]
     table.to_csv(path, index=False)
     assert SEAL not in path.read_text() and is_unaltered(path) is None
+
+
+def with_value(column, value):
+    """Raw scores with one entry changed."""
+    return lambda scores: scores.assign(**{column: [value, *scores[column][1:]]})
+
+
+CHANGED_SCORES = {
+    "have a Dice outside of 0 to 1": with_value("value", 5.0),
+    "is no patient of the record": lambda scores: scores.replace({"patient": {"a": "z"}}),
+    "has entries that are no numbers": with_value("n_ref", "x"),
+    "count no whole number of pixels": with_value("n_pred", -1),
+    "the columns are": lambda scores: scores.drop(columns="unit"),
+    "lack rows": lambda scores: scores[::2][1:],
+    "have no score": lambda scores: scores[: len(scores) // 2],
+    "rows stand there twice": lambda scores: pd.concat([scores, scores[:1]]),
+    "have a distance that is none": lambda scores: scores.assign(
+        value=scores["value"].where(scores["metric"] != "hd95_mm", math.inf)
+    ),
+}
+CHANGED_RECORDS = {
+    "its test patients are none": {"test_patients": []},
+    "it has no fingerprint of split": {"fingerprints": {"training": "a", "testing": "b"}},
+    "it.schema must be a whole number": {"schema": True},
+    "it.machine lacks cores, device, processor": {"machine": {}},
+    "it.versions must be a table": {"versions": [1]},
+    "it.settings lacks data": {"settings": {}},
+    "its stage unet-0 has a negative number": {"stages": [{"name": "unet-0", "seconds": -1, "peak_memory_mb": 1}]},
+    "it.stages[0] lacks peak_memory_mb": {"stages": [{"name": "unet-0", "seconds": 1}]},
+    "dice must be among them": {"metrics": []},
+    "its regions are": {"regions": ["RV"]},
+    "it.training_images must be a whole number": {"training_images": 10**30},
+}
+
+
+def rewritten(folder, scores, **fields):
+    """What an editor leaves who knows the hashes."""
+    document = json.loads((folder / "run.json").read_text()) | fields
+    scores.to_csv(folder / "scores.csv", index=False)
+    (folder / "run.json").write_text(json.dumps(document | {"scores_sha256": file_sha256(folder / "scores.csv")}))
+
+
+@pytest.mark.parametrize("says", [*CHANGED_SCORES, *CHANGED_RECORDS])
+def test_what_no_run_writes_is_refused_and_verify_says_so(add_run, make_scores, says):
+    scores = make_scores({"a": 0.8, "b": 0.7})
+    folder = add_run("sdm", scores)
+    rewritten(folder, CHANGED_SCORES.get(says, lambda same: same)(scores), **CHANGED_RECORDS.get(says, {}))
+    with pytest.raises(EchobenchError, match=f"is damaged.*{re.escape(says)}.*; run it again with --force"):
+        read_record(folder)
+    assert verify_folder(folder, "run").wrong
