@@ -56,7 +56,8 @@ def _winner(group: Group, best: Run, others: Sequence[Run], verdicts: Mapping[st
     found = estimate(best.scores)
     dataset = "the phantom" if best.record.dataset == "phantom" else best.record.dataset
     yield (
-        f"On {dataset} (view {best.record.view}, {found.patients} {group.whom}), `{best.label}` has the highest mean Dice of {len(others) + 1} compared: {found.mean:.1f} %{_interval(found)}."
+        f"On {dataset} (view {best.record.view}, {found.patients} {group.whom}), `{best.label}` has the highest mean "
+        f"Dice of {len(others) + 1} compared: {found.mean:.1f} %{_interval(found)}."
     )
     for verdict, sentence in _BESIDE.items():
         if told := [run for run in others if verdicts[run.label] == verdict]:
