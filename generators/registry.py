@@ -11,6 +11,7 @@ from echobench.generators.base import Generator
 BACKENDS = {
     "real": "echobench.generators.real:Real",
     "sdm": "echobench.generators.sdm:SemanticDiffusion",
+    "spade": "echobench.generators.spade:Spade",
     "flow": "echobench.generators.flow:Flow",
     "cyclegan": "echobench.generators.cyclegan:CycleGan",
     "warp": "echobench.generators.warp:Warp",

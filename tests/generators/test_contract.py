@@ -16,8 +16,10 @@ from echobench.generators.flow import FlowSettings
 from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
+from echobench.generators.spade import SpadeSettings
 from echobench.generators.testing import CHECKS, check_generator, examples
 from echobench.generators.translation.network import TranslatorSettings
+from echobench.generators.translation.paired import PairedSettings
 from echobench.generators.translation.training import CycleSettings
 from echobench.generators.warp import Warp, WarpSettings
 
@@ -27,6 +29,12 @@ TINY = {
         network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
         training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
         sampling=SamplingSettings(steps=2, batch=3),
+    ),
+    "spade": SpadeSettings(
+        network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+        training=PairedSettings(
+            steps=3, batch=4, judge_channels=4, scales=1, precision="32-true", checkpoint_seconds=0.0
+        ),
     ),
     "flow": FlowSettings(
         path=PathSettings(),
