@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from echobench.generators.diffusion.flow import FlowMethod, FlowSamplingSettings, PathSettings
-from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.training import TrainingSettings
 from echobench.generators.sdm import QUICK as SDM_QUICK
@@ -55,6 +54,6 @@ class Flow(SemanticDiffusion):
     settings: FlowSettings  # type: ignore[assignment]
 
     @property
-    def method(self) -> Method:
+    def method(self) -> FlowMethod:
         own = self.settings
         return FlowMethod(own.path, own.network, own.training, own.sampling)

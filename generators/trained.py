@@ -69,6 +69,10 @@ class Trained(Generator):
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
         """Images of label maps: planes (B, PLANES, H, W) -> (B, H, W) uint8."""
 
+    def draw_maps(self, network: nn.Module, maps: LabelMaps, planes: Tensor, seeds: list[int]) -> Tensor:
+        """As `draw`, for whoever looks at more of the maps than their planes."""
+        return self.draw(network, planes, seeds)
+
     def learnt_from(self, frames: Frames) -> Frames:
         """Those of the training frames that are learnt from."""
         return frames
@@ -118,7 +122,8 @@ class Trained(Generator):
             sector = torch.tensor(maps.sector[rows], device=device)
             planes = to_planes(torch.tensor(maps.labels[rows], device=device), sector)
             # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
-            images[rows] = (self.draw(network, planes, [int(seed) for seed in seeds[rows]]) * sector).cpu().numpy()
+            drawn = self.draw_maps(network, maps.select(rows), planes, [int(seed) for seed in seeds[rows]])
+            images[rows] = (drawn * sector).cpu().numpy()
             progress(min(rows.stop, len(maps)), len(maps))
         return images
 

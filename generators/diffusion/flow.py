@@ -92,8 +92,12 @@ class StraightPath(Schedule):
     def clip(self, velocity: Tensor, x_t: Tensor, t: Tensor, limit: float) -> Tensor:
         """As that of a `Schedule`: x_0 = x_t - sigma v is held within ±limit, where there is noise left."""
         _, sigma = self.alpha_sigma(t)
-        x_0 = (x_t - sigma * velocity).clamp(-limit, limit)
-        return torch.where(sigma > 0, (x_t - x_0) / sigma.clamp(min=1 / TIMES**2), velocity)
+        held = self.towards((x_t - sigma * velocity).clamp(-limit, limit), x_t, t)
+        return torch.where(sigma > 0, held, velocity)
+
+    def towards(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """As that of a `Schedule`. At t = 0 there is none, and a number that means nothing is given."""
+        return (x_t - x_0) / self.alpha_sigma(t)[1].clamp(min=1 / TIMES**2)
 
 
 class _Euler:

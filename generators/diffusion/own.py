@@ -1,7 +1,7 @@
 """This project's own kind of semantic diffusion: presets quick and standard."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from diffusers.optimization import get_cosine_schedule_with_warmup
@@ -18,6 +18,13 @@ from echobench.generators.diffusion.sampling import SamplingSettings, Solver, dr
 from echobench.generators.diffusion.schedule import Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
 from echobench.generators.training.pairs import LIMIT, Pairs, to_grey
+
+
+class Known(NamedTuple):
+    """Pixels that are given: x_0 (B, 1, H, W), see `to_data`, and where (B, 1, H, W) bool."""
+
+    x_0: Tensor
+    where: Tensor
 
 
 @dataclass(frozen=True)
@@ -77,17 +84,19 @@ class OwnMethod(Method):
         """A fresh one for one batch."""
         return solver_for(self.sampling, denoiser.schedule)
 
-    def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+    def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int], known: Known | None = None) -> Tensor:
+        """See `Method.draw`. known: pixels that are not drawn; all others are, to fit them."""
         model = cast(Denoiser, denoiser)
         half = self.training.precision == "bf16-mixed"
         with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
             modulation = model.condition(planes)  # once, not at every step
-            x_0 = draw(
-                lambda x_t, t: model(x_t, t, modulation),
-                seeds,
-                planes[:, -1:],
-                self.solver(model),
-                model.schedule,
-                LIMIT,
-            )
-        return to_grey(x_0)[:, 0]
+
+            def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+                drawn = model(x_t, t, modulation)
+                if known is None:
+                    return drawn
+                # What is known goes straight from its noise to its value.
+                return torch.where(known.where, model.schedule.towards(known.x_0, x_t, t), drawn)
+
+            x_0 = draw(velocity, seeds, planes[:, -1:], self.solver(model), model.schedule, LIMIT)
+        return to_grey(x_0 if known is None else torch.where(known.where, known.x_0, x_0))[:, 0]

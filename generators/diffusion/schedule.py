@@ -86,7 +86,11 @@ class Schedule:
         Done on the velocity so that every solver gets the clipped estimate and the noise that goes with it.
         """
         alpha, sigma = self.alpha_sigma(t)
-        x_0 = (alpha * x_t - sigma * velocity).clamp(-limit, limit)
+        return self.towards((alpha * x_t - sigma * velocity).clamp(-limit, limit), x_t, t)
+
+    def towards(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """The velocity whose estimate of the image is x_0."""
+        alpha, sigma = self.alpha_sigma(t)
         return (alpha * x_t - x_0) / sigma
 
 

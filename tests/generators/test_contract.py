@@ -13,6 +13,7 @@ from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
 from echobench.generators.flow import FlowSettings
+from echobench.generators.inpaint import InpaintSettings
 from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
@@ -41,6 +42,12 @@ TINY = {
         network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
         training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
         sampling=FlowSamplingSettings(steps=3, sampler="heun", batch=3),
+    ),
+    "inpaint": InpaintSettings(
+        path=PathSettings(),
+        network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+        training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
+        sampling=FlowSamplingSettings(steps=3, batch=3),
     ),
     "cyclegan": CycleGanSettings(
         network=TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4),
