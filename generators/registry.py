@@ -11,6 +11,9 @@ from echobench.generators.base import Generator
 BACKENDS = {
     "real": "echobench.generators.real:Real",
     "sdm": "echobench.generators.sdm:SemanticDiffusion",
+    "inpaint": "echobench.generators.inpaint:Inpaint",
+    "spade": "echobench.generators.spade:Spade",
+    "flow": "echobench.generators.flow:Flow",
     "cyclegan": "echobench.generators.cyclegan:CycleGan",
     "warp": "echobench.generators.warp:Warp",
     "paint": "echobench.generators.paint:Paint",

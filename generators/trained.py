@@ -83,6 +83,10 @@ class Trained(Generator):
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
         """Images of label maps: planes (B, PLANES, H, W) -> (B, H, W) uint8."""
 
+    def draw_maps(self, network: nn.Module, maps: LabelMaps, planes: Tensor, seeds: list[int]) -> Tensor:
+        """As `draw`, for whoever looks at more of the maps than their planes."""
+        return self.draw(network, planes, seeds)
+
     def learnt_from(self, frames: Frames) -> Frames:
         """Those of the training frames that are learnt from."""
         return frames
@@ -127,8 +131,8 @@ class Trained(Generator):
         if len(seeds) != len(maps):
             raise ValueError(f"{len(maps)} maps need as many seeds, got {len(seeds)}")
         if self._file is None:
-            return self._draw_parts(self.batches(len(maps)), maps.labels, maps.sector, seeds, progress)
-        drawing = _Drawing(type(self), self._file, self.settings, self.device, maps.labels, maps.sector, seeds)
+            return self._draw_parts(self.batches(len(maps)), maps, seeds, progress)
+        drawing = _Drawing(type(self), self._file, self.settings, self.device, maps, seeds)
         together(drawing)
         return drawing.with_weights_of(self, progress)
 
@@ -137,18 +141,18 @@ class Trained(Generator):
         return [slice(start, start + self.batch) for start in range(0, n, self.batch)]
 
     def _draw_parts(
-        self, parts: Sequence[slice], labels: NDArray[np.uint8], sector: NDArray[np.bool_], seeds: NDArray[np.int64],
-        progress: Progress,
-    ) -> NDArray[np.uint8]:  # fmt: skip
+        self, parts: Sequence[slice], maps: LabelMaps, seeds: NDArray[np.int64], progress: Progress
+    ) -> NDArray[np.uint8]:
         """Images of label maps (N, H, W), black but for those of some rows."""
         network, device = self.network, own_device(self.device)
-        images = np.zeros(labels.shape, dtype=np.uint8)
+        images = np.zeros(maps.labels.shape, dtype=np.uint8)
         for rows in parts:
-            inside = torch.tensor(sector[rows], device=device)
-            planes = to_planes(torch.tensor(labels[rows], device=device), inside)
+            sector = torch.tensor(maps.sector[rows], device=device)
+            planes = to_planes(torch.tensor(maps.labels[rows], device=device), sector)
+            drawn = self.draw_maps(network, maps.select(rows), planes, [int(seed) for seed in seeds[rows]])
             # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
-            images[rows] = (self.draw(network, planes, [int(seed) for seed in seeds[rows]]) * inside).cpu().numpy()
-            progress(min(rows.stop, len(labels)), len(labels))
+            images[rows] = (drawn * sector).cpu().numpy()
+            progress(min(rows.stop, len(maps)), len(maps))
         return images
 
     def save(self, path: Path) -> None:
@@ -227,8 +231,7 @@ class _Drawing:
     file: Path
     settings: Any
     device: str
-    labels: NDArray[np.uint8]
-    sector: NDArray[np.bool_]
+    maps: LabelMaps
     seeds: NDArray[np.int64]
 
     def __call__(self) -> None:
@@ -239,7 +242,7 @@ class _Drawing:
     def with_weights_of(self, generator: Trained, progress: Progress) -> NDArray[np.uint8]:
         """All of the images."""
         parts = own_parts(generator.batches(len(self.seeds)))
-        images = generator._draw_parts(parts, self.labels, self.sector, self.seeds, progress)
+        images = generator._draw_parts(parts, self.maps, self.seeds, progress)
         return joined(torch.from_numpy(images)).numpy()
 
 

@@ -43,14 +43,20 @@ class Warp(Weightless):
     def sample(self, maps: LabelMaps, seeds: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.uint8]:
         """The warped source images; the seeds change nothing. At strength 0 each is its source inside the sector."""
         images = np.empty(maps.labels.shape, dtype=np.uint8)
-        for i, j in enumerate(maps.source_index):
-            lit = np.where(maps.source.sector[j], maps.source.images[j], np.uint8(0))
-            images[i] = np.where(maps.sector[i], _pull(lit, maps.deformation.positions(i, maps.size)), np.uint8(0))
+        for i in range(len(maps)):
+            images[i] = warped_image(maps, i, maps.deformation.positions(i, maps.size))
             progress(i + 1, len(maps))
         return images
 
 
-def _pull(image: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
+def warped_image(maps: LabelMaps, i: int, positions: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The source image of map i at the positions (2, H, W), black outside of the map's sector: (H, W)."""
+    j = maps.source_index[i]
+    lit = np.where(maps.source.sector[j], maps.source.images[j], np.uint8(0))
+    return np.where(maps.sector[i], pull(lit, positions), np.uint8(0))
+
+
+def pull(image: NDArray[np.uint8], positions: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Grey values (H, W) at the positions (2, H, W), linear between pixels, black beyond the border."""
     # "grid-constant": a position that rounding put 1e-6 outside of the first row is not black.
     pulled = ndimage.map_coordinates(image, positions, output=np.float32, order=1, mode="grid-constant", cval=0)

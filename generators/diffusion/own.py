@@ -1,7 +1,7 @@
 """This project's own kind of semantic diffusion: presets quick and standard."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from diffusers.optimization import get_cosine_schedule_with_warmup
@@ -14,10 +14,17 @@ from echobench.generators.diffusion.loss import DiffusionLoss
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.preconditioning import Denoiser
-from echobench.generators.diffusion.sampling import SamplingSettings, draw
-from echobench.generators.diffusion.schedule import ScheduleSettings, stratified_times
+from echobench.generators.diffusion.sampling import SamplingSettings, Solver, draw, solver_for
+from echobench.generators.diffusion.schedule import Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
 from echobench.generators.training.pairs import LIMIT, Pairs, to_grey
+
+
+class Known(NamedTuple):
+    """Pixels that are given: x_0 (B, 1, H, W), see `to_data`, and where (B, 1, H, W) bool."""
+
+    x_0: Tensor
+    where: Tensor
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class OwnMethod(Method):
         return frames
 
     def new_denoiser(self, seed: int) -> Denoiser:
-        return new_denoiser(self.network, self.schedule, seed)
+        return new_denoiser(self.network, Schedule(self.schedule), seed)
 
     def prepare(self, denoiser: nn.Module, pairs: Pairs) -> None:
         cast(Denoiser, denoiser).statistics.measure(pairs.images, pairs.sector)
@@ -54,9 +61,13 @@ class OwnMethod(Method):
         # Departs from the paper [sdm.training.augmentation, sdm.training.times]: a short training needs more shapes of
         # heart, and less variance of its loss.
         batch = pairs.batch(rows, generator, self.training.augmentation)
-        t = stratified_times(len(rows), generator).to(rows.device)
+        t = self.times(len(rows), generator).to(rows.device)
         epsilon = torch.randn(batch.x_0.shape, generator=generator).to(rows.device)
         return batch.x_0, batch.planes, t, epsilon
+
+    def times(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n,), at which a batch is learnt."""
+        return stratified_times(n, generator)
 
     def rate(self, optimizer: Optimizer) -> LRScheduler:
         # Departs from the paper [sdm.training.rate]: so high a rate needs a climb.
@@ -69,12 +80,23 @@ class OwnMethod(Method):
         # Departs from the paper [sdm.training.average]: a short training would average over its random beginning.
         return min(self.training.ema_decay, (1 + step) / (10 + step))
 
-    def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+    def solver(self, denoiser: Denoiser) -> Solver:
+        """A fresh one for one batch."""
+        return solver_for(self.sampling, denoiser.schedule)
+
+    def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int], known: Known | None = None) -> Tensor:
+        """See `Method.draw`. known: pixels that are not drawn; all others are, to fit them."""
         model = cast(Denoiser, denoiser)
         half = self.training.precision == "bf16-mixed"
         with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
             modulation = model.condition(planes)  # once, not at every step
-            x_0 = draw(
-                lambda x_t, t: model(x_t, t, modulation), seeds, planes[:, -1:], self.sampling, model.schedule, LIMIT
-            )
-        return to_grey(x_0)[:, 0]
+
+            def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+                drawn = model(x_t, t, modulation)
+                if known is None:
+                    return drawn
+                # What is known goes straight from its noise to its value.
+                return torch.where(known.where, model.schedule.towards(known.x_0, x_t, t), drawn)
+
+            x_0 = draw(velocity, seeds, planes[:, -1:], self.solver(model), model.schedule, LIMIT)
+        return to_grey(x_0 if known is None else torch.where(known.where, known.x_0, x_0))[:, 0]

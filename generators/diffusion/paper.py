@@ -17,7 +17,7 @@ from echobench.data.frames import Frames
 from echobench.generators.diffusion.learned_variance import all_steps
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.paper_network import PaperModulation, PaperNetworkSettings, PaperUNet
-from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.diffusion.sampling import SamplingSettings, draw, solver_for
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import seeded
@@ -198,7 +198,7 @@ class PaperMethod(Method):
                 lambda x_t, t: model(x_t, t, modulation, null, settings.guidance),
                 seeds,
                 torch.ones_like(planes[:, :1]),
-                settings,
+                solver_for(settings, model.schedule),
                 model.schedule,
                 limit=1.0,
                 channels=self.network.image_channels,

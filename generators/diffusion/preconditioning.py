@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from echobench.generators.diffusion.network import Modulation, NetworkSettings, SpadeUNet
-from echobench.generators.diffusion.schedule import Schedule, ScheduleSettings
+from echobench.generators.diffusion.schedule import Schedule
 from echobench.generators.training.pairs import to_data
 
 IMAGES_AT_ONCE = 64
@@ -75,16 +75,13 @@ class PatchStatistics(nn.Module):
 class Denoiser(nn.Module):
     """The velocity of a noisy image under a label map: a closed-form linear estimate plus the network's part.
 
-    With x_t = alpha x_0 + sigma epsilon, v = alpha epsilon - sigma x_0 and a component of x_0 of variance lambda
-    about 0, the regression of v on x_t has
-        slope     alpha sigma (1 - lambda) / (alpha² lambda + sigma²),
-        remainder of variance  lambda / (alpha² lambda + sigma²);
-    the network sees x_t with unit variance and predicts the remainder in units of its standard deviation.
+    The network sees x_t with unit variance, and predicts what remains after the schedule's `regression` of v on x_t, in
+    units of its standard deviation.
     """
 
-    def __init__(self, settings: NetworkSettings, schedule: ScheduleSettings) -> None:
+    def __init__(self, settings: NetworkSettings, schedule: Schedule) -> None:
         super().__init__()
-        self.schedule = Schedule(schedule)
+        self.schedule = schedule
         self.statistics = PatchStatistics(settings.patch)
         self.network = SpadeUNet(settings)
 
@@ -95,12 +92,11 @@ class Denoiser(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, modulation: Modulation) -> Tensor:
         """x_t: (B, 1, H, W); t: (B,) time step; the velocity, float32, shape of x_t."""
         statistics = self.statistics
-        alpha, sigma = self.schedule.alpha_sigma(t)
-        variance = statistics.variance[:, None, None]
-        total = alpha**2 * variance + sigma**2
+        alpha, _ = self.schedule.alpha_sigma(t)
+        total, slope, rest = self.schedule.regression(t, statistics.variance[:, None, None])
         with torch.autocast(x_t.device.type, enabled=False):  # noise must cancel to better than bf16
             centred = statistics.components(x_t - alpha * statistics.mean)
         remainder = self.network(centred * total.rsqrt(), t, modulation).float()
-        velocity = alpha * sigma * (1 - variance) / total * centred + (variance / total).sqrt() * remainder
+        velocity = slope * centred + rest.sqrt() * remainder
         with torch.autocast(x_t.device.type, enabled=False):
-            return statistics.pixels(velocity) - sigma * statistics.mean
+            return statistics.pixels(velocity) + self.schedule.share(t) * statistics.mean

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
@@ -24,10 +24,10 @@ class Solver(Protocol):
     """Goes from noise to an image; built for one batch, for diffusers' schedulers keep state between steps."""
 
     @property
-    def times(self) -> list[int]:
+    def times(self) -> Sequence[float]:
         """The times of the network's evaluations, descending."""
 
-    def step(self, velocity: Tensor, spread: Tensor, time: int, x_t: Tensor, noise: Tensor) -> Tensor:
+    def step(self, velocity: Tensor, spread: Tensor, time: Any, x_t: Tensor, noise: Tensor) -> Tensor:
         """x at the next time. spread: shape of x_t, or no channels; noise: fresh, standard normal, shape of x_t."""
 
 
@@ -175,7 +175,7 @@ def draw(
     predict: Velocity,
     seeds: Sequence[int],
     mask: Tensor,
-    settings: SamplingSettings,
+    solver: Solver,
     schedule: Schedule,
     limit: float,
     after_step: Callable[[], None] = lambda: None,
@@ -184,12 +184,12 @@ def draw(
     """Draw one batch of images, from noise to x_0.
 
     predict: the velocity of x_t (B, channels, H, W) at the times t (B,), and the spread if there is one.
+    solver: a fresh one.
     mask: (B, 1, H, W) float, 0 where an image has nothing; noise enters where it is 1.
     limit: the data lie within ±limit; every estimate of x_0 is clipped to it, without which a few-step solver
         explodes where alpha is nearly 0.
     Returns (B, channels, H, W) float32 within ±limit, 0 outside the mask.
     """
-    solver = solver_for(settings, schedule)
     noise = NoiseSource(seeds, (channels, *mask.shape[-2:]), mask.device)
     x_t = noise.draw() * mask
     for time in solver.times:

@@ -66,17 +66,39 @@ class Schedule:
         alpha, sigma = self.alpha_sigma(t)
         return alpha * epsilon - sigma * x_0
 
+    def regression(self, t: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The regression of v on x_t, for components of the image that have these variances about 0.
+
+        t: (B,); variance: (P, 1, 1). Each (B, P, 1, 1): the variance of x_t, which is alpha² variance + sigma²; the
+        slope, alpha sigma (1 - variance) divided by it; what remains of the variance of v, variance divided by it.
+        """
+        alpha, sigma = self.alpha_sigma(t)
+        total = alpha**2 * variance + sigma**2
+        return total, alpha * sigma * (1 - variance) / total, variance / total
+
+    def share(self, t: Tensor) -> Tensor:
+        """Which share of v is the image itself, with its sign: -sigma, (B, 1, 1, 1)."""
+        return -self.alpha_sigma(t)[1]
+
     def clip(self, velocity: Tensor, x_t: Tensor, t: Tensor, limit: float) -> Tensor:
         """The velocity whose estimate of x_0, alpha x_t - sigma v, is that of `velocity` held within ±limit.
 
         Done on the velocity so that every solver gets the clipped estimate and the noise that goes with it.
         """
         alpha, sigma = self.alpha_sigma(t)
-        x_0 = (alpha * x_t - sigma * velocity).clamp(-limit, limit)
+        return self.towards((alpha * x_t - sigma * velocity).clamp(-limit, limit), x_t, t)
+
+    def towards(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """The velocity whose estimate of the image is x_0."""
+        alpha, sigma = self.alpha_sigma(t)
         return (alpha * x_t - x_0) / sigma
 
 
+def stratified(n: int, generator: torch.Generator) -> Tensor:
+    """n numbers 0…1, one in each n-th of the range: less variance (Kingma et al. 2021, arXiv 2107.00630)."""
+    return (torch.rand((), generator=generator) + torch.arange(n) / n) % 1
+
+
 def stratified_times(n: int, generator: torch.Generator) -> Tensor:
-    """n times 0…TIMES-1, one in each n-th of the range: less variance (Kingma et al. 2021, arXiv 2107.00630)."""
-    u = (torch.rand((), generator=generator) + torch.arange(n) / n) % 1
-    return (u * TIMES).long().clamp(max=TIMES - 1)
+    """n times 0…TIMES-1, as `stratified`."""
+    return (stratified(n, generator) * TIMES).long().clamp(max=TIMES - 1)

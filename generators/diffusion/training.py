@@ -12,7 +12,7 @@ from echobench.data.base.errors import EchobenchError, require
 from echobench.generators.diffusion.method import Method
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.preconditioning import Denoiser
-from echobench.generators.diffusion.schedule import ScheduleSettings
+from echobench.generators.diffusion.schedule import Schedule
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
 from echobench.generators.training.loop import Training
@@ -51,7 +51,7 @@ class TrainingSettings:
         )  # fmt: skip
 
 
-def new_denoiser(settings: NetworkSettings, schedule: ScheduleSettings, seed: int) -> Denoiser:
+def new_denoiser(settings: NetworkSettings, schedule: Schedule, seed: int) -> Denoiser:
     """A denoiser with seeded random weights; PyTorch's global random state is as before."""
     return cast(Denoiser, seeded(Denoiser, seed, settings, schedule))
 

@@ -7,15 +7,20 @@ import pytest
 import torch
 
 from echobench.generators.cyclegan import CycleGanSettings
+from echobench.generators.diffusion.flow import FlowSamplingSettings, PathSettings
 from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
+from echobench.generators.flow import FlowSettings
+from echobench.generators.inpaint import InpaintSettings
 from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.registry import BACKENDS, generator_class
 from echobench.generators.sdm import SdmSettings
+from echobench.generators.spade import SpadeSettings
 from echobench.generators.testing import CHECKS, check_generator, examples
 from echobench.generators.translation.network import TranslatorSettings
+from echobench.generators.translation.paired import PairedSettings
 from echobench.generators.translation.training import CycleSettings
 from echobench.generators.warp import Warp, WarpSettings
 
@@ -25,6 +30,24 @@ TINY = {
         network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
         training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
         sampling=SamplingSettings(steps=2, batch=3),
+    ),
+    "spade": SpadeSettings(
+        network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+        training=PairedSettings(
+            steps=3, batch=4, judge_channels=4, scales=1, precision="32-true", checkpoint_seconds=0.0
+        ),
+    ),
+    "flow": FlowSettings(
+        path=PathSettings(),
+        network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+        training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
+        sampling=FlowSamplingSettings(steps=3, sampler="heun", batch=3),
+    ),
+    "inpaint": InpaintSettings(
+        path=PathSettings(),
+        network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
+        training=TrainingSettings(steps=4, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
+        sampling=FlowSamplingSettings(steps=3, batch=3),
     ),
     "cyclegan": CycleGanSettings(
         network=TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4),

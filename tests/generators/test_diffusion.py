@@ -37,7 +37,7 @@ def tiny_frames(make_frames: Callable[..., Frames]) -> Frames:
 
 def trained_like_network(seed: int = 0) -> Denoiser:
     """A tiny network without the zeros that a new one starts with, so that every layer matters."""
-    network = new_denoiser(TINY, PLAIN, seed)
+    network = new_denoiser(TINY, COSINE, seed)
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
@@ -131,19 +131,19 @@ class TestNetwork:
             assert not torch.allclose(base, network(x + 1, t, modulation))
 
     def test_starts_from_zero_velocity(self) -> None:
-        network = new_denoiser(TINY, PLAIN, seed=0)
+        network = new_denoiser(TINY, COSINE, seed=0)
         velocity = network(torch.ones(1, 1, SIZE, SIZE), torch.tensor([1]), network.condition(random_planes(1)))
         assert not velocity.any()
 
     def test_seeded_and_without_a_trace_in_the_global_random_state(self) -> None:
         before = torch.get_rng_state()
-        first, second = new_denoiser(TINY, PLAIN, 3), new_denoiser(TINY, PLAIN, 3)
+        first, second = new_denoiser(TINY, COSINE, 3), new_denoiser(TINY, COSINE, 3)
         assert torch.equal(torch.get_rng_state(), before)
         assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
     def test_deeper_networks_take_their_modulations_in_order(self) -> None:
         settings = replace(TINY, channels=(16, 16, 32), blocks=2, attention=(False, True, True))
-        network = new_denoiser(settings, PLAIN, 0)
+        network = new_denoiser(settings, COSINE, 0)
         x = torch.zeros(1, 1, SIZE, SIZE)
         assert network(x, torch.tensor([1]), network.condition(random_planes(1))).shape == x.shape
 
@@ -180,7 +180,7 @@ class TestPreconditioning:
 
     @pytest.mark.parametrize("time", [100, 500, 900])
     def test_a_network_that_says_nothing_leaves_the_best_linear_estimate(self, time: int) -> None:
-        denoiser = new_denoiser(TINY, PLAIN, 0)
+        denoiser = new_denoiser(TINY, COSINE, 0)
         images = smooth_images(200)
         denoiser.statistics.measure(images, torch.ones_like(images, dtype=torch.bool))
         x_0, t = to_data(images)[:, None], torch.full((200,), time)
@@ -199,7 +199,7 @@ class TestLoss:
         x_0 = torch.zeros(64, 1, SIZE, SIZE)
         epsilon = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
         t = stratified_times(64, torch.Generator().manual_seed(0))
-        loss = DiffusionLoss(new_denoiser(TINY, PLAIN, 0))(x_0, random_planes(64), t, epsilon)
+        loss = DiffusionLoss(new_denoiser(TINY, COSINE, 0))(x_0, random_planes(64), t, epsilon)
         expected = COSINE.alpha_bar[t].mean()  # v = alpha epsilon, of variance alpha_bar
         torch.testing.assert_close(loss.double(), expected, rtol=0.02, atol=0)
 
@@ -288,16 +288,23 @@ class TestSampling:
     @pytest.mark.parametrize("sampler", SAMPLERS)
     def test_exact_denoiser_gives_the_data(self, sampler: str) -> None:
         settings = SamplingSettings(sampler=sampler, steps=100)
-        x = draw(gaussian_denoiser(0.3, 0.5), range(8), torch.ones(8, 1, 64, 64), settings, COSINE, limit=50.0)
+        x = draw(
+            gaussian_denoiser(0.3, 0.5),
+            range(8),
+            torch.ones(8, 1, 64, 64),
+            solver_for(settings, COSINE),
+            COSINE,
+            limit=50.0,
+        )
         assert x.mean().item() == pytest.approx(0.3, abs=0.02)
         assert x.std().item() == pytest.approx(0.5, rel=0.05)
 
     @pytest.mark.parametrize("sampler", SAMPLERS)
     def test_an_image_is_the_same_alone_and_in_any_order(self, sampler: str) -> None:
         settings, mask = SamplingSettings(sampler=sampler, steps=5), torch.ones(3, 1, 16, 16)
-        together = draw(gaussian_denoiser(0, 1), [5, 6, 7], mask, settings, COSINE, LIMIT)
-        turned = draw(gaussian_denoiser(0, 1), [7, 6, 5], mask, settings, COSINE, LIMIT)
-        alone = draw(gaussian_denoiser(0, 1), [6], mask[:1], settings, COSINE, LIMIT)
+        together = draw(gaussian_denoiser(0, 1), [5, 6, 7], mask, solver_for(settings, COSINE), COSINE, LIMIT)
+        turned = draw(gaussian_denoiser(0, 1), [7, 6, 5], mask, solver_for(settings, COSINE), COSINE, LIMIT)
+        alone = draw(gaussian_denoiser(0, 1), [6], mask[:1], solver_for(settings, COSINE), COSINE, LIMIT)
         assert torch.equal(together, turned.flip(0))
         assert torch.equal(together[1:2], alone)
 
@@ -309,7 +316,14 @@ class TestSampling:
             seen.append(x_t.abs().max().item())
             return 1e4 * torch.sin(50 * x_t)
 
-        x = draw(wild, [0], torch.ones(1, 1, 16, 16), SamplingSettings(sampler=sampler, steps=10), COSINE, LIMIT)
+        x = draw(
+            wild,
+            [0],
+            torch.ones(1, 1, 16, 16),
+            solver_for(SamplingSettings(sampler=sampler, steps=10), COSINE),
+            COSINE,
+            LIMIT,
+        )
         assert max(seen) < 10 and x.abs().max() <= LIMIT
 
     def test_steps_are_network_evaluations(self) -> None:
@@ -321,7 +335,14 @@ class TestSampling:
 
         for sampler in SAMPLERS:
             calls.clear()
-            draw(counting, [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler=sampler, steps=7), COSINE, LIMIT)
+            draw(
+                counting,
+                [0],
+                torch.ones(1, 1, 8, 8),
+                solver_for(SamplingSettings(sampler=sampler, steps=7), COSINE),
+                COSINE,
+                LIMIT,
+            )
             assert len(calls) == 7 and calls[0] == TIMES - 1 and calls == sorted(calls, reverse=True)
 
     @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -335,7 +356,7 @@ class TestSampling:
     @pytest.mark.parametrize("steps", [15, 20, 35, 60, 61, 501])
     def test_data_that_are_one_point_are_drawn_whatever_the_steps(self, sampler: str, steps: int) -> None:
         settings = SamplingSettings(sampler, steps)
-        x = draw(gaussian_denoiser(0.3, 1e-6), [0], torch.ones(1, 1, 8, 8), settings, COSINE, LIMIT)
+        x = draw(gaussian_denoiser(0.3, 1e-6), [0], torch.ones(1, 1, 8, 8), solver_for(settings, COSINE), COSINE, LIMIT)
         torch.testing.assert_close(x, torch.full_like(x, 0.3), rtol=0, atol=1e-3)
 
     @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
@@ -356,13 +377,20 @@ class TestSampling:
     def test_nothing_outside_the_mask(self) -> None:
         mask = torch.zeros(1, 1, 8, 8)
         mask[..., :4] = 1
-        x = draw(gaussian_denoiser(1, 1), [0], mask, SamplingSettings(steps=4), COSINE, LIMIT)
+        x = draw(gaussian_denoiser(1, 1), [0], mask, solver_for(SamplingSettings(steps=4), COSINE), COSINE, LIMIT)
         assert not x[..., 4:].any() and x[..., :4].all()
 
     def test_ancestral_with_the_least_variance_is_ddim_with_eta_1(self) -> None:
         mask = torch.ones(2, 1, 16, 16)
         drawn = [
-            draw(gaussian_denoiser(0.3, 0.5), [3, 4], mask, SamplingSettings(sampler, TIMES), COSINE, LIMIT)
+            draw(
+                gaussian_denoiser(0.3, 0.5),
+                [3, 4],
+                mask,
+                solver_for(SamplingSettings(sampler, TIMES), COSINE),
+                COSINE,
+                LIMIT,
+            )
             for sampler in ("ancestral", "ddim")
         ]
         torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=2e-2)
@@ -394,4 +422,11 @@ class TestSampling:
 
     def test_unknown_sampler(self) -> None:
         with pytest.raises(EchobenchError, match=r"unknown sampler 'magic'; there are ancestral, ddim, dpm"):
-            draw(gaussian_denoiser(0, 1), [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler="magic"), COSINE, LIMIT)
+            draw(
+                gaussian_denoiser(0, 1),
+                [0],
+                torch.ones(1, 1, 8, 8),
+                solver_for(SamplingSettings(sampler="magic"), COSINE),
+                COSINE,
+                LIMIT,
+            )

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from echobench.benchmark.commands import SPEED
 from echobench.benchmark.run.machine import describe_machine
-from echobench.generators.diffusion.sampling import SamplingSettings, draw
+from echobench.generators.diffusion.sampling import SamplingSettings, draw, solver_for
 from echobench.generators.sdm import SemanticDiffusion
 from echobench.generators.training.pairs import LIMIT, to_planes
 from echobench.results.evidence.cost import conditions
@@ -123,9 +123,9 @@ def _drawing(denoiser: nn.Module, planes: Tensor, sampler: str, way: Way) -> Cos
             predicted: Tensor = denoiser(x_t, t, modulation if way.cache else condition(planes))
             return predicted
 
+        solver = solver_for(SamplingSettings(sampler, TIMED_STEPS), denoiser.schedule)  # type: ignore[arg-type]
         draw(
-            predict, range(BATCH), planes[:, -1:], SamplingSettings(sampler, TIMED_STEPS),
-            denoiser.schedule, LIMIT,  # type: ignore[arg-type]
+            predict, range(BATCH), planes[:, -1:], solver, denoiser.schedule, LIMIT,  # type: ignore[arg-type]
             after_step=lambda: marks.append(now()), channels=channels,
         )  # fmt: skip
     steps = np.diff(marks[1:]) if TIMED_STEPS > 1 else [marks[1] - began - maps]

@@ -1,0 +1,80 @@
+"""`inpaint`: the real frame warped with its map, and a rectified flow where the warp has no pixels to give.
+
+`warp` leaves black what comes from beyond the source's sector, and smears what it stretches. Here just these pixels are
+drawn anew, to fit the others and the label map. The others are a patient's own, as those of `warp` are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from echobench.data.base.errors import require
+from echobench.data.maps import LabelMaps
+from echobench.generators.diffusion.flow import FlowSamplingSettings
+from echobench.generators.diffusion.own import Known
+from echobench.generators.flow import QUICK as FLOW_QUICK
+from echobench.generators.flow import STANDARD as FLOW_STANDARD
+from echobench.generators.flow import Flow, FlowSettings
+from echobench.generators.training.pairs import to_data
+from echobench.generators.warp import pull, warped_image
+
+
+@dataclass(frozen=True)
+class InpaintSettings(FlowSettings):
+    """A rectified flow, and what it draws."""
+
+    stretch: float = 2.0
+    """Pixels are drawn anew where one of the source's would cover more than so many of the image's."""
+
+    def __post_init__(self) -> None:
+        require(self, stretch=(1, inf))
+
+
+def _of(flow: FlowSettings) -> InpaintSettings:
+    return InpaintSettings(flow.path, flow.network, flow.training, FlowSamplingSettings(steps=8))
+
+
+QUICK, STANDARD = _of(FLOW_QUICK), _of(FLOW_STANDARD)
+PAPER = replace(STANDARD, training=replace(STANDARD.training, steps=50_000))
+"""A long training of the same network; nobody has published this one."""
+
+
+class Inpaint(Flow):
+    """Classical augmentation, and drawn where it has nothing."""
+
+    name: ClassVar[str] = "inpaint"
+    kind: ClassVar[type] = InpaintSettings
+    summary: ClassVar[str] = "the warped real frame; a flow draws what the warp left black or stretched"
+    paper: ClassVar[str] = "after Lugmayr et al. 2022, arXiv 2201.09865, and `flow`"
+    needs_source_images: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"quick": QUICK, "standard": STANDARD, "paper": PAPER})
+
+    settings: InpaintSettings
+
+    def draw_maps(self, network: nn.Module, maps: LabelMaps, planes: Tensor, seeds: list[int]) -> Tensor:
+        if len(seeds) == 1:  # in bf16 one alone is rounded otherwise than several
+            return self.draw_maps(network, maps.select(np.zeros(2, np.intp)), planes.repeat(2, 1, 1, 1), seeds * 2)[:1]
+        warped, given = zip(*(given_pixels(maps, i, self.settings.stretch) for i in range(len(maps))), strict=True)
+        images, where = (torch.from_numpy(np.stack(part)).to(planes.device)[:, None] for part in (warped, given))
+        return self.method.draw(network, planes, seeds, Known(to_data(images) * planes[:, -1:], where))
+
+
+def given_pixels(maps: LabelMaps, i: int, stretch: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The warped image of map i, and where its pixels are a patient's: inside the source's sector, and not stretched by
+    more than `stretch`. (H, W) each.
+
+    One pixel of the source covers 1 / det(J) of the image's, J being the derivative of the position that a pixel is
+    taken from.
+    """
+    positions = maps.deformation.positions(i, maps.size)
+    (row_down, row_across), (column_down, column_across) = (np.gradient(axis) for axis in positions)
+    covered = row_down * column_across - row_across * column_down
+    inside = pull(maps.source.sector[maps.source_index[i]].astype(np.uint8) * np.uint8(255), positions) == 255
+    return warped_image(maps, i, positions), maps.sector[i] & inside & (covered > 1 / stretch)

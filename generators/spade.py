@@ -1,0 +1,80 @@
+"""`spade`: a paired GAN, which draws an echocardiogram from noise under a label map in one pass.
+
+After "Semantic Image Synthesis with Spatially-Adaptive Normalization" (Park et al. 2019, arXiv 1903.07291): the fast
+rival of `sdm`. Unlike `cyclegan` it is told which image belongs to which map.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from echobench.data.frames import Frames
+from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.sampling import NoiseSource
+from echobench.generators.trained import Trained
+from echobench.generators.training.pairs import Pairs, to_grey
+from echobench.generators.translation.paired import Painter, PairedSettings, PairedTraining, new_painter
+
+BATCH = 16
+"""Images drawn together; changes time and memory, not the images."""
+
+
+@dataclass(frozen=True)
+class SpadeSettings:
+    """The parts of a paired GAN."""
+
+    network: NetworkSettings
+    training: PairedSettings
+
+
+QUICK = SpadeSettings(NetworkSettings(channels=(96, 128)), PairedSettings(steps=450))
+STANDARD = SpadeSettings(NetworkSettings(channels=(128, 192)), PairedSettings(steps=5000))
+PAPER = replace(STANDARD, training=replace(STANDARD.training, steps=50_000))
+"""A long training of the same network: Park et al. publish none for echocardiograms."""
+
+
+class Spade(Trained):
+    """A paired GAN: the network of `sdm`, trained to draw at once."""
+
+    name: ClassVar[str] = "spade"
+    kind: ClassVar[type] = SpadeSettings
+    summary: ClassVar[str] = "paired GAN: noise and a label map become an image in one pass"
+    paper: ClassVar[str] = "Park et al. 2019, arXiv 1903.07291"
+    needs_source_images: ClassVar[bool] = False
+    deforms: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, SpadeSettings]] = MappingProxyType(
+        {"quick": QUICK, "standard": STANDARD, "paper": PAPER}
+    )
+
+    settings: SpadeSettings
+
+    @property
+    def divisor(self) -> int:
+        return self.settings.network.divisor
+
+    @property
+    def batch(self) -> int:
+        return BATCH
+
+    def new_network(self, seed: int) -> nn.Module:
+        return new_painter(self.settings.network, seed)
+
+    def new_training(self, frames: Frames, seed: int, device: torch.device) -> PairedTraining:
+        return PairedTraining(self.settings.training, self.settings.network, Pairs.of(frames, device), seed, device)
+
+    def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
+        if len(seeds) == 1:  # in bf16 one alone is rounded otherwise than several
+            return self.draw(network, planes.repeat(2, 1, 1, 1), seeds * 2)[:1]
+        noise = NoiseSource(seeds, (1, *planes.shape[-2:]), planes.device).draw()
+        half = self.settings.training.precision == "bf16-mixed"
+        with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
+            return to_grey(cast(Painter, network)(noise, planes))[:, 0]
+
+    @property
+    def evaluations(self) -> int:
+        """One: the image comes out at once."""
+        return 1
