@@ -14,7 +14,8 @@ from echobench.benchmark.run.settings import resolve
 from echobench.generators import registry
 from echobench.generators.paint import Paint
 
-README = Path(__file__).resolve().parent.parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = ROOT / "README.md"
 
 
 @pytest.fixture
@@ -49,6 +50,15 @@ def test_the_import_loads_nothing_else():
 def test_the_module_is_the_command_line():
     done = subprocess.run([sys.executable, "-m", "echobench", "--version"], capture_output=True, text=True)
     assert done.stdout == f"echobench, version {echobench.__version__}\n"
+
+
+@pytest.mark.parametrize("page", ["generator", "metric"])
+def test_the_python_of_a_how_to_runs(here, page, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / f"{page}.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert len(names["scores"])
 
 
 def test_the_notebook_of_the_readme_runs_and_plots(here):
