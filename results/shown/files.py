@@ -25,12 +25,17 @@ def write_tables(tables: Iterable[formats.Table], folder: Path) -> None:
             (folder / f"{table.name}.{ending}").write_text(text(table), encoding="utf-8")
 
 
-def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:
-    """Each figure as a PNG of its name."""
+def write_figures(drawn: Mapping[str, Figure], folder: Path, dpi: int = DPI) -> None:
+    """Each figure in both of `KINDS`, of its name; it is closed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        for kind, metadata in KINDS.items():
+            figure.savefig(folder / f"{name}.{kind}", dpi=dpi, metadata=dict(metadata))
         plt.close(figure)
+
+
+KINDS: Mapping[str, Mapping[str, None]] = MappingProxyType({"png": {}, "pdf": {"CreationDate": None}})
+"""How figures are written, by the ending of the file, with what is left out of it: for a slide, and for a paper."""
 
 
 def file_name(title: str) -> str:

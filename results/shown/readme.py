@@ -16,7 +16,7 @@ from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.cross import gap_table
-from echobench.results.shown.figures import image_figure, training_figure
+from echobench.results.shown.curves import image_figure, training_figure
 from echobench.results.shown.formats import markdown
 from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
