@@ -183,7 +183,9 @@ def _save_pictures(
     trial: Trial, validation: Frames, read_back: NDArray[np.uint8] | None, predicted: NDArray[np.uint8]
 ) -> None:
     real, whom = trial.frames("validation"), SCORED_ON[trial.settings.scored_on]
-    pictures.save(trial.stages.run, validation, read_back, trial.scored, predicted, real, whom=whom)
+    pictures.save(
+        trial.stages.run, trial.settings.label, validation, read_back, trial.scored, predicted, real, whom=whom
+    )
 
 
 def _write_record(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.run.machine import describe_machine, package_versions, source_commit
+from echobench.benchmark.run.pictures import DPI
 from echobench.benchmark.run.stages import Reporter, StageFolder, read_json
 from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
@@ -35,10 +35,11 @@ from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
 from echobench.results.records.run import PICTURES, read_failed
 from echobench.results.records.stress import StressRecord, write_stress
+from echobench.results.shown.files import write_figures
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
-LADDER = "ladder.png"
+LADDER = "ladder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,12 +217,10 @@ def _undeformed_images(test: _Test, entrant: Competitor) -> NDArray[np.uint8]:
 
 def _show_ladder(test: _Test) -> None:
     """A picture of what is asked for, on the map of one patient."""
-    (place := test.stages.run / PICTURES).mkdir(exist_ok=True)
     settings = test.settings
     severities = (0.0, *settings.severities)
     figure = gallery(test.frames.select(slice(0, 1)), settings.deformations, severities, settings.ideal.seed)
-    figure.savefig(place / LADDER, dpi=80)
-    plt.close(figure)
+    write_figures({LADDER: figure}, test.stages.run / PICTURES, DPI)
 
 
 def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:

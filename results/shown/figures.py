@@ -22,8 +22,8 @@ from echobench.results.evidence.statistics import MEAN, estimate, patient_values
 from echobench.results.records.run import SCORED_ON, Run
 from echobench.results.shown.palette import look
 
-COLUMN_INCHES, PAGE_INCHES = 3.5, 7.2
-"""Width of a column and of a page: figures are printed at the size that they have."""
+COLUMN_INCHES, PAGE_INCHES, PAGE_HEIGHT = 3.5, 7.2, 9.7
+"""Width of a column, width and height of a page: figures are printed at the size that they have."""
 DPI = 300
 DICE, MEAN_DICE = "Dice (%)", "mean Dice (%)"
 SMALL = 7
@@ -53,8 +53,8 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "ejection": "Ejection fraction from the U-Nets' masks minus that from the experts', against the mean of both "
         "(Bland and Altman 1986). A dot is a patient and a U-Net seed, the line the bias, the dashed lines the limits "
         "between which 95 % of the errors lie; above stand their numbers. What lies beyond the axes is a hollow dot "
-        "at their edge, and counted above as outside. The last panel has what the method itself is worth: the experts' masks "
-        "against the ejection fraction that the dataset states.",
+        "at their edge, and counted above as outside. The last panel has what the method itself is worth: the "
+        "experts' masks against the ejection fraction that the dataset states.",
         "cross": "Dice on the runs' own {whom} (open) and on other data (filled), means over patients with "
         "their 95 % bootstrap intervals.",
     }

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from echobench.results.evidence.sweep import AXES, Line, Sweep
 from echobench.results.shown.curves import LEAST_SPAN, at_least, draw_level, draw_means
-from echobench.results.shown.figures import MEAN_DICE, SMALL, column_figure, labelled
-from echobench.results.shown.palette import look
+from echobench.results.shown.figures import MEAN_DICE, column_figure, labelled
 
 DODGE = 0.015
 """What lies between the bars of two generators at the same value, in lengths of the axis."""

@@ -194,7 +194,7 @@ def test_text_can_be_read_on_paper(add_run, make_scores, small_texts):
     (group,) = Comparison.of(folders).groups
     figures = group_figures(group)
     assert {"dice", "regions", "cost", "training", "images"} <= set(figures)
-    assert {name: small_texts(figure) for name, figure in figures.items()} == dict.fromkeys(figures, [])
+    assert {name: small_texts(figure) for name, figure in figures.items()} == {name: [] for name in figures}
 
 
 def test_every_figure_has_a_caption_in_words():
