@@ -28,7 +28,7 @@ _TILE_DPI = 100
 
 
 def save_panel(drawn: Mapping[str, Frames], real: Frames, folder: Path, count: int = 6) -> dict[str, Path]:
-    """The cells of `pictures.panel` as single pictures for the report: a folder by row, of which the first has the maps.
+    """The cells of `pictures.panel` as single pictures for the report: a folder by row, the first of maps.
 
     Contours lie beside a picture, transparent, in a file of their own.
     """

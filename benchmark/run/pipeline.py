@@ -227,6 +227,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         commit=source_commit(),
         started=started,
         finished=_now(),
+        needs_source_images=None if folder_of(settings.generator) else settings.backend.needs_source_images,
         weights_sha256={path.name: file_sha256(path) for path in sorted(trial.stages.work.glob("*.pt"))},
     )
 

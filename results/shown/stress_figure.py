@@ -45,8 +45,12 @@ CAPTIONS = {
 
 def stress_figures(found: Decay) -> dict[str, Figure]:
     """Of each of `MEASURES` two, named as in `CAPTIONS`: the score itself, and what is left of it."""
-    absolute = {f"adherence-{measure}": adherence_figure(found, measure) for measure in MEASURES}
-    return absolute | {f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}
+    return score_figures(found) | {f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}
+
+
+def score_figures(found: Decay) -> dict[str, Figure]:
+    """Of each of `MEASURES` the score itself."""
+    return {f"adherence-{measure}": adherence_figure(found, measure) for measure in MEASURES}
 
 
 def adherence_figure(found: Decay, measure: str) -> Figure:
