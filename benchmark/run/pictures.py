@@ -236,7 +236,7 @@ def picture_grid(
     """
     lines = -(-len(names) // blocks)
     beside = (_LABEL_INCHES + 0.13 * (label_lines - 1)) * blocks
-    cell = min(_WIDEST_CELL, (PAGE_INCHES - beside) / (blocks * columns), (PAGE_HEIGHT - 1) / lines)
+    cell = min(_WIDEST_CELL, (PAGE_INCHES - beside) / (blocks * columns), (PAGE_HEIGHT - 1.2) / lines)
     width = max(COLUMN_INCHES, beside + cell * blocks * columns)
     heading = wrapped(heading, width)
     text = 0.13 * (2 + heading.count("\n")) + 0.3 + 0.2 * legend

@@ -75,7 +75,8 @@ class Section:
 @dataclass(frozen=True)
 class ShownGroup:
     """A group as the page has it. patients: whether its frames are of patients. frames: what `real` has drawn.
-    reference: its Dice. verdicts: a row for each generator. links: where labels lead. deviations: from the paper, of all its runs, then by label of each."""
+    reference: its Dice. verdicts: a row for each generator. links: where labels lead. deviations: from the paper, of
+    all its runs, then by label of each."""
 
     anchor: str
     title: str
