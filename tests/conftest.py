@@ -11,6 +11,8 @@ os.environ["ECHOBENCH_JOBS"] = "1"
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from echobench.data.datasets.medical_image import write_image
 from echobench.data.frames import Frames
@@ -103,3 +105,20 @@ def make_frames() -> Callable[..., Frames]:
 @pytest.fixture
 def make_camus() -> Callable[..., Path]:
     return write_camus
+
+
+PAGE_INCHES = (7.2, 9.7)
+"""Between the margins of a page; a figure that is larger is made smaller to fit."""
+
+
+@pytest.fixture
+def small_texts() -> Callable[[Figure], list[str]]:
+    """Those texts of a figure that have less than 7 points at its printed size."""
+
+    def below(figure: Figure) -> list[str]:
+        scale = min(1.0, *(page / inches for page, inches in zip(PAGE_INCHES, figure.get_size_inches(), strict=True)))
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        assert texts, "a figure without text says nothing"
+        return [text.get_text() for text in texts if text.get_fontsize() * scale < 7 - 1e-6]
+
+    return below

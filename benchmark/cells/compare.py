@@ -113,7 +113,8 @@ def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str,
 
 
 def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = MappingProxyType({})) -> Comparison:
-    """Tables and figures of runs, finished or failed, in `out`: tables/GROUP/NAME.{csv,md,tex}, figures/GROUP/NAME.png.
+    """Tables and figures of runs, finished or failed, in `out`: tables/GROUP/NAME.{csv,md,tex}, figures/GROUP/NAME.png
+    and .pdf.
 
     Of runs on real data there is tables/table-1 too, beside the published numbers; all of it is in report.html, with
     the pictures of `draw_pictures`.
@@ -127,7 +128,7 @@ def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = M
             write_tables(group_tables(group), out / TABLES / place)
             write_figures(group_figures(group), out / FIGURES / place)
         write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
-        write_report(out, comparison, _title(comparison), pictures)
+        write_report(out, comparison, pictures)
     return comparison
 
 
@@ -144,10 +145,6 @@ def found_runs(places: Iterable[Path]) -> list[Path]:
 
 def _frames_of(cell: Cell) -> tuple[str, str]:
     return cell.settings.view, cell.settings.phase
-
-
-def _title(comparison: Comparison) -> str:
-    return ", ".join(dict.fromkeys(group.title for group in comparison.groups)) or "no finished run"
 
 
 def _is_run(folder: Path) -> bool:

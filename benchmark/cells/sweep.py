@@ -105,7 +105,8 @@ def with_teachers(cells: Sequence[Cell], generator_from: Sequence[Path] = ()) ->
 
 
 def tabulate(folders: Sequence[Path], out: Path) -> list[Table]:
-    """Tables and figures of every sweep among runs, in `out`: tables/SWEEP/NAME.{csv,md,tex}, figures/SWEEP/dice.png.
+    """Tables and figures of every sweep among runs, in `out`: tables/SWEEP/NAME.{csv,md,tex}, figures/SWEEP/dice.png
+    and .pdf.
 
     Raises EchobenchError where there is no sweep among them, or a record is damaged.
     """

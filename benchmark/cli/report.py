@@ -17,4 +17,4 @@ def report(folder: Path, out: Path | None) -> None:
     from echobench.results.evidence.comparison import Comparison
     from echobench.results.report.page import write_report
 
-    click.echo(write_report(out or folder, Comparison.of(found_runs([folder])), folder.resolve().name))
+    click.echo(write_report(out or folder, Comparison.of(found_runs([folder]))))

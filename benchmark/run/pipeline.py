@@ -236,7 +236,9 @@ def _save_pictures(
     trial: Trial, validation: Frames, read_back: NDArray[np.uint8] | None, predicted: NDArray[np.uint8]
 ) -> None:
     real, whom = trial.frames("validation"), SCORED_ON[trial.settings.scored_on]
-    pictures.save(trial.stages.run, validation, read_back, trial.scored, predicted, real, whom=whom)
+    pictures.save(
+        trial.stages.run, trial.settings.label, validation, read_back, trial.scored, predicted, real, whom=whom
+    )
 
 
 def _write_record(
@@ -273,6 +275,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         deviations=settings.deviations(split.origin),
+        needs_source_images=None if folder_of(settings.generator) else settings.backend.needs_source_images,
         weights_sha256={path.name: file_sha256(path) for path in sorted(trial.stages.work.glob("*.pt"))},
         **trial.stages.provenance(started),
     )

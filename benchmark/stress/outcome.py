@@ -1,19 +1,20 @@
 """What a finished stress shows: tables, figures, pictures, and the finding in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from echobench.benchmark.run.pictures import DPI
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.stress.pictures import Row, picture
 from echobench.benchmark.stress.stress import cell_name, cells_folder
 from echobench.data.base.files import working_in, write_whole
-from echobench.results.evidence.adherence import decay, lost_maps
+from echobench.results.evidence.adherence import DOUBT, LOST, decay, lost_maps
 from echobench.results.records.run import PICTURES
 from echobench.results.records.stress import StressRecord, read_stress
-from echobench.results.shown.files import FIGURES, TABLES, write_figure, write_figures, write_tables
+from echobench.results.shown.files import FIGURES, TABLES, write_figures, write_tables
 from echobench.results.shown.formats import Table
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import finding
@@ -43,28 +44,32 @@ def write_outcome(folder: Path) -> Outcome:
         write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
         write_whole(folder / FINDING, "".join(f"{sentence}\n" for sentence in outcome.finding))
         write_figures(stress_figures(found), folder / FIGURES)
-        _write_pictures(folder, record, lost_maps(found))
+        _write_pictures(folder, record, {verdict: lost_maps(found, verdict) for verdict in (LOST, DOUBT)})
     return outcome
 
 
-def _write_pictures(folder: Path, record: StressRecord, lost: set[tuple[str, str, float]]) -> None:
+def _write_pictures(folder: Path, record: StressRecord, called: Mapping[str, set[tuple[str, str, float]]]) -> None:
     """A picture of each severity, and one with the judge's contours."""
     stages = StageFolder(folder, "cpu")
     judge = Segmenter.load(stages.kept(stages.work / "judge.pt"))
     for severity in record.settings["severities"]:
-        rows = list(_rows(folder, record, severity, lost, judge))
+        rows = list(_rows(folder, record, severity, called, judge))
         for ending, contours in (("", False), ("-contours", True)):
             heading = f"{record.dataset}, severity {severity:g}"
             if not rows:
                 continue
             figure = picture(rows, list(record.generators), heading, contours=contours)
-            write_figure(figure, folder / PICTURES / f"severity-{severity:g}{ending}.png", dpi=100)
+            write_figures({f"severity-{severity:g}{ending}": figure}, folder / PICTURES, DPI)
 
 
 def _rows(
-    folder: Path, record: StressRecord, severity: float, lost: set[tuple[str, str, float]], judge: Segmenter
+    folder: Path,
+    record: StressRecord,
+    severity: float,
+    called: Mapping[str, set[tuple[str, str, float]]],
+    judge: Segmenter,
 ) -> Iterator[Row]:
-    """Every deformation that applies at a severity, on the first frame that it applies to."""
+    """Every deformation that applies at a severity, on the first frame that it applies to. called: see `lost_maps`."""
     cells = cells_folder(folder)
     for name in record.settings["deformations"]:
         if not (path := cells / f"{name}.npz").is_file():
@@ -84,5 +89,7 @@ def _rows(
         if not images:
             continue
         seen = dict(zip(images, judge.predict(np.array(list(images.values()))), strict=True))
-        marked = {label for label in images if (label, name, severity) in lost}
-        yield Row(name, patient, **of_map, images=images, seen=seen, lost=marked)
+        lost, doubtful = (
+            {label for label in images if (label, name, severity) in called[verdict]} for verdict in (LOST, DOUBT)
+        )
+        yield Row(name, patient, **of_map, images=images, seen=seen, lost=lost, doubtful=doubtful)

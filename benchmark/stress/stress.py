@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.run.machine import now
+from echobench.benchmark.run.pictures import DPI
 from echobench.benchmark.run.place import found_place
 from echobench.benchmark.run.stages import Reporter, StageFolder, read_part
 from echobench.benchmark.run.trained import has_generators
@@ -34,11 +35,11 @@ from echobench.generators.warp import Warp, WarpSettings
 from echobench.results.evidence.adherence import IDEAL, UNDEFORMED
 from echobench.results.records.run import PICTURES, read_failed
 from echobench.results.records.stress import StressRecord, write_stress
-from echobench.results.shown.files import write_figure
+from echobench.results.shown.files import write_figures
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
-LADDER = "ladder.png"
+LADDER = "ladder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +235,7 @@ def _show_ladder(test: _Test) -> None:
     settings = test.settings
     severities = (0.0, *settings.severities)
     figure = gallery(test.frames.select(slice(0, 1)), settings.deformations, severities, settings.ideal.seed)
-    write_figure(figure, test.stages.run / PICTURES / LADDER, dpi=80)
+    write_figures({LADDER: figure}, test.stages.run / PICTURES, DPI)
 
 
 def _first(severity: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -110,9 +110,9 @@ def decay(scores: pd.DataFrame) -> Decay:
     return Decay(pd.concat(patients, names=["measure"]).reset_index(), cells.reset_index(), ordinary)
 
 
-def lost_maps(found: Decay) -> set[tuple[str, str, float]]:
-    """Generator, deformation and severity wherever the verdict is that the map is lost."""
-    return set(found.cells.loc[found.cells["verdict"] == LOST, STRESS_CELL].itertuples(index=False, name=None))
+def lost_maps(found: Decay, verdict: str = LOST) -> set[tuple[str, str, float]]:
+    """Generator, deformation and severity wherever the verdict is that the map is lost, or another one."""
+    return set(found.cells.loc[found.cells["verdict"] == verdict, STRESS_CELL].itertuples(index=False, name=None))
 
 
 def inverted(scores: pd.DataFrame) -> list[tuple[str, str, float]]:

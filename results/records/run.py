@@ -83,7 +83,8 @@ class RunRecord(Provenance):
     the run differs from "Echo from noise" (arXiv 2305.05424v2). notes: what a reader of the scores must know.
     regions, metrics: what was scored, in the order of tables. scores_sha256, files_sha256: of scores.csv and of the
     record's other files, so that a damaged one is noticed. weights_sha256: of the networks that the run keeps in
-    stages/, with which a record need not be passed on. These are empty in older records.
+    stages/, with which a record need not be passed on. These are empty in older records. needs_source_images: whether
+    the generator is given the real frames behind its maps; None where it is not known, see `uses_source_images`.
     """
 
     generator: str
@@ -106,6 +107,7 @@ class RunRecord(Provenance):
     metrics: list[MetricFacts] = field(default_factory=lambda: list(FIRST_METRICS))
     files_sha256: dict[str, str] = field(default_factory=dict)
     weights_sha256: dict[str, str] = field(default_factory=dict)
+    needs_source_images: bool | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -126,6 +128,13 @@ class RunRecord(Provenance):
     def scored_on(self) -> str:
         """One of `SCORED_ON`."""
         return str(self.settings["scored_on"])
+
+    @property
+    def uses_source_images(self) -> bool | None:
+        """Whether the drawn images are made of real frames; None where nobody knows, as of images drawn elsewhere."""
+        if self.needs_source_images is None and not self.generator.startswith("folder:"):
+            return {"real": True, "warp": True, "sdm": False, "cyclegan": False, "paint": False}.get(self.generator)
+        return self.needs_source_images
 
     @property
     def whom(self) -> str:

@@ -1,4 +1,4 @@
-"""The answer to the question in two sentences, made from the tables, and what it does not say.
+"""The answer to the question in a few sentences, made from the tables, and what it does not say.
 
 Who is better than whom is the verdict of `statistics.RULE` and nothing else; a mean that is higher is called that.
 """
@@ -14,45 +14,104 @@ from echobench.results.evidence.cost import FIT, cost, machine
 from echobench.results.evidence.realism import copying
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
 from echobench.results.records.run import SCORED_ON, Run
+from echobench.results.shown.formats import duration, listed
 from echobench.results.shown.tables import WHO
+from echobench.results.shown.verdicts import NOT_MEASURED, Verdict, real_frames
 
 _WORDS = {
     BETTER: "is better than {}",
     WORSE: "is worse than {}",
     EQUAL: "is not distinguishable from {}",
-    UNDECIDED: "is undecided against {} (one U-Net seed is too few)",
+    UNDECIDED: "is undecided against {}",
 }
 
 Means = Mapping[str, Mapping[Any, Any]]
 """A row of the summary table by label."""
 
 
-def answer(group: Group, summary: pd.DataFrame, evidence: pd.DataFrame) -> list[str]:
-    """Two sentences: which generator is best and from whom it is not told apart, then what it costs.
+def answer(group: Group, summary: pd.DataFrame, evidence: pd.DataFrame, rows: Sequence[Verdict] = ()) -> list[str]:
+    """Sentences: which generator is best and from whom it is not told apart, what else is known of it, what it costs.
 
-    summary, evidence: the frames of `summary_table` and `evidence_table` of the group. One sentence where only real
-    frames were run.
+    summary, evidence: the frames of `summary_table` and `evidence_table` of the group. rows: its `verdict_rows`. One
+    sentence where only real frames were run.
     """
     means: Means = {row[WHO]: row for row in summary.to_dict("records")}
     generators = [run for run in group.runs if not run.is_reference]
     if not generators:
-        return ["Only real frames were run: there is no generator to judge."]
+        return [f"Only {real_frames(group)} were run: there is no generator to judge."]
     leader = max(generators, key=lambda run: float(means[run.label]["Dice"]))
     others = [run for run in generators if run is not leader]
     verdicts = {run.label: verdict_on(evidence, leader.label, run.label) for run in group.runs if run is not leader}
+    references = {
+        run.label: f"the U-Net trained on {real_frames(group)} ({run.label}, {means[run.label]['Dice']:.1f} %)"
+        for run in group.runs
+        if run.is_reference
+    }
     equal = [run for run in others if verdicts[run.label] == EQUAL]
+    beyond = [sentence for row in rows if row.label == leader.label for sentence in beyond_dice(row)]
     return [
-        f"{_standing(leader, others, verdicts, means)}{_against_real(group, verdicts, means)}.",
-        f"{_costing(leader)}{_cheaper(leader, equal)}.",
+        *standing(leader.label, means[leader.label], {run.label: verdicts[run.label] for run in others}),
+        *(f"It {held_against(verdicts[label], [words])}." for label, words in references.items()),
+        *beyond,
+        f"{_costing(leader)}.",
+        *_cheaper(leader, equal),
     ]
 
 
-def caveats(group: Group, evidence: pd.DataFrame) -> list[str]:
+def standing(leader: str, row: Mapping[Any, Any], verdicts: Mapping[str, str]) -> list[str]:
+    """Who has the highest Dice, and what that is worth. verdicts: on the leader, by the labels of other generators."""
+    interval = "" if isnan(row["Dice low"]) else f" (95 % interval {row['Dice low']:.1f} to {row['Dice high']:.1f})"
+    dice = f"{row['Dice']:.1f} %{interval}"
+    if not verdicts:
+        return [f"{leader} is the only generator here: its mean Dice is {dice}."]
+    found = {verdict: [label for label, one in verdicts.items() if one == verdict] for verdict in _WORDS}
+    clauses = [held_against(verdict, labels) for verdict, labels in found.items() if labels]
+    if len(found[BETTER]) == len(verdicts):
+        first = f"Best of {len(verdicts) + 1} generators is {leader}: its mean Dice is {dice}."
+    elif found[BETTER]:
+        first = f"{leader} has the highest mean Dice, {dice}."
+    else:
+        first = f"No generator is shown to be better than the others: {leader} has the highest mean Dice, {dice}."
+    return [first, f"It {_joined(clauses)}."]
+
+
+def held_against(verdict: str, whom: Sequence[str]) -> str:
+    """A verdict with those whom it is against, as what a sentence says of its subject."""
+    return _WORDS[verdict].format(listed(whom))
+
+
+def _joined(clauses: Sequence[str]) -> str:
+    """Clauses that may hold an “and” themselves."""
+    *most, last = clauses
+    return f"{', '.join(most)}, and {last}" if most else last
+
+
+def beyond_dice(row: Verdict) -> list[str]:
+    """What is known of a generator beside mean Dice and cost, as far as it was measured."""
+    part, realism, copies, map_, other, real = (
+        row.answers[name]
+        for name in ("weakest part", "realism", "copies", "follows its map", "other data", "uses real images")
+    )
+    said = [f"It is weakest in {part.words.replace(' in ', ' at ')} ({part.detail})."] if part.detail else []
+    if realism.words != NOT_MEASURED:
+        said.append(f"Its images are {realism.words}.")
+    if copies.words != NOT_MEASURED:
+        said.append(f"It is {copies.words} as copying training patients.")
+    if map_.words.startswith(("follows", "does not")):
+        said.append(f"It {map_.words}.")
+    elif map_.words.startswith("in doubt"):
+        said.append(f"It is {map_.words}.")
+    if other.words.startswith(("loses", "gains")):
+        said.append(f"It {other.words}.")
+    return [*said, "Its images are made of real ones."] if real.words.startswith("yes") else said
+
+
+def caveats(group: Group, evidence: pd.DataFrame, *, stressed: bool = False) -> list[str]:
     """What the answer rests on, and what it leaves out."""
     found = []
     if one_seed := [run.label for run in group.runs if run.scores["unet_seed"].nunique() == 1]:
         found.append(
-            f"{_listed(one_seed)}: one U-Net seed. How far other seeds would move the mean is not known, so that no "
+            f"{listed(one_seed)}: one U-Net seed. How far other seeds would move the mean is not known, so that no "
             "difference is called one."
         )
     if group.whom != SCORED_ON["testing"]:
@@ -73,32 +132,11 @@ def caveats(group: Group, evidence: pd.DataFrame) -> list[str]:
     found += [f"{failure.label} is not in the answer: {failure.reason}." for failure in group.failures]
     if group.runs[0].record.dataset == "phantom":
         found.append("The phantom is made of formulas: which generator is best for patients, it cannot say.")
-    return found
-
-
-def _standing(leader: Run, others: Sequence[Run], verdicts: Mapping[str, str], means: Means) -> str:
-    row = means[leader.label]
-    interval = "" if isnan(row["Dice low"]) else f" (95 % interval {row['Dice low']:.1f} to {row['Dice high']:.1f})"
-    dice = f"mean Dice {row['Dice']:.1f} %{interval}"
-    if not others:
-        return f"{leader.label} is the only generator here: {dice}"
-    found = {verdict: [run.label for run in others if verdicts[run.label] == verdict] for verdict in _WORDS}
-    clauses = _listed([_WORDS[verdict].format(_listed(labels)) for verdict, labels in found.items() if labels])
-    if len(found[BETTER]) == len(others):
-        return f"Best of {len(others) + 1} generators is {leader.label}: {dice}; it {clauses}"
-    beginning = "" if found[BETTER] else "No generator is shown to be better than the others: "
-    return f"{beginning}{leader.label} has the highest {dice}; it {clauses}"
-
-
-def _against_real(group: Group, verdicts: Mapping[str, str], means: Means) -> str:
-    clauses = [
-        _WORDS[verdicts[run.label]].format(
-            f"the U-Net trained on real frames ({run.label}, {means[run.label]['Dice']:.1f} %)"
+    if not stressed and any(not run.is_reference for run in group.runs):
+        found.append(
+            "Whether the generators follow extreme label maps was not asked: no `echobench stress` lies beside."
         )
-        for run in group.runs
-        if run.is_reference
-    ]
-    return f"; it {_listed(clauses)}" if clauses else ""
+    return found
 
 
 def _costing(run: Run) -> str:
@@ -107,19 +145,19 @@ def _costing(run: Run) -> str:
     spent = cost(run.record)
     least = "at least " if any(stage.startswith(FIT) for stage in spent.interrupted) else ""
     training = (
-        f"was trained for {least}{_time(spent.training_seconds)}" if run.record.parameters else "needed no training"
+        f"was trained for {least}{duration(spent.training_seconds)}" if run.record.parameters else "needed no training"
     )
     return f"{run.label} {training} and drew an image in {spent.seconds_per_image:.3g} s ({machine(run.record)})"
 
 
-def _cheaper(leader: Run, equal: Sequence[Run]) -> str:
+def _cheaper(leader: Run, equal: Sequence[Run]) -> list[str]:
     """The cheapest of those that the leader is not told apart from, by the time to its training images."""
     if not equal:
-        return ""
+        return []
     cheapest = min((leader, *equal), key=_seconds_to_images)
     if cheapest is leader:
-        return "; none of those that are not distinguishable from it is cheaper"
-    return f"; the cheapest that is not distinguishable from it is {_costing(cheapest)}"
+        return ["None of those that are not distinguishable from it is cheaper."]
+    return [f"The cheapest that is not distinguishable from it is {cheapest.label}.", f"{_costing(cheapest)}."]
 
 
 def _seconds_to_images(run: Run) -> float:
@@ -127,14 +165,3 @@ def _seconds_to_images(run: Run) -> float:
     spent = cost(run.record)
     seconds = spent.training_seconds + spent.seconds_per_image * run.record.training_images
     return float("inf") if isnan(seconds) else seconds
-
-
-def _listed(labels: Sequence[str]) -> str:
-    *most, last = labels
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

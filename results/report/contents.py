@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from echobench.results.evidence.comparison import Comparison, Group
-from echobench.results.shown import figures, tables
+from echobench.results.shown import curves, figures, tables
 from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.ejection import ejection_figure, ejection_tables
 from echobench.results.shown.formats import Table, named_apart
@@ -33,9 +33,9 @@ def group_figures(group: Group) -> Mapping[str, Figure]:
     drawn = {
         "dice": figures.dice_figure(group),
         "regions": figures.region_figure(group),
-        "cost": figures.cost_figure(group),
-        "training": figures.training_figure(group),
-        "images": figures.image_figure(group),
+        "cost": curves.cost_figure(group),
+        "training": curves.training_figure(group),
+        "images": curves.image_figure(group),
         "ejection": ejection_figure(group),
     }
     return {name: figure for name, figure in drawn.items() if figure is not None} | cross_figures(group)

@@ -12,20 +12,31 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
 from echobench.data.base.files import working_in, write_whole
 from echobench.results.evidence.comparison import Comparison, Failure, Group
 from echobench.results.evidence.realism import agreements
+from echobench.results.evidence.stressed import Stressed, stresses_beside
 from echobench.results.report.answer import answer, caveats
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
-from echobench.results.report.pictures import Left, left_pictures, panel, svg
+from echobench.results.report.pictures import Left, left_pictures, panel, stress_pictures, svg
 from echobench.results.report.provenance import Provenance, provenance, shared_deviations
 from echobench.results.report.shown import ShownTable, shown_table
 from echobench.results.shown.figures import CAPTIONS
+from echobench.results.shown.formats import listed
+from echobench.results.shown.palette import LABEL_NAMES, LABELS
+from echobench.results.shown.stress_figure import CAPTIONS as STRESS_CAPTIONS
+from echobench.results.shown.stress_figure import score_figures
+from echobench.results.shown.stress_finding import finding
+from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table
+from echobench.results.shown.tables import WHO
+from echobench.results.shown.verdicts import TONES, Verdict, real_frames, verdict_rows
 
 REPORT = "report.html"
 QUESTION = "Which generator of synthetic echocardiograms can be trusted, and what does it cost?"
+_COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 NO_REALISM = "The realism of what these runs drew was not measured."
 
 _SECTIONS = (
@@ -59,16 +70,22 @@ class Section:
     sentences: tuple[str, ...]
     tables: tuple[ShownTable, ...]
     figures: tuple[ShownFigure, ...]
+    pictures: tuple[Left, ...] = ()
 
 
 @dataclass(frozen=True)
 class ShownGroup:
-    """A group as the page has it. patients: whether its frames are of patients. deviations: from the paper, of all its
-    runs, then by label of each."""
+    """A group as the page has it. patients: whether its frames are of patients. frames: what `real` has drawn.
+    reference: its Dice. verdicts: a row for each generator. links: where labels lead. deviations: from the paper, of
+    all its runs, then by label of each."""
 
     anchor: str
     title: str
     patients: bool
+    frames: str
+    reference: str
+    verdicts: tuple[Verdict, ...]
+    links: Mapping[str, str]
     answer: tuple[str, ...]
     caveats: tuple[str, ...]
     notes: tuple[str, ...]
@@ -79,10 +96,27 @@ class ShownGroup:
     records: tuple[Provenance, ...]
 
 
-def write_report(
-    folder: Path, comparison: Comparison, title: str, pictures: Mapping[str, Path] = MappingProxyType({})
-) -> Path:
+def title_of(comparison: Comparison) -> str:
+    """What a person would call the page: how many generators were compared, and on what."""
+    records = [run.record for group in comparison.groups for run in group.runs]
+    generators = len({record.generator for record in records if record.generator != "real"})
+    if not records:
+        return "A comparison of generators of echocardiograms: no run has finished"
+    counted = _COUNTED[generators] if generators < len(_COUNTED) else f"{generators}"
+    names = dict.fromkeys(
+        f"{'the phantom' if r.dataset == 'phantom' else r.dataset} ({_VIEWS.get(r.view, r.view)})" for r in records
+    )
+    many = "generator" if generators == 1 else "generators"
+    return f"{counted.capitalize()} {many} of echocardiograms on {listed(list(names))}"
+
+
+_VIEWS = {"4C": "four-chamber view", "2C": "two-chamber view", "all": "both views"}
+
+
+def write_report(folder: Path, comparison: Comparison, pictures: Mapping[str, Path] = MappingProxyType({})) -> Path:
     """Write report.html into a folder and return its path.
+
+    A stress that lies beside the runs is in the page, see `stresses_beside`.
 
     pictures: of the same label maps, a folder of PNGs per row of the panel (`benchmark.panel.save_panel`); without
     them, the page has the pictures that lie in the runs' folders, if any. Both may show frames of real patients: the
@@ -98,12 +132,14 @@ def write_report(
     labels = [run.label for run in runs]
     shown_panel = panel(pictures)
     text = _template().render(
-        title=title,
+        title=title_of(comparison),
         question=QUESTION,
         groups=[_group(group, anchor, links, with_pictures=shown_panel is None) for anchor, group in of_groups.items()],
         paper_tables=_paper_tables(comparison, links),
         panel=shown_panel,
         links={run.label: links[run.folder] for run in runs if labels.count(run.label) == 1},
+        tones=TONES.items(),
+        legend=[(LABELS[label], LABEL_NAMES[label]) for label in LABELS],
         differences=comparison.differences,
         failures=comparison.failures,
         version=version("echobench"),
@@ -120,7 +156,8 @@ def _group(group: Group, anchor: str, links: Mapping[Path, str], *, with_picture
     tables = {table.name: table for table in group_tables(group)}
     of_labels = {failure.label: f"#{anchor}-failures" for failure in group.failures}
     of_labels |= {run.label: links[run.folder] for run in group.runs}
-    evidence = tables["evidence"].frame
+    evidence, stresses = tables["evidence"].frame, stresses_beside(group)
+    verdicts = tuple(verdict_rows(group, stresses))
     shown = [
         shown_table(table, f"{anchor}-{name}", of_labels, said=group.notes)
         for name, table in tables.items()
@@ -130,14 +167,45 @@ def _group(group: Group, anchor: str, links: Mapping[Path, str], *, with_picture
         anchor=anchor,
         title=group.title,
         patients=group.runs[0].record.dataset != "phantom",
-        answer=tuple(answer(group, tables["summary"].frame, evidence)),
-        caveats=tuple(caveats(group, evidence)),
+        frames=real_frames(group),
+        reference=_reference(group, tables["summary"].frame),
+        verdicts=verdicts,
+        links=of_labels,
+        answer=tuple(answer(group, tables["summary"].frame, evidence, verdicts)),
+        caveats=tuple(caveats(group, evidence, stressed=bool(stresses))),
         notes=group.notes,
-        sections=tuple(_sections(group, shown)),
+        sections=(
+            *_sections(group, shown),
+            *(_stress_section(one, f"{anchor}-stress-{n}", of_labels) for n, one in enumerate(stresses, start=1)),
+        ),
         deviations=shared_deviations(group),
         failures=group.failures,
         pictures=tuple(left_pictures(group.runs)) if with_pictures else (),
         records=tuple(provenance(run, links[run.folder].removeprefix("#")) for run in group.runs),
+    )
+
+
+def _reference(group: Group, summary: pd.DataFrame) -> str:
+    """Dice of the U-Net that everything is held against."""
+    dice = summary.set_index(WHO)["Dice"]
+    return listed([f"{dice[run.label]:.1f} %" for run in group.runs if run.is_reference] or ["not run"])
+
+
+def _stress_section(stress: Stressed, anchor: str, of_labels: Mapping[str, str]) -> Section:
+    """Where generators stop following their label maps, from the record of a stress."""
+    title, links = stress.record.title, {there: of_labels[label] for label, there in stress.of_runs.items()}
+    tables = (ladder_table(stress.found, title), ordinary_table(stress.found, title), decay_table(stress.found, title))
+    return Section(
+        "Extreme label maps",
+        tuple(finding(stress.found, stress.scores)),
+        tuple(shown_table(table, f"{anchor}-{table.name}", links) for table in tables),
+        tuple(
+            ShownFigure(
+                svg(figure), f"Chart of {name} for {', '.join(stress.record.generators)}", STRESS_CAPTIONS[name]
+            )
+            for name, figure in score_figures(stress.found).items()
+        ),
+        tuple(stress_pictures(stress.folder)),
     )
 
 

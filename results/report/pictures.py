@@ -8,16 +8,21 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from PIL import Image
 
-from echobench.results.records.run import Run
+from echobench.results.records.run import PICTURES, Run
 
 CONTOURS = ".contours.png"
 """The ending, in place of .png, of a transparent picture that lies on top of another."""
 _LEFT = {
-    "drawn": "what was drawn for label maps of validation patients, above the real frames",
+    "drawn": "what was drawn for label maps of validation patients, above the frames of these patients",
     "predicted": "what the expert and the U-Net outline in the frames that are scored",
 }
 """Pictures that a run leaves in its folder `pictures`; a committed record has them, if any, beside run.json."""
+_STRESSED = {"severity-1": "what was drawn for the most extreme maps", "ladder": "what was asked for"}
+"""Pictures that a stress leaves."""
+WIDEST_PX = 1300
+"""Of a picture on the page: as wide as its text column on a screen."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def panel(pictures: Mapping[str, Path]) -> Panel | None:
         return None
     maps = tuple(sorted(path.stem for path in first.glob("*.png") if not path.name.endswith(CONTOURS)))
     rows = tuple(
-        (name, tuple(PanelCell(_png(folder / f"{m}.png"), _png(folder / f"{m}{CONTOURS}")) for m in maps))
+        (name, tuple(PanelCell(thumbnail(folder / f"{m}.png"), thumbnail(folder / f"{m}{CONTOURS}")) for m in maps))
         for name, folder in pictures.items()
     )
     return Panel(maps, rows) if maps else None
@@ -63,12 +68,20 @@ def panel(pictures: Mapping[str, Path]) -> Panel | None:
 
 def left_pictures(runs: Iterable[Run]) -> list[Left]:
     """What runs have left in their folders; nothing of runs of which only the record is there."""
+    return [left for run in runs for left in _left(run.label, run.folder, _LEFT)]
+
+
+def stress_pictures(folder: Path) -> list[Left]:
+    """What a stress has left in its folder."""
+    return _left("stress", folder, _STRESSED)
+
+
+def _left(label: str, folder: Path, names: Mapping[str, str]) -> list[Left]:
     return [
-        Left(run.label, shows, uri)
-        for run in runs
-        for name, shows in _LEFT.items()
-        for folder in (run.folder / "pictures", run.folder)
-        if (uri := _png(folder / f"{name}.png"))
+        Left(label, shows, uri)
+        for name, shows in names.items()
+        for place in (folder / PICTURES, folder)
+        if (uri := thumbnail(place / f"{name}.png"))
     ]
 
 
@@ -85,5 +98,17 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _png(path: Path) -> str:
-    return data_uri("image/png", path.read_bytes()) if path.is_file() else ""
+def thumbnail(path: Path) -> str:
+    """A PNG as a data URI of WebP, no wider than `WIDEST_PX`: without loss where it is transparent, as contours are.
+
+    Nothing where there is no file. A picture that is opaque loses what nobody sees, and nine tenths of its size.
+    """
+    if not path.is_file():
+        return ""
+    with Image.open(path) as image:
+        transparent = image.mode == "RGBA" and image.getextrema()[3][0] < 255  # type: ignore[index]
+        shown = image.convert("RGBA" if transparent else "RGB")
+    shown.thumbnail((WIDEST_PX, 4 * WIDEST_PX))
+    buffer = BytesIO()
+    shown.save(buffer, "WEBP", quality=75, method=4, lossless=transparent)
+    return data_uri("image/webp", buffer.getvalue())

@@ -55,13 +55,13 @@ def provenance(run: Run, anchor: str) -> Provenance:
             "Versions": record.versions,
         },
         shown_table(_stages(run), f"{anchor}-stages"),
-        tuple(record.deviations),
+        tuple(map(readable, record.deviations)),
     )
 
 
 def shared_deviations(group: Group) -> tuple[list[str], Mapping[str, Sequence[str]]]:
     """Where all runs of a group differ from the paper, and by label where each does beyond that."""
-    of_runs = {run.label: run.record.deviations for run in group.runs}
+    of_runs = {run.label: list(map(readable, run.record.deviations)) for run in group.runs}
     first, *others = of_runs.values()
     shared = [line for line in first if others and all(line in lines for lines in others)]
     return shared, {label: [line for line in lines if line not in shared] for label, lines in of_runs.items()}
@@ -78,4 +78,18 @@ def _stages(run: Run) -> Table:
 
 
 def _settings(run: Run) -> Facts:
-    return {name: shown(value) for name, value in flat(run.record.settings).items()}
+    """A line for each part: "generator, training" has "steps 5000, batch 8, …"."""
+    parts: dict[str, list[str]] = {}
+    for name, value in flat(run.record.settings).items():
+        part, _, last = name.rpartition(".")
+        words = part.replace("_settings", "").replace(".", ", ").replace("_", " ").replace("unet", "U-Net") or "run"
+        parts.setdefault(words, []).append(f"{last.replace('_', ' ')} {shown(value)}")
+    return {part: ", ".join(said) for part, said in parts.items()}
+
+
+def readable(deviation: str) -> str:
+    """A line of a record, "unet.batch_size: 8, paper 1", as people write it: "U-Net batch size: 8 (paper: 1)"."""
+    name, colon, said = deviation.partition(": ")
+    ours, paper, theirs = said.rpartition(", paper ")
+    words = name.replace(".", " ").replace("_", " ").replace("unet ", "U-Net ")
+    return f"{words}{colon}{f'{ours} (paper: {theirs})' if paper else said}"

@@ -1,4 +1,4 @@
-// The page is whole without this: it sorts tables, opens the record that a link leads to, and chooses pictures.
+// The page is whole without this: it sorts tables, unfolds what a link leads to, and chooses pictures.
 "use strict";
 
 const NOTHING = "–";
@@ -38,14 +38,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 function open() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const record = target?.closest("details");
-  if (record) {
-    record.open = true;
-    target.scrollIntoView();
-  }
+  for (let part = target?.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  target?.scrollIntoView();
 }
 addEventListener("hashchange", open);
 open();
+
+// On paper nothing is folded.
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});
 
 for (const chooser of document.querySelectorAll(".chooser")) {
   const place = chooser.parentElement;

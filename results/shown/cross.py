@@ -18,8 +18,9 @@ from echobench.results.evidence.statistics import (
     seed_spread,
 )
 from echobench.results.records.cross import ECHONET, PREFIX, CrossRecord
-from echobench.results.shown.figures import column_figure, looks_of
+from echobench.results.shown.figures import column_figure
 from echobench.results.shown.formats import Table, named_apart, numbered
+from echobench.results.shown.palette import look
 from echobench.results.shown.published import published
 from echobench.results.shown.tables import WHO, missed_structures, pair_table
 
@@ -110,7 +111,7 @@ def _published(record: CrossRecord) -> Iterator[str]:
 
 
 def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
-    region, looks = crossed[0].region, looks_of(group)
+    region = crossed[0].region
     pairs = [
         (one.run.label, patient_values(one.own, region=region), patient_values(one.there, region=region))
         for one in crossed
@@ -119,11 +120,11 @@ def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
     with column_figure(0.9 + 0.34 * len(pairs)) as figure:
         axes = figure.subplots()
         for y, (label, own, there) in enumerate(pairs):
-            colour = looks[label][0]
+            colour, marker = look(label)
             for values, face, shift in ((own, "white", -0.12), (there, colour, 0.12)):
                 low, high = bootstrap_interval(values)
                 axes.plot([low, high], [y + shift] * 2, color=colour, linewidth=1.2)
-                axes.plot(values.mean(), y + shift, marker="o", markersize=5, color=colour, markerfacecolor=face)
+                axes.plot(values.mean(), y + shift, marker=marker, markersize=5, color=colour, markerfacecolor=face)
         axes.set_yticks(range(len(pairs)), [label for label, _, _ in pairs])
         axes.set_ylim(len(pairs) - 0.5, -0.5)
         axes.set_xlabel(f"{'mean' if region == MEAN else region} Dice (%)")

@@ -13,13 +13,17 @@ from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.ejection import Agreement, agreement, agreement_with_experts
 from echobench.results.records.ejection import EJECTION, MeasuredEjection, read_ejection
 from echobench.results.records.realism import UNMEASURED
-from echobench.results.shown.figures import column_figure, looks_of
+from echobench.results.shown.figures import SMALL, column_figure
 from echobench.results.shown.formats import Table
+from echobench.results.shown.palette import Look, look
 from echobench.results.shown.tables import WHO
 
 EXPERTS, DATASET = "expert masks", "dataset"
 """What ejection fractions are held against, and who stands in the row of the method's ceiling."""
 _PANELS = 2
+MEANS, ERRORS = (0.0, 100.0), (-60.0, 60.0)
+"""What is shown of the mean of two ejection fractions, in %, and of their difference, in points."""
+_METHOD = Look("black", "o")
 
 
 def ejection_tables(group: Group) -> list[Table]:
@@ -65,36 +69,44 @@ def ejection_figure(group: Group) -> Figure | None:
     measured, _ = read_ejection(group.runs)
     if not measured:
         return None
-    panels = [(one.run.label, one.predicted(), one.expert(), looks_of(group)[one.run.label][0]) for one in measured]
+    panels = [(one.run.label, one.predicted(), one.expert(), look(one.run.label)) for one in measured]
     first = measured[0]
     if first.dataset.notna().any():
-        panels.append((f"{EXPERTS} vs {DATASET}", first.expert().to_frame(), first.dataset, "0.65"))
-    with column_figure(0.4 + 1.3 * ceil(len(panels) / _PANELS)) as figure:
-        grid = figure.subplots(ceil(len(panels) / _PANELS), _PANELS, sharex=True, sharey=True, squeeze=False)
+        panels.append((f"{EXPERTS} vs {DATASET}", first.expert().to_frame(), first.dataset, _METHOD))
+    rows = ceil(len(panels) / _PANELS)
+    with column_figure(0.4 + 1.4 * rows) as figure:
+        grid = figure.subplots(rows, _PANELS, sharex=True, sharey=True, squeeze=False)
         for number, (axes, panel) in enumerate(zip_longest(grid.flat, panels)):
             if panel is None:
                 axes.set_axis_off()
             else:
                 _bland_altman(axes, *panel)
                 axes.tick_params(labelbottom=number + _PANELS >= len(panels))
+        grid[0, 0].set(xlim=MEANS, ylim=ERRORS)
         figure.supxlabel("mean of the two EF (%)", fontsize=8)
         figure.supylabel("EF − reference (points)", fontsize=8)
     return figure
 
 
-def _bland_altman(axes: Axes, title: str, values: pd.DataFrame, reference: "pd.Series[float]", colour: str) -> None:
-    """Difference against mean, with bias and limits of agreement."""
+def _bland_altman(axes: Axes, title: str, values: pd.DataFrame, reference: "pd.Series[float]", of_run: Look) -> None:
+    """Difference against mean, with bias and limits of agreement; what lies beyond the axes is hollow, at the edge."""
     known = reference.reindex(values.index).to_numpy(dtype=np.float64)[:, None]
     points = values.to_numpy(dtype=np.float64)
-    axes.scatter((points + known) / 2, points - known, s=5, color=colour, alpha=0.55, linewidth=0)
+    x, y = ((points + known) / 2).ravel(), (points - known).ravel()
+    at = np.clip(x, *MEANS), np.clip(y, *ERRORS)
+    beyond = ((at[0] != x) | (at[1] != y)) & ~np.isnan(x)
+    of_points = {"edgecolor": of_run.colour, "marker": of_run.marker, "s": 7}
+    axes.scatter(at[0][~beyond], at[1][~beyond], facecolor=of_run.colour, alpha=0.55, linewidth=0, **of_points)
+    axes.scatter(at[0][beyond], at[1][beyond], facecolor="white", linewidth=0.6, clip_on=False, zorder=5, **of_points)
     found = agreement(values, reference)
     axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     axes.axhline(found.bias, color="black", linewidth=0.9)
     for limit in found.limits:
         axes.axhline(limit, color="black", linewidth=0.7, linestyle="--")
     numbers = f"{found.bias:+.1f} ({found.limits[0]:+.1f} to {found.limits[1]:+.1f})" if found.patients else ""
-    without = f", {found.failures} without EF" if found.failures else ""
-    axes.set_title(f"{title}{without}\n{numbers.replace('-', '−')}", fontsize=7)
+    counts = ((found.failures, "without EF"), (int(beyond.sum()), "outside"))
+    counted = ", ".join(f"{count} {what}" for count, what in counts if count)
+    axes.set_title("\n".join(filter(None, (title, numbers.replace("-", "−"), counted))), fontsize=SMALL)
 
 
 def _with_the_dataset(measured: list[MeasuredEjection]) -> dict[str, Agreement]:

@@ -25,17 +25,28 @@ def write_tables(tables: Iterable[formats.Table], folder: Path) -> None:
             write_whole(folder / f"{table.name}.{ending}", text(table))
 
 
-def write_figures(drawn: Mapping[str, Figure], folder: Path) -> None:
-    """Each figure as a PNG of its name."""
+def write_figures(drawn: Mapping[str, Figure], folder: Path, dpi: int = DPI) -> None:
+    """Each figure of pyplot in both of `KINDS`, of its name, whole or not at all; it is closed."""
     for name, figure in drawn.items():
-        write_figure(figure, folder / f"{name}.png")
+        for kind in KINDS:
+            _write(figure, folder / f"{name}.{kind}", dpi)
+        plt.close(figure)
 
 
 def write_figure(figure: Figure, path: Path, *, dpi: int = DPI, transparent: bool = False) -> None:
-    """A figure of pyplot as a PNG, whole or not at all; the figure is closed."""
-    with writing_whole(path) as stream:
-        figure.savefig(stream, format="png", dpi=dpi, transparent=transparent)
+    """A figure of pyplot, of the kind that its file's ending says; it is closed."""
+    _write(figure, path, dpi, transparent)
     plt.close(figure)
+
+
+def _write(figure: Figure, path: Path, dpi: int, transparent: bool = False) -> None:
+    kind = path.suffix.removeprefix(".")
+    with writing_whole(path) as stream:
+        figure.savefig(stream, format=kind, dpi=dpi, transparent=transparent, metadata=dict(KINDS[kind]))
+
+
+KINDS: Mapping[str, Mapping[str, None]] = MappingProxyType({"png": {}, "pdf": {"CreationDate": None}})
+"""How figures are written, by the ending of the file, with what is left out of it: for a slide, and for a paper."""
 
 
 def file_name(title: str) -> str:

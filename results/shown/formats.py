@@ -80,6 +80,19 @@ def named_apart(tables: Sequence[Table]) -> list[Table]:
     return [replace(table, name=name) for table, name in zip(tables, names, strict=True)]
 
 
+def listed(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def duration(seconds: float) -> str:
+    """In the unit that is read most easily."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
 _FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
 """Shrinks what follows if it is wider than the text."""
 

@@ -17,7 +17,7 @@ from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.cross import gap_table
-from echobench.results.shown.figures import cost_figure, image_figure, training_figure
+from echobench.results.shown.curves import cost_figure, image_figure, training_figure
 from echobench.results.shown.formats import markdown, numbered
 from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures

@@ -9,15 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from echobench.results.evidence.adherence import DOUBT, FOLLOWS, IDEAL, LOST, MEASURES, STRESS_CELL, UNDEFORMED, Decay
-from echobench.results.shown.figures import REFERENCE, column_figure, look
+from echobench.results.shown.figures import PAGE_INCHES, column_figure
+from echobench.results.shown.palette import look
 
 _PANELS_PER_LINE = 4
-PAGE_INCHES = 7.2
 ROW_INCHES = 1.35
-LIMITS = {"dice": (0, 119), "contrast": (-25, 175)}
-"""Per cent of severity 0 shown: who has next to no contrast there has relative ones that mean nothing."""
-WHOLE = (0, 100)
+LIMITS = {"dice": (0.0, 119.0), "contrast": (-25.0, 175.0)}
+"""Per cent of severity 0 that are shown at least."""
+WIDEST = (-100.0, 250.0)
+"""And at most: who has next to no contrast at severity 0 has relative ones that mean nothing."""
+WHOLE = (0.0, 100.0)
 """Per cent shown of a score itself."""
+IGNORED = "deformation ignored"
 _MEANING = {FOLLOWS: "", DOUBT: ": in doubt", LOST: ": follows none"}
 """Of the verdict on ordinary maps, in the legend."""
 
@@ -25,9 +28,10 @@ _CONTRAST = "Contrast along the walls that moved, area under the ROC curve"
 _LINES = (
     f" Means over maps with their 95 % bootstrap intervals. {IDEAL} is the ideal; where it has no line, no "
     "displacement makes the map. Thin and dotted: whoever does not follow ordinary maps, or is in doubt there. "
+    "Grey and dashed, “deformation ignored”: the score of an image that stays as it was while its map is deformed, "
 )
-_SCORE = f"{_LINES}Grey and dashed: {IDEAL}'s undeformed image beside the deformed map."
-_KEPT = f"{_LINES}Grey and dashed: what would be kept if the deformation were ignored, the mean over generators."
+_SCORE = f"{_LINES}which is {IDEAL}'s undeformed image beside the deformed map."
+_KEPT = f"{_LINES}relative to severity 0 as well, the mean over generators."
 CAPTIONS = {
     "adherence-dice": f"Dice between the map asked for and what the reference U-Net sees.{_SCORE}",
     "adherence-contrast": f"{_CONTRAST}; below 50 %, blood is brighter than tissue.{_SCORE}",
@@ -41,8 +45,12 @@ CAPTIONS = {
 
 def stress_figures(found: Decay) -> dict[str, Figure]:
     """Of each of `MEASURES` two, named as in `CAPTIONS`: the score itself, and what is left of it."""
-    absolute = {f"adherence-{measure}": adherence_figure(found, measure) for measure in MEASURES}
-    return absolute | {f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}
+    return score_figures(found) | {f"decay-{measure}": decay_figure(found, measure) for measure in MEASURES}
+
+
+def score_figures(found: Decay) -> dict[str, Figure]:
+    """Of each of `MEASURES` the score itself."""
+    return {f"adherence-{measure}": adherence_figure(found, measure) for measure in MEASURES}
 
 
 def adherence_figure(found: Decay, measure: str) -> Figure:
@@ -74,6 +82,7 @@ def _panels(found: Decay, rows: pd.DataFrame, label: str, limits: tuple[float, f
     undeformed = found.cells[found.cells["deformation"] == UNDEFORMED].set_index("generator")
     verdicts = {str(name): str(undeformed.loc[name, "verdict"]) for name in rows["generator"].unique()}
     looks = _looks(verdicts)
+    low, high = _limits(rows, limits)
     lines = ceil((len(deformations) + 1) / _PANELS_PER_LINE)
     with column_figure(0.4 + ROW_INCHES * lines, PAGE_INCHES) as figure:
         grid = figure.subplots(lines, _PANELS_PER_LINE, sharex=True, sharey=True, squeeze=False).ravel()
@@ -83,19 +92,33 @@ def _panels(found: Decay, rows: pd.DataFrame, label: str, limits: tuple[float, f
             axes.plot(floor.index, floor, color="0.6", linestyle="--", linewidth=0.8, zorder=0)
             for generator, of_one in part.groupby("generator", sort=False):
                 _line(axes, of_one, looks[str(generator)])
+                means = of_one.groupby("severity")["shown"].mean()
+                for edge, marker, beyond in ((low, "v", means[means < low]), (high, "^", means[means > high])):
+                    for severity in beyond.index:
+                        axes.plot(severity, edge, marker, color=looks[str(generator)]["color"], clip_on=False, zorder=5)
             axes.set_title(deformation)
         for axes in grid[len(deformations) :]:
             axes.axis("off")
         for generator, marked in looks.items():
             grid[-1].plot([], [], label=f"{generator}{_MEANING[verdicts[generator]]}", **marked)
-        grid[-1].plot([], [], color="0.6", linestyle="--", linewidth=0.8, label="ignored")
+        grid[-1].plot([], [], color="0.6", linestyle="--", linewidth=0.8, label=IGNORED)
         grid[-1].legend(loc="center", frameon=False)
         figure.supxlabel("severity", fontsize=8)
         figure.supylabel(label, fontsize=8)
         for i, axes in enumerate(grid[: len(deformations)]):
-            axes.set(ylim=limits, xlabel="", ylabel="", xticks=sorted(set(rows["severity"])))
+            axes.set(ylim=(low, high), xlabel="", ylabel="", xticks=sorted(set(rows["severity"])))
             axes.tick_params(labelbottom=i + _PANELS_PER_LINE >= len(deformations))
     return figure
+
+
+def _limits(rows: pd.DataFrame, least: tuple[float, float]) -> tuple[float, float]:
+    """Of an axis on which every line of means stays, as far as `WIDEST` allows."""
+    means = rows.groupby(STRESS_CELL)["shown"].mean()
+    floors = rows.groupby(["deformation", "severity"])["floor"].mean()
+    lowest, highest = min(means.min(), floors.min()), max(means.max(), floors.max())
+    room = 0.03 * (highest - lowest)
+    low = least[0] if lowest >= least[0] else max(lowest - room, WIDEST[0])
+    return low, least[1] if highest <= least[1] else min(highest + room, WIDEST[1])
 
 
 def _line(axes: Axes, rows: pd.DataFrame, marked: dict[str, Any]) -> None:
@@ -106,10 +129,8 @@ def _line(axes: Axes, rows: pd.DataFrame, marked: dict[str, Any]) -> None:
 
 
 def _looks(verdicts: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Of each generator's line, as in the other figures: the ideal is grey. verdicts: on ordinary maps."""
-    others = [generator for generator in verdicts if generator != IDEAL]
-    looks = {IDEAL: (REFERENCE, look(0)[1])} | {one: look(number, 1) for number, one in enumerate(others)}
-    return {one: _solid(*looks[one]) if verdicts[one] == FOLLOWS else _dotted(*looks[one]) for one in verdicts}
+    """Of each generator's line. verdicts: on ordinary maps."""
+    return {one: _solid(*look(one)) if verdict == FOLLOWS else _dotted(*look(one)) for one, verdict in verdicts.items()}
 
 
 def _solid(colour: str, marker: str) -> dict[str, Any]:

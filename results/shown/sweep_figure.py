@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from echobench.results.evidence.statistics import estimate, seed_means
 from echobench.results.evidence.sweep import AXES, Line, Sweep
-from echobench.results.shown.figures import MEAN_DICE, REFERENCE, column_figure, labelled, look
+from echobench.results.shown.curves import LEAST_SPAN, at_least, draw_level, draw_means
+from echobench.results.shown.figures import MEAN_DICE, column_figure, labelled
 
 DODGE = 0.015
 """What lies between the bars of two generators at the same value, in lengths of the axis."""
@@ -23,13 +23,12 @@ def sweep_figure(sweep: Sweep) -> Figure:
     with column_figure(2.9) as figure:
         axes = figure.subplots()
         axes.set_xscale("log" if sweep.axis == "fraction" else "linear")
-        for line in sweep.levels:
-            _draw_level(axes, line)
-        generators = [line for line in lines if not line.is_reference]
+        for level in (run for line in sweep.levels for run in line.runs.values()):
+            draw_level(axes, level, level.label)
         for i, line in enumerate(lines):
-            colour, marker = look(generators.index(line) if line in generators else 0)
             shift = (i - (len(lines) - 1) / 2) * DODGE
-            _draw_line(axes, line, _shifted(sweep, line, shift), REFERENCE if line.is_reference else colour, marker)
+            draw_means(axes, _shifted(sweep, line, shift), list(line.runs.values()), line.label)
+        at_least(axes, LEAST_SPAN)
         _ticks(axes, sweep)
         axes.set_xlabel(AXES[sweep.axis] + (" (and their number)" if sweep.axis == "fraction" else ""))
         axes.set_ylabel(labelled(MEAN_DICE, sweep.whom))
@@ -40,27 +39,6 @@ def sweep_figure(sweep: Sweep) -> Figure:
             title="bars and dots: 95 % interval over patients; bands: U-Net seeds",
         )  # fmt: skip
     return figure
-
-
-def _draw_line(axes: Axes, line: Line, x: NDArray[np.float64], colour: str, marker: str) -> None:
-    found = [estimate(run.scores) for run in line.runs.values()]
-    means = np.array([one.mean for one in found])
-    bars = np.abs(np.array([[one.low, one.high] for one in found]).T - means)
-    seeds = [seed_means(run.scores) for run in line.runs.values()]
-    axes.fill_between(x, [s.min() for s in seeds], [s.max() for s in seeds], color=colour, alpha=0.25, linewidth=0)
-    axes.errorbar(
-        x, means, bars, label=line.label, color=colour, marker=marker, markersize=4.2, markeredgecolor="white",
-        markeredgewidth=0.5, linewidth=1, elinewidth=0.7, zorder=3,
-    )  # fmt: skip
-
-
-def _draw_level(axes: Axes, line: Line) -> None:
-    for run in line.runs.values():
-        found, seeds = estimate(run.scores), seed_means(run.scores)
-        axes.axhspan(seeds.min(), seeds.max(), color=REFERENCE, alpha=0.25, linewidth=0)
-        axes.axhline(found.mean, color=REFERENCE, linestyle="--", linewidth=0.9, label=line.label)
-        for end in (found.low, found.high):
-            axes.axhline(end, color=REFERENCE, linestyle=":", linewidth=0.6)
 
 
 def _shifted(sweep: Sweep, line: Line, shift: float) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ def test_a_metric_of_one_line_reaches_record_table_and_report(camus_folder, tmp_
     assert (texts.loc["warp"] == NOTHING).all(axis=None)
     assert missed_structures(scores) == missed_structures(scores[scores["metric"] == "precision"])
 
-    page = write_report(tmp_path, Comparison.of([tmp_path / "real", tmp_path / "warp"]), "both").read_text()
+    page = write_report(tmp_path, Comparison.of([tmp_path / "real", tmp_path / "warp"])).read_text()
     assert "Other scores" in page and "Precision in %" in page
 
 

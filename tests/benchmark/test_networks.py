@@ -50,7 +50,7 @@ def test_a_network_of_ten_lines_goes_through_a_whole_run(camus_folder, tmp_path)
     assert len(comparison.groups) == 2
     assert sorted(group.title.rpartition(", ")[2] for group in comparison.groups) == ["network tiny", "network unet"]
     assert "tables of their own: unet.network" in comparison.differences[0]
-    assert "network tiny" in write_report(tmp_path, comparison, "both").read_text()
+    assert "network tiny" in write_report(tmp_path, comparison).read_text()
 
 
 @pytest.mark.usefixtures("tiny")

@@ -4,20 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from skimage.io import imread
 
-from echobench.benchmark.measure.panel import LABEL_MAP, REAL_FRAME, panel, picture_runs, save_panel, worst_cases
+from echobench.benchmark.measure.panel import picture_runs, save_panel
+from echobench.benchmark.run.pictures import LABEL_MAP, PHANTOM_FRAME, REAL_FRAME, panel, worst_cases
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
 from echobench.results.report.pictures import panel as read_panel
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -48,7 +42,7 @@ def test_maps_are_columns_and_who_drew_them_rows(drawn, real):
     figure = panel(drawn, real, 3)
     assert len(figure.axes) == 4 * 3
     assert [cell(figure, row, 0, 3).get_ylabel() for row in range(4)] == [LABEL_MAP, "sdm", "paint", REAL_FRAME]
-    assert cell(figure, 0, 2, 3).get_title() == "patient0004 4C ES"
+    assert cell(figure, 0, 2, 3).get_title() == "patient0004\n4C ES"
     np.testing.assert_array_equal(pixels(figure, 0, 2, 3), drawn["sdm"].labels[7])
     np.testing.assert_array_equal(pixels(figure, 1, 2, 3), drawn["sdm"].images[7])
     np.testing.assert_array_equal(pixels(figure, 2, 2, 3), drawn["paint"].images[7])
@@ -112,9 +106,11 @@ def test_the_lowest_dice_comes_first(real):
     predicted[5] = np.roll(predicted[5], 3, axis=1)
     figure = worst_cases(real, {"sdm": predicted, "paint": real.labels}, 2)
     assert len(figure.axes) == 4 * 2
-    assert cell(figure, 0, 0, 2).get_title() == "patient0002 4C ES, 0 %"
-    assert cell(figure, 0, 1, 2).get_title().startswith("patient0003 4C ES, ")
-    assert cell(figure, 2, 0, 2).get_title().endswith("100 %")
+    assert (
+        cell(figure, 0, 0, 2).get_title() == "patient0002\n4C ES" and cell(figure, 1, 0, 2).get_xlabel() == "Dice 0 %"
+    )
+    assert cell(figure, 0, 1, 2).get_title() == "patient0003\n4C ES"
+    assert cell(figure, 3, 0, 2).get_xlabel() == "Dice 100 %"
     assert [cell(figure, row, 0, 2).get_ylabel() for row in (0, 1)] == ["sdm: expert", "sdm: U-Net"]
     np.testing.assert_array_equal(pixels(figure, 1, 0, 2), real.images[3])
     assert cell(figure, 0, 0, 2).collections and not cell(figure, 1, 0, 2).collections  # it saw nothing
@@ -128,7 +124,7 @@ def test_pictures_of_finished_runs(tmp_path):
         run(settings, tmp_path / name)
         runs[name] = settings, tmp_path / name
     folders = picture_runs(runs, tmp_path / "pictures", "cpu")
-    assert list(folders) == [LABEL_MAP, "warp", "paint", REAL_FRAME]
+    assert list(folders) == [LABEL_MAP, "warp", "paint", PHANTOM_FRAME]
     assert len({len(list(folder.glob("* 4C E?.png"))) for folder in folders.values()}) == 1
     whole = imread(tmp_path / "pictures" / "panel.png")
     assert whole.shape == imread(tmp_path / "pictures" / "panel-contours.png").shape

@@ -24,7 +24,7 @@ from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.paint import Paint
 from echobench.generators.testing import examples
 from echobench.generators.warp import Warp, WarpSettings
-from echobench.results.evidence.adherence import FOLLOWS, IDEAL, LOST, UNDEFORMED, decay
+from echobench.results.evidence.adherence import DOUBT, FOLLOWS, IDEAL, LOST, UNDEFORMED, decay
 from echobench.results.records.stress import read_stress
 
 GREYS = np.array([120, 30, 200, 60, 0], dtype=np.uint8)  # background, cavity, wall, atrium; outside the sector
@@ -165,13 +165,14 @@ def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
 
     marked = []
     with monkeypatch.context() as patched:
-        patched.setattr(outcome, "lost_maps", lambda found: {("paint", "small", 1.0), ("paint", "swirl", 1.0)})
+        called = {LOST: {("paint", "small", 1.0), ("paint", "swirl", 1.0)}, DOUBT: {("paint", "missing-atrium", 1.0)}}
+        patched.setattr(outcome, "lost_maps", lambda found, verdict: called[verdict])
         patched.setattr(
             outcome, "picture",
-            lambda rows, *a, **n: marked.append({row.deformation: set(row.lost) for row in rows}) or Figure(),
+            lambda rows, *a, **n: marked.append({r.deformation: (r.lost, r.doubtful) for r in rows}) or Figure(),
         )  # fmt: skip
         outcome.write_outcome(small / "out")
-    assert marked == [{"small": {"paint"}, "missing-atrium": set()}] * 2  # red where the table says so
+    assert marked == [{"small": ({"paint"}, set()), "missing-atrium": (set(), {"paint"})}] * 2  # as the table says
 
     (cell,) = (small / "out" / "stages").glob("small paint-*.stage.json")
     cell.unlink()  # as if killed there

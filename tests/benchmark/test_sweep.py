@@ -73,7 +73,7 @@ def test_one_training_serves_all_strengths_and_nothing_is_done_twice(cells_in, f
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     place = "CAMUS--4C--validation-patients--strength"
     tables = {f"tables/{place}/{t}.{e}" for t in ("dice", "best", "evidence") for e in ("csv", "md", "tex")}
-    assert found == tables | {f"figures/{place}/dice.png", ".lock"}
+    assert found == tables | {f"figures/{place}/dice.{kind}" for kind in ("png", "pdf")} | {".lock"}
     table = pd.read_csv(tmp_path / "out" / "tables" / place / "dice.csv")
     assert table["training patients"].tolist() == [3] * 3
 

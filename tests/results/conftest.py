@@ -12,6 +12,7 @@ import pytest
 from echobench.data.deform import VERSION
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.records.run import FailedRun, RunRecord, Stage, write_failed, write_record
+from echobench.results.records.stress import STRESS_COLUMNS, StressRecord, write_stress
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA")
 MACHINE = {
@@ -148,3 +149,41 @@ def group(add_run: Callable[..., Path]) -> Group:
         stages = {"stages": [Stage("unet-0", 300.0, 3000)]} if generator == "real" else {}
         folders.append(add_run(generator, scores, **nothing, **stages))
     return Comparison.of(folders).groups[0]
+
+
+@pytest.fixture
+def add_stress(tmp_path: Path) -> Callable[..., Path]:
+    """Write a stress of sdm beside the runs: `add_stress(changed fingerprints)`; it follows swirl up to 0.5."""
+
+    def add(changed: Mapping[str, str]) -> Path:
+        folder = tmp_path / "a-stress"
+        folder.mkdir()
+        one = {"weights_sha256": "5" * 64, "parameters": 5, "evaluations": 20, "settings": {}}
+        record = StressRecord(
+            dataset="CAMUS", view="4C", preset="quick", settings={"severities": [0.5, 1.0], "deformations": ["swirl"]},
+            generators={name: {"name": name, **one} for name in ("warp", "sdm")}, judge={"dice": 0.8},
+            patients=list("abcdefgh"), fingerprints={"training": "a" * 64, "split": "c" * 64} | dict(changed),
+            split_origin="official", skipped=[], not_warped={}, stages=[], versions={}, machine=MACHINE, commit=None,
+            started="2026-01-01T00:00:00+00:00", finished="2026-01-01T01:00:00+00:00",
+        )  # fmt: skip
+        write_stress(folder, record, _stress_scores(record.patients))
+        return folder
+
+    return add
+
+
+def _stress_scores(patients: Sequence[str]) -> pd.DataFrame:
+    """Raw scores: sdm is as good as warp but on swirl at severity 1, where it ignores the deformation."""
+    cells = {("none", 0.0): 0.9, ("swirl", 0.5): 0.9, ("swirl", 1.0): 0.5}
+    return pd.DataFrame(
+        [
+            (name, deformation, severity, patient, structure, measure,
+             (0.9 if name == "warp" else dice) + 0.01 * (i % 3) - (measure == "contrast") * 0.1, np.nan, 0.5)
+            for name in ("warp", "sdm")
+            for (deformation, severity), dice in cells.items()
+            for i, patient in enumerate(patients)
+            for measure, structures in (("dice", ("LVendo", "LVepi", "LA")), ("contrast", ("LVendo", "LA")))
+            for structure in structures
+        ],
+        columns=list(STRESS_COLUMNS),
+    )  # fmt: skip

@@ -136,7 +136,7 @@ def test_tables_and_figures_of_validation_patients_say_so_and_table_1_has_none(a
     for name, figure in drawn.items():
         words = [text.get_text() for text in figure.findobj(Text)]
         assert any("validation patients" in word for word in words), name
-    page = write_report(tmp_path / "page", comparison, "title").read_text()
+    page = write_report(tmp_path / "page", comparison).read_text()
     assert (
         "scored on the same real validation patients" in page and "<dt>validation patients</dt><dd>2: d, e</dd>" in page
     )

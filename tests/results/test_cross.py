@@ -152,7 +152,7 @@ def test_published_numbers_and_skipped_videos_are_told(add_crossed):
 
 def test_the_report_has_them(add_crossed, tmp_path):
     folders = [add_crossed("real", THERE), add_crossed("sdm", THERE)]
-    page = write_report(tmp_path / "page", Comparison.of(folders), "title").read_text()
+    page = write_report(tmp_path / "page", Comparison.of(folders)).read_text()
     assert "Other data" in page and "second scanner" in page
 
 

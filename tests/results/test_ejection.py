@@ -13,7 +13,7 @@ from echobench.results.evidence.ejection import agreement
 from echobench.results.records.ejection import EJECTION, EXPERT, PREDICTED
 from echobench.results.records.realism import UNMEASURED
 from echobench.results.records.run import read_record
-from echobench.results.shown.ejection import DATASET, EXPERTS, ejection_figure, ejection_tables
+from echobench.results.shown.ejection import DATASET, ERRORS, EXPERTS, ejection_figure, ejection_tables
 from echobench.results.shown.formats import csv, latex, shown
 from echobench.results.shown.tables import WHO, summary_table
 
@@ -157,13 +157,24 @@ def test_a_damaged_file_is_named(add_measured):
         ejection_tables(group_of(folder))
 
 
-def test_a_panel_for_each_run_and_one_for_the_method_with_the_same_axes(add_measured):
+def test_a_panel_for_each_run_and_one_for_the_method_with_the_same_axes(add_measured, small_texts):
     failed = np.where(TRUTH > 40, np.nan, 1.0)
     group = group_of(add_measured("real", noise(0)), add_measured("sdm", noise(1), noise(2)), add_measured("x", failed))
-    axes = ejection_figure(group).axes
+    figure = ejection_figure(group)
+    axes = figure.axes
+    assert not small_texts(figure)
     assert [one.get_title().partition("\n")[0] for one in axes] == [
-        "real", "sdm", "x, 15 without EF", f"{EXPERTS} vs {DATASET}",
+        "real", "sdm", "x", f"{EXPERTS} vs {DATASET}",
     ]  # fmt: skip
+    assert axes[2].get_title().endswith("\n15 without EF")
     assert len({one.get_ylim() for one in axes}) == len({one.get_xlim() for one in axes}) == 1
     assert [len(one.collections[0].get_offsets()) for one in axes] == [20, 40, 20, 20]
     assert axes[1].get_title().partition("\n")[2].startswith("+")
+
+
+def test_what_lies_beyond_the_axes_stands_at_their_edge_and_is_counted(add_measured):
+    wild = np.where(np.arange(len(TRUTH)) < 3, -200.0, 1.0)
+    (axes, *_) = ejection_figure(group_of(add_measured("sdm", wild))).axes
+    shown, beyond = (one.get_offsets() for one in axes.collections[:2])
+    assert (len(shown), len(beyond)) == (len(TRUTH) - 3, 3) and set(beyond[:, 1]) == {ERRORS[0]}
+    assert axes.get_title().endswith("3 outside") and axes.get_ylim() == ERRORS

@@ -78,8 +78,8 @@ def with_figures(quick, monkeypatch):
 def report(tmp_path):
     """Write the report of some runs and read it back."""
 
-    def make(folders, title="a title", **pictures):
-        path = write_report(tmp_path / "report", Comparison.of(folders), title, **pictures)
+    def make(folders, **pictures):
+        path = write_report(tmp_path / "report", Comparison.of(folders), **pictures)
         assert path.name == REPORT
         return Page(path.read_text())
 
@@ -148,8 +148,10 @@ def test_every_label_leads_to_its_record(page, group):
     for run in group.runs:
         record = page.by_id(links[run.label][1:])
         assert any(e["tag"] == "details" for e in record["around"])
-        for fact in ("a" * 64, run.record.scores_sha256, "generator_settings.training.steps", "unet.batch_size: 8"):
+        for fact in ("a" * 64, run.record.scores_sha256, "U-Net batch size: 8 (paper: 1)"):
             assert fact in record["text"]
+        lines = {e["text"]: i for i, e in enumerate(page.elements) if e["tag"] == "dt" and record in e["around"]}
+        assert page.elements[lines["generator, training"] + 1]["text"] == "steps 5000"
         assert str(run.folder.parent) not in record["text"]
     evidence = page.by_id("group-1-evidence")
     assert len([e for e in page.all("a", evidence) if e["href"].startswith("#")]) == 2 * 3
@@ -176,7 +178,7 @@ def test_figures_have_words_and_pictures_of_themselves(with_figures, report, fol
 
 
 def test_the_same_records_make_the_same_page(with_figures, folders, tmp_path):
-    first, second = (write_report(tmp_path / name, Comparison.of(folders), "t") for name in ("one", "two"))
+    first, second = (write_report(tmp_path / name, Comparison.of(folders)) for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -189,20 +191,21 @@ def test_everything_is_there_without_scripts(page):
 
 def test_what_records_say_is_escaped(report, add_run, add_failure):
     evil = '<img src=x onerror="alert(1)">'
-    page = report([add_run(f"folder:{evil}", patients(0.8), name="evil"), add_failure("sdm", evil)], title=evil)
+    page = report([add_run(f"folder:{evil}", patients(0.8), name="evil", dataset=evil), add_failure("sdm", evil)])
     assert not [e for e in page.elements if "onerror" in e]
-    assert page.all("h1")[0]["text"] == evil
+    assert evil in page.all("h1")[0]["text"]
     assert evil in page.by_id("group-1-failures")["text"]
 
 
 def test_the_best_is_called_so_when_it_is_better_than_each_other(group):
-    first, second = said(group)
-    assert first.startswith("Best of 2 generators is sdm: mean Dice 8")
-    assert "it is better than paint; it is worse than the U-Net trained on real frames (real, 9" in first
+    first, second, third, last = said(group)
     row = formats.shown(tables.summary_table(group)).set_index("trained on").loc["sdm"]
-    assert f"mean Dice {row['Dice']} % (95 % interval {row['Dice 95 %']})" in first
+    dice = f"{row['Dice']} % (95 % interval {row['Dice 95 %']})"
+    assert first == f"Best of 2 generators is sdm: its mean Dice is {dice}."
+    assert second == "It is better than paint."
+    assert third.startswith("It is worse than the U-Net trained on real frames (real, 9")
     machine = "A processor, 2 cores, 2 threads, instruction sets AVX-512, AVX2"
-    assert second == f"sdm was trained for 30 minutes and drew an image in 0.1 s ({machine})."
+    assert last == f"sdm was trained for 30 minutes and drew an image in 0.1 s ({machine})."
 
 
 def test_nobody_is_best_who_is_not_told_apart(add_run, make_scores):
@@ -212,21 +215,21 @@ def test_nobody_is_best_who_is_not_told_apart(add_run, make_scores):
         add_run("sdm", make_scores(patients(0.85, 1), seeds=seeds)),
         add_run("warp", make_scores(patients(0.849, 2), seeds=seeds), parameters=0, stages=draws),
     )
-    first, second = said(group)
+    first, second, *costs = said(group)
     assert first.startswith("No generator is shown to be better than the others: ")
-    assert "has the highest mean Dice" in first and "is not distinguishable from" in first and "Best" not in first
-    assert "warp needed no training and drew an image in 0.01 s" in second
+    assert "has the highest mean Dice" in first and "is not distinguishable from" in second and "Best" not in first
+    assert "warp needed no training and drew an image in 0.01 s" in " ".join(costs)
     assert "“Not distinguishable” says that" in warned(group)
 
 
 def test_one_seed_decides_nothing_and_the_page_says_so(add_run, make_scores):
     group = group_of(add_run("sdm", patients(0.9)), add_run("paint", patients(0.6)))
-    assert "is undecided against paint (one U-Net seed is too few)" in said(group)[0]
+    assert said(group)[1] == "It is undecided against paint."
     assert warned(group).startswith("paint and sdm: one U-Net seed.")
 
 
 def test_one_generator_and_none(add_run):
-    assert said(group_of(add_run("sdm", patients(0.9))))[0].startswith("sdm is the only generator here: mean Dice")
+    assert said(group_of(add_run("sdm", patients(0.9))))[0].startswith("sdm is the only generator here: its mean Dice")
     assert said(group_of(add_run("real", patients(0.9)))) == [
         "Only real frames were run: there is no generator to judge."
     ]
@@ -263,8 +266,8 @@ def test_deviations_that_all_share_are_said_once(report, add_run):
         add_run("real", patients(0.9)),
         add_run("sdm", patients(0.8), deviations=["unet.batch_size: 8, paper 1", "maps.repeats: 2, paper 5"]),
     ])  # fmt: skip
-    section = page.by_id("group-1-deviations")["text"]
-    assert section.count("unet.batch_size") == 1 and section.index("unet.batch_size") < section.index("maps.repeats")
+    section, shared, own = page.by_id("group-1-deviations")["text"], "U-Net batch size: 8 (paper: 1)", "maps repeats: 2"
+    assert section.count(shared) == 1 and section.index(shared) < section.index(own)
 
 
 def test_table_1_is_there_for_real_data_and_not_for_the_phantom(report, add_run):
@@ -273,7 +276,58 @@ def test_table_1_is_there_for_real_data_and_not_for_the_phantom(report, add_run)
     assert {e["text"] for e in page.all("a", paper)} >= {"sdm, 4C", "real, 4C"}
     page = report([add_run("sdm", patients(0.8), name="phantom", dataset="phantom")])
     assert not [e for e in page.elements if e.get("id") == "paper-1"]
-    assert "which generator is best for patients, it cannot say" in page.by_id("answer")["text"]
+    answer = page.by_id("answer")["text"]
+    assert "which generator is best for patients, it cannot say" in answer
+    assert "trained on the phantom's frames" in answer and "real frames" not in answer
+    assert page.all("h1")[0]["text"] == "One generator of echocardiograms on the phantom (four-chamber view)"
+
+
+SECTIONS = ("Dice", "Evidence", "Distances", "Missed structures", "Realism", "Cost")
+
+
+def test_the_verdicts_come_first_and_what_is_behind_them_is_folded(page):
+    order = [
+        e.get("id") or e["tag"] for e in page.elements if e.get("id") in ("answer", "group-1") or e["tag"] == "nav"
+    ]
+    assert order == ["answer", "nav", "group-1"]
+    verdicts = page.by_id("group-1-verdicts")
+    assert [row[0] for row in page.texts(verdicts)] == ["sdm", "paint"]
+    heads = [e["text"] for e in page.all("th", page.all("thead", verdicts)[0])]
+    assert heads == ["generator", "use", "weakest part", "realism", "copies", "follows its map", "other data", "cost",
+                     "uses real images"]  # fmt: skip
+    assert {e["class"] for e in page.all("td", verdicts)} <= {"good", "fair", "bad", "open"}
+    parts = [e for e in page.all("details", page.by_id("group-1")) if e.get("class") == "part"]
+    assert [page.all("h3", part)[0]["text"] for part in parts][: len(SECTIONS)] == list(SECTIONS)
+    assert not [e for e in page.all("details") if "open" in e]
+    for table in page.all("table"):
+        assert table is verdicts or any(e["tag"] == "details" for e in table["around"])
+
+
+def test_a_stress_beside_the_runs_is_a_part_of_the_page(with_figures, report, folders, add_stress):
+    (add_stress({}) / "pictures").mkdir()
+    imsave(
+        folders[0].parent / "a-stress" / "pictures" / "severity-1.png", np.zeros((4, 4), np.uint8), check_contrast=False
+    )
+    page = report(folders)
+    (part,) = (e for e in page.all("details") if [h["text"] for h in page.all("h3", e)] == ["Extreme label maps"])
+    assert [row[0] for row in page.texts(page.by_id("group-1-stress-1-ladder"))] == ["none", "swirl"]
+    assert "sdm follows ordinary maps" in part["text"] and len(page.all("figcaption", part)) == 3
+    first, *_ = page.texts(page.by_id("group-1-verdicts"))
+    assert first[5].startswith("follows ordinary maps; first loses swirl, at severity 1")
+    assert "It follows ordinary maps; first loses swirl, at severity 1." in page.by_id("answer")["text"]
+    assert "was not asked" not in page.by_id("answer")["text"]
+
+
+def test_pictures_are_small_on_the_page(report, folders):
+    """Five pictures of a run, as large as those are: noise, which nothing makes small but losing what nobody sees."""
+    rng = np.random.default_rng(0)
+    for folder in folders:
+        (folder / "pictures").mkdir()
+        for name in ("drawn", "predicted"):
+            image = rng.integers(0, 256, (720, 1760)).astype(np.uint8)
+            imsave(folder / "pictures" / f"{name}.png", image, check_contrast=False)
+    sizes = [len(e["src"]) for e in report(folders).all("img") if e["src"].startswith("data:image/webp")]
+    assert len(sizes) == 6 and max(sizes) < 0.5 * 720 * 1760
 
 
 def test_realism_is_said_to_be_missing(page):
@@ -288,7 +342,7 @@ def test_pictures_that_runs_left_are_shown_with_a_warning(report, folders):
     (folders[0] / "pictures").mkdir()
     imsave(folders[0] / "pictures" / "drawn.png", np.zeros((4, 4), np.uint8), check_contrast=False)
     page = report(folders)
-    (image,) = (e for e in page.all("img") if e["src"].startswith("data:image/png"))
+    (image,) = (e for e in page.all("img") if e["src"].startswith("data:image/webp"))
     assert image["alt"].startswith("real: what was drawn")
     assert "shows frames of real patients" in page.all("header")[0]["text"]
 
@@ -323,8 +377,9 @@ def test_pictures_that_are_not_there_leave_no_gap(report, folders, tmp_path):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
-def test_in_a_browser_tables_sort_links_open_records_and_the_panel_chooses(group, folders, pictures, tmp_path):
-    path = write_report(tmp_path / "report", Comparison.of(folders), "a title", pictures)
+def test_in_a_browser_tables_sort_links_open_records_and_the_panel_chooses(folders, pictures, add_stress, tmp_path):
+    add_stress({})
+    path = write_report(tmp_path / "report", Comparison.of(folders), pictures)
     probe = """<script>
       const column = n => [...document.querySelectorAll("#group-1-summary tbody tr")]
         .map(row => row.cells[n].textContent.trim());
@@ -338,7 +393,9 @@ def test_in_a_browser_tables_sort_links_open_records_and_the_panel_chooses(group
       row.click();
       const shown = [...document.querySelectorAll("#panel tbody img:not(.contours)")].filter(i => i.checkVisibility());
       found.push(shown.map(i => i.alt).join());
-      found.push([...document.querySelectorAll("details")].map(d => d.open).join());
+      found.push([...document.querySelectorAll("#group-1-records details")].map(d => d.open).join());
+      found.push(document.querySelector("#group-1-records").open, document.querySelector("#group-1-1").open);
+      found.push([...document.querySelectorAll("h1, h2, h3")].map(h => h.textContent).join());
       document.title = found.join(" | ");
     </script></body>"""
     path.write_text(path.read_text().replace("</body>", probe))
@@ -348,4 +405,8 @@ def test_in_a_browser_tables_sort_links_open_records_and_the_panel_chooses(group
     ]  # fmt: skip
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     title = re.search("<title>(.*?)</title>", dom)[1]
-    assert title == "paint,sdm,real | real,sdm,paint | sdm, b | false,true,false"
+    assert title.startswith(
+        "paint,sdm,real | real,sdm,paint | sdm, b | false,true,false | true | false | Two generators"
+    )
+    headings = title.rpartition(" | ")[2]
+    assert all(section in headings for section in (*SECTIONS, "Extreme label maps", "Records"))

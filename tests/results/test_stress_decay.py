@@ -16,7 +16,7 @@ from echobench.results.evidence.adherence import (
 )
 from echobench.results.records.stress import STRESS_COLUMNS
 from echobench.results.shown import formats
-from echobench.results.shown.stress_figure import CAPTIONS, stress_figures
+from echobench.results.shown.stress_figure import CAPTIONS, IGNORED, WIDEST, stress_figures
 from echobench.results.shown.stress_finding import finding
 from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
 
@@ -259,8 +259,9 @@ def test_tables_have_every_form(scores):
 
 
 @pytest.mark.parametrize("name", sorted(CAPTIONS))
-def test_a_figure_has_a_panel_per_deformation_and_a_line_per_generator(scores, name, tmp_path):
+def test_a_figure_has_a_panel_per_deformation_and_a_line_per_generator(scores, name, tmp_path, small_texts):
     figure = stress_figures(decay(scores))[name]
+    assert not small_texts(figure)
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == ["swirl", "shear", "rim"]
     lines = [[line for line in axes.get_lines() if len(line.get_xdata()) == 3] for axes in panels]
@@ -274,4 +275,16 @@ def test_a_figure_names_who_follows_no_ordinary_map(scores):
     scores.loc[(scores["generator"] == "sdm") & (scores["structure"] == "LA"), "value"] = 0.2
     figure = stress_figures(decay(scores))["adherence-dice"]
     (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
-    assert [text.get_text() for text in legend.get_texts()] == [IDEAL, "sdm: follows none", "ignored"]
+    assert [text.get_text() for text in legend.get_texts()] == [IDEAL, "sdm: follows none", IGNORED]
+
+
+def test_no_line_leaves_the_axes_unseen():
+    """sdm has next to no contrast at severity 0: what it has later is many times that."""
+    (start,) = [rows("sdm", UNDEFORMED, 0.0, START["dice"], (0.51, 0.5))]
+    later = [rows("sdm", "swirl", s, START["dice"], (0.51 + s / 4, 0.5)) for s in (0.5, 1.0)]
+    ideal = [rows(IDEAL, "swirl", s, START["dice"], START["contrast"]) for s in (0.5, 1.0)]
+    ordinary = rows(IDEAL, UNDEFORMED, 0.0, *START.values())
+    (axes, *_) = stress_figures(decay(pd.concat([ordinary, start, *ideal, *later])))["decay-contrast"].axes
+    at_the_edge = [line for line in axes.get_lines() if line.get_marker() == "^" and len(line.get_xdata()) == 1]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in at_the_edge] == [(0.5, WIDEST[1]), (1.0, WIDEST[1])]
+    assert axes.get_ylim()[1] == WIDEST[1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import FillBetweenPolyCollection
 
 from echobench.data.base.errors import EchobenchError
 from echobench.results.evidence.comparison import Comparison
@@ -155,13 +156,17 @@ def test_runs_of_one_value_are_no_sweep(add_run):
         sweeps([add_run("sdm", DICE), add_run("real", DICE)])
 
 
-def test_the_figure_has_a_line_per_generator_a_band_of_seeds_and_a_level(add_cell, add_run, make_scores):
+def test_the_figure_has_a_line_per_generator_a_band_of_seeds_and_a_level(add_cell, add_run, make_scores, small_texts):
     seeds = (-0.01, 0.0, 0.02)
     folders = [add_cell("sdm", value, make_scores(DICE, seeds=seeds)) for value in (0.0, 1.0, 3.0)]
     (sweep,) = sweeps([*folders, add_run("real", DICE, settings=UNDEFORMED)])
-    (axes,) = sweep_figure(sweep).axes
+    figure = sweep_figure(sweep)
+    (axes,) = figure.axes
+    assert not small_texts(figure)
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "1", "3"]
-    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    (band,) = (
+        one.get_paths()[0].vertices[:, 1] for one in axes.collections if isinstance(one, FillBetweenPolyCollection)
+    )
     np.testing.assert_allclose([band.min(), band.max()], [79, 82], atol=1e-9)
     dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert [line.get_ydata()[0] for line in dashed] == pytest.approx([80])
