@@ -85,8 +85,15 @@ def _own_dataset(run: Path, view: str | None) -> Dataset:
     """What a run was trained on, in a view."""
     begun = StageFolder(run, "cpu").begun_with()
     folder = Path(begun["data"]) if begun["data"] else phantom_folder(begun["phantom_patients"])
-    size = (begun["unet_settings"]["image_size_px"],) * 2
+    size = _size(begun, run)
     return read_dataset(folder, view=view, seed=begun["seed"], size=size)
+
+
+def _size(settings: Mapping[str, Any], run: Path) -> tuple[int, int]:
+    side = settings["unet_settings"].get("image_size_px")
+    if type(side) is not int or side < 1:
+        raise EchobenchError(f"{run} does not say of what size the images of its U-Net are: its settings are damaged")
+    return side, side
 
 
 def camus_target(folder: Path, run: Path) -> Target:
@@ -95,8 +102,8 @@ def camus_target(folder: Path, run: Path) -> Target:
     Raises EchobenchError where a frame of theirs is among those that the run has learnt from, whatever it is called.
     """
     record, _ = read_record(run)
-    view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    dataset = reader_called("camus").read(folder, Asked(view, record.settings["seed"], (size, size)))
+    view, size = None if record.view == "all" else record.view, _size(record.settings, run)
+    dataset = reader_called("camus").read(folder, Asked(view, record.settings["seed"], size))
     testing, own = dataset.subset("testing"), _own_dataset(run, view).frames
     learnt = {image.tobytes() for image in own.select(~np.isin(own.patient, record.test_patients)).images}
     frames = zip(testing.patient, testing.images, strict=True)

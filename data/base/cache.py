@@ -92,7 +92,7 @@ def _checksum(arrays: Mapping[str, NDArray[Any]]) -> int:
     found = 0
     for name, array in sorted(arrays.items()):
         found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
-        found = zlib.crc32(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)), found)
+        found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, found)
     return found
 
 
