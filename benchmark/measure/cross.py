@@ -89,6 +89,13 @@ def view_target(run: Path, data: str | None = None) -> Target:
     return Target(view, dataset.name, frames, dataset.regions)
 
 
+def _size(settings: Mapping[str, Any], run: Path) -> tuple[int, int]:
+    side = settings["unet_settings"].get("image_size_px")
+    if type(side) is not int or side < 1:
+        raise EchobenchError(f"{run} does not say of what size the images of its U-Net are: its settings are damaged")
+    return side, side
+
+
 def camus_target(folder: Path, run: Path, data: str | None = None) -> Target:
     """The test patients of a CAMUS-layout folder, of the views that a run was trained on, at its U-Net's size.
 
@@ -96,9 +103,9 @@ def camus_target(folder: Path, run: Path, data: str | None = None) -> Target:
     learnt from, whatever it is called.
     """
     record, _ = read_record(run)
-    view, size = None if record.view == "all" else record.view, record.settings["unet_settings"]["image_size_px"]
-    seed, own = record.settings["seed"], reread(run, record, data)[1].frames
-    dataset = sound(reader_called("camus").read(folder, Asked(view, seed, (size, size))), seed)
+    view, seed = None if record.view == "all" else record.view, record.settings["seed"]
+    own = reread(run, record, data)[1].frames
+    dataset = sound(reader_called("camus").read(folder, Asked(view, seed, _size(record.settings, run))), seed)
     testing, learnt = dataset.subset("testing"), own.select(~np.isin(own.patient, record.test_patients))
     seen = [testing.patient[i] for i, _ in alike(thumbnails_of(testing.images), thumbnails_of(learnt.images))]
     if seen:

@@ -34,7 +34,7 @@ from echobench.results.records.run import (
     read_record,
 )
 from echobench.results.records.stress import STRESS, STRESS_SCORES
-from echobench.results.records.unsaid import fill_in
+from echobench.results.records.unsaid import Said, fill_in
 
 _SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
@@ -258,7 +258,7 @@ class StageFolder:
         """
         if not (self.work / _SETTINGS).is_file():
             raise EchobenchError(f"{self.run} holds no run; name the folder of one, which `echobench run` prints")
-        return fill_in(read_part(self.work / _SETTINGS))
+        return fill_in(read_part(self.work / _SETTINGS, Said))
 
     def _finish(self, stage: Stage, files: Sequence[Path]) -> None:
         self.require_there()

@@ -70,6 +70,8 @@ def test_settings_that_belong_together_are_changed_together():
         ("unet.adam_betas=[0.5]", "2 of them, each a number"),
         ("generator.network.attention=[0, 1]", "each true or false"),
         ("unet.batch_size=0", "--set unet.batch_size: UNetSettings.batch_size must be at least 1"),
+        ("unet.channels=" + "[" * 100_000, "the value must be a list like"),
+        ("generator.sampling.eta=" + "9" * 5000, "the value must be a number"),
         ("unet.channels=[]", r"channels is \(\); it must be at least 1"),
         ("unet.adam_betas=[2, 2]", r"adam_betas is \(2.0, 2.0\); it must be from 0 to"),
         ("generator.training.steps=-5", "steps is -5; it must be at least 1"),

@@ -90,6 +90,27 @@ def test_a_damaged_stage_is_named(tmp_path, text):
         stages.stages()
 
 
+@pytest.mark.parametrize("text", ["1\x001|", "nan\n1|2|", "-inf|", "\xff|1|", "9" * 5000 + "|"])
+def test_damaged_notes_of_attempts_are_passed_over_or_named(tmp_path, text):
+    stages = StageFolder(tmp_path, "cpu")
+    with stages.opened({}), stages.measured("read"):
+        pass
+    (tmp_path / "stages" / "read.attempts").write_text(text, encoding="latin-1")
+    try:
+        assert set(stages.threads()) <= {1, 2}
+    except EchobenchError as error:
+        assert "read.attempts" in str(error)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"generator": 5}', "[" * 100_000, '{"generator": "\\ud800"}'])
+def test_damaged_settings_of_a_run_are_named(tmp_path, text):
+    stages = StageFolder(tmp_path, "cpu")
+    with stages.opened({}):
+        (tmp_path / "stages" / "settings.json").write_text(text)
+        with pytest.raises(EchobenchError, match=r"settings\.json is damaged"):
+            stages.begun_with()
+
+
 def test_what_a_kill_left_half_written_goes(tmp_path):
     stages = StageFolder(tmp_path, "cpu")
     left = [

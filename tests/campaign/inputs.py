@@ -19,6 +19,7 @@ from PIL import Image
 from echobench.benchmark.generate import generate
 from echobench.benchmark.measure.verify import verify_folder
 from echobench.benchmark.run.overrides import overridden
+from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trained import first_unet, kept_generator
 from echobench.data.base.errors import EchobenchError
@@ -266,7 +267,7 @@ def _read_segmenter(folder: Path) -> None:
 # Folders of runs
 
 
-_SETTINGS = {"generator": "paint", "seed": 0, "fraction": 1.0, "nested": {"steps": 4, "names": ["a"]}}
+_SETTINGS = resolve(generator="paint", view="4C").identity()
 
 
 def _write_stages(folder: Path) -> None:

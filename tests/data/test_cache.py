@@ -57,6 +57,27 @@ def test_what_a_kill_left_half_written_goes(world):
     assert not half.exists()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: {"names": arrays["names"]},
+        lambda arrays: arrays | {"more": arrays["a"]},
+        lambda arrays: arrays | {"a": arrays["a"][:-1]},
+        lambda arrays: arrays | {"a": arrays["a"] + 1},
+        lambda arrays: arrays | {"a": arrays["a"].astype(np.float64)},
+        lambda arrays: arrays | {"a": np.zeros(())},
+        lambda arrays: arrays | {"checksum": np.array(["x"])},
+    ],
+)
+def test_an_entry_that_another_program_wrote_is_made_anew(world, change):
+    read(world)
+    (entry,) = world.parent.glob("cache/kind/*.npz")
+    with np.load(entry) as stored:
+        arrays = dict(stored)
+    np.savez(entry, **change(arrays))
+    assert read(world, value=8) == (8, True)
+
+
 def test_an_entry_keeps_the_name_that_earlier_versions_gave_it(world):
     """Else every user decodes everything again."""
     os.utime(world, ns=(0, 10**9))

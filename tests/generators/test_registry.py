@@ -58,6 +58,19 @@ def test_a_package_that_cannot_be_imported_is_named(monkeypatch):
         generator_class("theirs")
 
 
+def test_a_package_whose_declarations_cannot_be_read_hides_no_other(tmp_path, monkeypatch):
+    for name, declared in (
+        ("torn", b"[echobench.generators]\nno equals sign\n"),
+        ("other", b"\xff\xfe["),
+        ("whole", b"[echobench.generators]\ntheirs = echobench.generators.real:Real\n"),
+    ):
+        (folder := tmp_path / f"{name}-1.0.dist-info").mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_bytes(declared)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert names()[-1] == "theirs" and generator_class("theirs") is generator_class("real")
+
+
 def test_a_package_does_not_take_a_name_of_ours(monkeypatch):
     point = FakePoint(dict)
     point.name = "real"

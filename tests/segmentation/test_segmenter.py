@@ -114,6 +114,29 @@ def test_files_that_are_no_segmenter_are_refused(tmp_path: Path) -> None:
         Segmenter.load(tmp_path / "other.pt")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("settings", 5),
+        ("settings", {"channels": "x"}),
+        ("preprocessing", {"size_px": 32, "mean": 0.5, "std": "x"}),
+        ("preprocessing", {"size_px": 32, "mean": 0.5, "std": 0.0}),
+        ("preprocessing", {"size_px": -1, "mean": 0.5, "std": 1.0}),
+        ("preprocessing", []),
+        ("weights", {}),
+        ("weights", {"a": 1}),
+        ("labels", torch.zeros(3)),
+        ("format_version", torch.ones(2)),
+    ],
+)
+def test_content_that_does_not_fit_is_refused(segmenter: Segmenter, tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "unet.pt"
+    segmenter.save(path)
+    change_file(path, key, value)
+    with pytest.raises(EchobenchError, match=r"unet\.pt"):
+        Segmenter.load(path)
+
+
 def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(segmenter: Segmenter, tmp_path: Path) -> None:
     path = tmp_path / "unet.pt"
     segmenter.save(path)
