@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -54,7 +55,7 @@ def prepare() -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call ended: its exit code, None where it was killed; what it printed; how long it took."""
+    """How a call ended: its exit code, None where it was killed; what it printed; how long a processor was at it."""
 
     code: int | None
     said: str
@@ -119,20 +120,23 @@ def _enter(folder: Path, cache: Path, log: str) -> None:
         os.environ.pop(name, None)
 
 
-def wait(child: int, folder: Path, kill_after: float | None = None, *, log: str = LOG, limit: float = 300) -> Ended:
-    """Wait for a child's end; kill it after some seconds, or where it seems to wait for ever."""
-    began = time.monotonic()
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        seconds = time.monotonic() - began
-        if ended:
-            code = os.waitstatus_to_exitcode(status)
-            path = folder.parent / log  # not there where the kill came first
-            said = path.read_text("utf-8", errors="replace") if path.exists() else ""
-            return Ended(None if code == -signal.SIGKILL else code, said, seconds)
-        if seconds > (limit if kill_after is None else kill_after):
-            os.kill(child, signal.SIGKILL)
+def reach(child: int, seconds: float) -> None:
+    """Wait until a processor was at a child for so long, however busy the machine is, or the child has ended."""
+    process = psutil.Process(child)
+    while process.status() != psutil.STATUS_ZOMBIE and sum(process.cpu_times()[:2]) < seconds:
         time.sleep(0.002)
+
+
+def wait(child: int, folder: Path, kill_after: float | None = None, *, log: str = LOG) -> Ended:
+    """Wait for a child's end; kill it after some seconds of a processor."""
+    if kill_after is not None:
+        reach(child, kill_after)
+        os.kill(child, signal.SIGKILL)
+    _, status, used = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    path = folder.parent / log  # not there where the kill came first
+    said = path.read_text("utf-8", errors="replace") if path.exists() else ""
+    return Ended(None if code == -signal.SIGKILL else code, said, used.ru_utime + used.ru_stime)
 
 
 def call(

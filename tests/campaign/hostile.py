@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.campaign.forked import Ended, call, start, wait
+from tests.campaign.forked import Ended, call, reach, start, wait
 from tests.campaign.judged import SDM, Campaign, Reference, Row
 
 REFUSED = "another echobench is at work in"
@@ -69,7 +69,7 @@ def _limited(campaign: Campaign, reference: Reference, place: Path, which: int, 
 def removed_under_way(campaign: Campaign, reference: Reference, place: Path) -> list[Ended]:
     """Somebody removes the folder of the run."""
     child = start(reference.arguments, place / "work", campaign.cache)
-    time.sleep(campaign.random.uniform(0, reference.seconds))
+    reach(child, _moment(campaign, reference))
     shutil.rmtree(place / "work" / "out", ignore_errors=True)
     return [wait(child, place / "work")]
 
@@ -85,7 +85,7 @@ def read_only(campaign: Campaign, reference: Reference, place: Path) -> list[End
 def two_at_once(campaign: Campaign, reference: Reference, place: Path) -> list[Ended]:
     """A second process begins the same; one of them is refused, or finds all of it done."""
     first = start(reference.arguments, place / "work", campaign.cache)
-    time.sleep(campaign.random.uniform(0, reference.seconds))
+    reach(first, _moment(campaign, reference))
     second = start(reference.arguments, place / "work", campaign.cache, log="second.txt")
     ended = [wait(first, place / "work"), wait(second, place / "work", log="second.txt")]
     if not any(one.code == 0 for one in ended) or any(one.code and REFUSED not in one.said for one in ended):

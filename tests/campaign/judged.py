@@ -113,7 +113,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Reference:
-    """A call that nobody disturbed. contents: see the function; seconds: that it took."""
+    """A call that nobody disturbed. contents: see the function; seconds: that a processor was at it."""
 
     arguments: Sequence[str]
     contents: Mapping[str, str]

@@ -81,11 +81,14 @@ def kills(count: int, most: int | None, times: int, seed: int, only: tuple[str, 
     with tempfile.TemporaryDirectory() as base:
         campaign = Campaign(Path(base), seed, time.monotonic() + budget)
         for what, part in parts.items():
-            if what.startswith(only or ""):
+            if what.startswith(only or "") and not campaign.over:
                 rows.append(part(campaign))
                 click.echo(shown(rows[-1:]), err=True)
+        over = campaign.over
     click.echo(shown(rows))
-    if any(row.faults for row in rows):
+    if over:
+        click.echo(f"FAULT the budget of {budget:g} seconds ended before all was done")
+    if over or any(row.faults for row in rows):
         raise SystemExit(1)
 
 
