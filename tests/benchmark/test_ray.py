@@ -29,8 +29,8 @@ KINDS = {"fit": GENERATOR, "draw": IMAGES, "unet": UNET, "score": RECORD}
 """Kind of part by how its stages' names begin."""
 SMALL = {"object_store_memory": 80_000_000, "memory": 2_000_000_000}
 SWEEP = [
-    *("sweep", "--generators", "sdm", "--strengths", "0,1", "--preset", "tiny", "--unet-seeds", "2", "--device", "cpu"),
-    *("--set", "generator.training.steps=120", "--set", "unet.steps=120", "--set", "unet.validation_every_steps=60"),
+    *("sweep", "--generators", "sdm", "--strengths", "0,1", "--preset", "tiny", "--unet-seeds", "1", "--device", "cpu"),
+    *("--set", "generator.training.steps=100", "--set", "unet.steps=40", "--set", "unet.validation_every_steps=20"),
     *("--threads", "1"),
 ]
 

@@ -73,7 +73,7 @@ def test_an_array_of_four_cells_of_which_one_is_requeued_and_then_lost(cells_in,
     for cell in cells:
         assert (cell.folder / "scores.csv").read_bytes() == (tmp_path / "one" / cell.title / "scores.csv").read_bytes()
     assert {stage.name: stage.attempts for stage in read_record(cells[-1].folder)[0].stages}["fit-4C"] == 3
-    assert any("Requeued job" in log.read_text() for log in (tmp_path / "out" / slurm.LOGS).glob("*.err"))
+    assert any("Caught signal SIGUSR2" in log.read_text() for log in (tmp_path / "out" / slurm.LOGS).glob("*.err"))
 
 
 @pytest.fixture
