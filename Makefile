@@ -43,7 +43,7 @@ campaign: .venv/installed
 benchmark: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') $(BIN)/pytest --benchmark-only -s
 
-# The drawing speeds of the README: minutes, on a machine with nothing else to do. test_speed.py says what can be chosen,
+# The drawing speeds of docs/results/speed.md: minutes, on a machine with nothing else to do. test_speed.py says what can be chosen,
 # such as ECHOBENCH_SPEED_PRESET=paper.
 speed: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \

@@ -14,7 +14,7 @@ from PIL import Image
 
 _BLOCK = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<answer>(?:.*\n)*?)```")
 _PICTURE = re.compile(r"<!-- (?P<pattern>\S+) -->\n!\[[^\]]*\]\((?P<copy>\S+)\)")
-WIDTH, COLOURS = 1200, 64
+WIDTH, COLOURS = 1200, 256
 
 
 def main(page: Path, folder: Path) -> None:
@@ -43,7 +43,8 @@ def copy_small(picture: Path, copy: Path) -> None:
     with Image.open(picture) as image:
         small = image.convert("RGB")
     small.thumbnail((WIDTH, WIDTH))
-    small.quantize(COLOURS).save(copy, optimize=True)
+    # This method keeps the colours of thin lines.
+    small.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(copy, optimize=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from echobench.results.evidence.statistics import (
     verdict_on,
 )
 from echobench.results.records.run import Run
+from echobench.results.records.unsaid import FIRST_DEFORMATION
 
 _BESIDE: Mapping[str, str] = {
     BETTER: "It is better than {}.",
@@ -89,6 +90,8 @@ def _training(run: Run, spent: Cost) -> str:
 def _limits(group: Group, runs: Sequence[Run]) -> Iterator[str]:
     """What keeps a row from saying all that it might."""
     usual = usual_seeds(group.runs)
+    if any(run.record.deformation == FIRST_DEFORMATION for run in runs):
+        yield f"Label maps were deformed as in version {FIRST_DEFORMATION}, more strongly than in the paper."
     for run in runs:
         for found in filter(None, limits(run, usual).split("; ")):
             trained = re.sub(r"^training: (\S+) of (\S+)", r"trained for \1 of the \2 published", found)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from echobench.results.records.run import Stage
+from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.readme_answer import answer_markdown
 
 MACHINE = {"machine": {"processor": "A processor", "cores": 2, "device": "cpu", "torch_threads": 2}}
@@ -56,6 +57,12 @@ def test_a_short_training_and_a_single_seed_are_limits(answered):
     short = {"settings": {"generator_settings": {"training": {"steps": 5000, "batch": 16}}}}
     said = answered({"sdm": short}, real=0.9, sdm=0.85)["With which limits?"]
     assert said == "`sdm` trained for 80,000 of the 600,000 published images."
+
+
+def test_maps_that_were_deformed_otherwise_than_today_are_a_limit(answered):
+    old = {"settings": {"deformation": FIRST_DEFORMATION}}
+    said = answered({"warp": old, "paint": old}, real=0.9, warp=0.85, paint=0.5)["With which limits?"]
+    assert said.startswith("Label maps were deformed as in version 0.1, more strongly than in the paper.")
 
 
 def test_without_a_generator_there_is_no_answer(planted):
