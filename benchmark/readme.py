@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 
 from echobench.benchmark.commands import commands
+from echobench.results.shown.files import write_figures
 from echobench.results.shown.readme import DPI, figures, with_tables
 
 
 def main(readme: Path, measured: Path) -> None:
     readme.write_text(with_tables(readme.read_text(encoding="utf-8"), measured, commands), encoding="utf-8")
     for path, figure in figures(measured).items():
-        figure.savefig(path, dpi=DPI)
+        write_figures({path.stem: figure}, path.parent, DPI)
 
 
 if __name__ == "__main__":
