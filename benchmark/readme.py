@@ -15,7 +15,7 @@ from echobench.data.ladder.ladder import STRESSES
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.comparison import Group
 from echobench.results.shown.departures import OFFICIAL, departures
-from echobench.results.shown.files import write_figure
+from echobench.results.shown.files import write_figures
 from echobench.results.shown.formats import Table, markdown
 from echobench.results.shown.readme import DPI, Maker, figures, groups_of, with_tables
 from echobench.results.shown.readme_answer import answer_markdown
@@ -71,7 +71,7 @@ def main(*places: Path) -> None:
     for page in pages(texts):
         write_whole(page, written(page, measured))
     for path, figure in figures(measured).items():
-        write_figure(figure, path, dpi=DPI)
+        write_figures({path.stem: figure}, path.parent, DPI)
 
 
 if __name__ == "__main__":

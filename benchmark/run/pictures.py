@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
@@ -77,7 +76,7 @@ def panel(
     """
     maps, rows = panel_rows(drawn, real, count, read_back)
     heading = "label maps of validation patients, and what was drawn for each"
-    with picture_grid(list(rows), len(maps), heading, legend=True) as (figure, axes):
+    with picture_grid(list(rows), len(maps), heading) as (figure, axes):
         for line, (name, frames) in zip(axes, rows.items(), strict=True):
             for i, cell in enumerate(line):
                 if name in (LABEL_MAP, _READ_BACK):
@@ -159,7 +158,7 @@ def _predicted(scored: Frames, predicted: NDArray[np.uint8], whom: str) -> Figur
     """Rows: frame, the expert's contours, the U-Net's contours with its Dice."""
     index = np.unique(np.linspace(0, len(scored) - 1, COLUMNS).round().astype(np.intp))
     dice = mean_dice(scored.labels, predicted)
-    with picture_grid(["frame", "expert", "U-Net"], len(index), f"frames of {whom}", legend=True) as (figure, axes):
+    with picture_grid(["frame", "expert", "U-Net"], len(index), f"frames of {whom}") as (figure, axes):
         for column, i in zip(axes.T, index, strict=True):
             column[0].set_title(_two_lines(frame_name(scored, i)), fontsize=SMALL)
             for cell, labels in zip(column, (None, scored.labels[i], predicted[i]), strict=True):
@@ -180,7 +179,7 @@ def worst_cases(
     """
     names = [f"{run}: {who}" for run in predicted for who in ("expert", "U-Net")]
     columns = min(count, len(scored))
-    with picture_grid(names, columns, f"lowest Dice on {whom}", legend=True) as (figure, axes):
+    with picture_grid(names, columns, f"lowest Dice on {whom}") as (figure, axes):
         for pair, labels in zip(axes.reshape(-1, 2, columns), predicted.values(), strict=True):
             dice = mean_dice(scored.labels, labels)
             for column, i in zip(pair.T, np.argsort(dice, kind="stable"), strict=False):
@@ -217,20 +216,11 @@ def show_image(axes: Axes, image: NDArray[np.uint8]) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
 
 
-def add_legend(figure: Figure, *, contours: bool = False) -> None:
-    """What the colours are: of areas, or of the outlines of what each region encloses."""
-    if contours:
-        drawn = [Line2D([], [], color=LABELS[label], label=region) for region, label in _CONTOURS]
-    else:
-        drawn = [Patch(color=LABELS[label], label=LABEL_NAMES[label]) for label in LABELS]
-    figure.legend(handles=drawn, loc="outside lower center", ncols=len(drawn), frameon=False)
-
-
 @contextmanager
 def picture_grid(
-    names: Sequence[str], columns: int, heading: str, *, legend: bool = False, blocks: int = 1, label_lines: int = 1
+    names: Sequence[str], columns: int, heading: str, *, blocks: int = 1, label_lines: int = 1
 ) -> Iterator[tuple[Figure, NDArray[np.object_]]]:
-    """A figure for a page: axes without ticks, (rows, columns), a named row for each of `names`.
+    """A figure for a page: axes without ticks, (rows, columns), a named row for each of `names`, and a legend.
 
     blocks: that stand beside each other, the rows going on from one to the next. label_lines: of the longest name.
     """
@@ -239,7 +229,7 @@ def picture_grid(
     cell = min(_WIDEST_CELL, (PAGE_INCHES - beside) / (blocks * columns), (PAGE_HEIGHT - 1.2) / lines)
     width = max(COLUMN_INCHES, beside + cell * blocks * columns)
     heading = wrapped(heading, width)
-    text = 0.13 * (2 + heading.count("\n")) + 0.3 + 0.2 * legend
+    text = 0.13 * (2 + heading.count("\n")) + 0.5
     with column_figure(lines * max(cell, 0.72) + text, width) as figure:
         grid = figure.subplots(lines, blocks * columns, squeeze=False)
         axes = np.concatenate(np.split(grid, blocks, axis=1))
@@ -251,9 +241,9 @@ def picture_grid(
         for axis in axes[len(names) :].flat:
             axis.set_axis_off()
         figure.suptitle(heading, fontsize=8)
-        if legend:
-            add_legend(figure)
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.03, wspace=0.01, hspace=0.01)  # type: ignore[union-attr]
+        colours = [Patch(color=LABELS[label], label=LABEL_NAMES[label]) for label in LABELS]
+        figure.legend(handles=colours, loc="outside lower center", ncols=len(colours), frameon=False)
+        figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.03, wspace=0.01, hspace=0.01)
         yield figure, axes[: len(names)]
 
 

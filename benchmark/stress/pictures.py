@@ -69,7 +69,7 @@ def ladder_grid(
     """`picture_grid` with titled columns; many rows stand in two blocks. Names are broken at hyphens and spaces."""
     broken = [name.replace("-", "\n").replace(" ", "\n") for name in names]
     blocks, lines = 2 if len(names) > MOST_ROWS else 1, max(name.count("\n") + 1 for name in broken)
-    with picture_grid(broken, len(titles), heading, legend=True, blocks=blocks, label_lines=lines) as (figure, axes):
+    with picture_grid(broken, len(titles), heading, blocks=blocks, label_lines=lines) as (figure, axes):
         for first in range(0, len(names), -(-len(names) // blocks)):
             for cell, title in zip(axes[first], titles, strict=True):
                 cell.set_title(title.replace(" (", "\n("), fontsize=SMALL)

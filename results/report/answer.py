@@ -16,7 +16,7 @@ from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORS
 from echobench.results.records.run import SCORED_ON, Run
 from echobench.results.shown.formats import duration, listed
 from echobench.results.shown.tables import WHO
-from echobench.results.shown.verdicts import NOT_MEASURED, Verdict, real_frames
+from echobench.results.shown.verdicts import NOT_MEASURED, YES, Verdict, real_frames
 
 _WORDS = {
     BETTER: "is better than {}",
@@ -103,7 +103,9 @@ def beyond_dice(row: Verdict) -> list[str]:
         said.append(f"It is {map_.words}.")
     if other.words.startswith(("loses", "gains")):
         said.append(f"It {other.words}.")
-    return [*said, "Its images are made of real ones."] if real.words.startswith("yes") else said
+    if real.words.startswith(YES):
+        said.append(f"Its images are made of {real.words.removeprefix(YES)}.")
+    return said
 
 
 def caveats(group: Group, evidence: pd.DataFrame, *, stressed: bool = False) -> list[str]:

@@ -30,7 +30,7 @@ from echobench.results.shown.palette import LABEL_NAMES, LABELS
 from echobench.results.shown.stress_figure import CAPTIONS as STRESS_CAPTIONS
 from echobench.results.shown.stress_figure import score_figures
 from echobench.results.shown.stress_finding import finding
-from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table
+from echobench.results.shown.stress_tables import ladder_table, ordinary_table
 from echobench.results.shown.tables import WHO
 from echobench.results.shown.verdicts import TONES, Verdict, real_frames, verdict_rows
 
@@ -194,7 +194,7 @@ def _reference(group: Group, summary: pd.DataFrame) -> str:
 def _stress_section(stress: Stressed, anchor: str, of_labels: Mapping[str, str]) -> Section:
     """Where generators stop following their label maps, from the record of a stress."""
     title, links = stress.record.title, {there: of_labels[label] for label, there in stress.of_runs.items()}
-    tables = (ladder_table(stress.found, title), ordinary_table(stress.found, title), decay_table(stress.found, title))
+    tables = (ladder_table(stress.found, title), ordinary_table(stress.found, title))
     return Section(
         "Extreme label maps",
         tuple(finding(stress.found, stress.scores)),

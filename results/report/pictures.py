@@ -106,7 +106,7 @@ def thumbnail(path: Path) -> str:
     if not path.is_file():
         return ""
     with Image.open(path) as image:
-        transparent = image.mode == "RGBA" and image.getextrema()[3][0] < 255  # type: ignore[index]
+        transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
         shown = image.convert("RGBA" if transparent else "RGB")
     shown.thumbnail((WIDEST_PX, 4 * WIDEST_PX))
     buffer = BytesIO()

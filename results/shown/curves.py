@@ -144,6 +144,7 @@ def _against(
         at_least(axes, LEAST_SPAN)
         if levels or front:
             figure.legend(loc="outside upper center", frameon=False, handlelength=1.8, ncols=1 if front else 2)
+        figure.draw_without_rendering()  # for the layout, on which it hangs what covers what
         _name_points(axes, ends)
     return figure
 
@@ -216,7 +217,6 @@ _BESIDE = (
 
 def _name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """A name beside each point, where it covers no other point and no other name, if there is such a place."""
-    axes.figure.draw_without_rendering()  # for the layout, on which it hangs what covers what
     marks = axes.transData.transform([(x, y) for x, y, _ in points])
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in marks]
     for x, y, name in points:

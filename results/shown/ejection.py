@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import zip_longest
 from math import ceil, nan
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def _bland_altman(axes: Axes, title: str, values: pd.DataFrame, reference: "pd.S
     x, y = ((points + known) / 2).ravel(), (points - known).ravel()
     at = np.clip(x, *MEANS), np.clip(y, *ERRORS)
     beyond = ((at[0] != x) | (at[1] != y)) & ~np.isnan(x)
-    of_points = {"edgecolor": of_run.colour, "marker": of_run.marker, "s": 7}
+    of_points: dict[str, Any] = {"edgecolor": of_run.colour, "marker": of_run.marker, "s": 7}
     axes.scatter(at[0][~beyond], at[1][~beyond], facecolor=of_run.colour, alpha=0.55, linewidth=0, **of_points)
     axes.scatter(at[0][beyond], at[1][beyond], facecolor="white", linewidth=0.6, clip_on=False, zorder=5, **of_points)
     found = agreement(values, reference)

@@ -27,7 +27,7 @@ from echobench.results.shown.sweep import cell_table
 from echobench.results.shown.sweep_figure import sweep_figure
 
 _MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
-DPI = 110
+DPI = 200
 
 
 Commands = Callable[[str, Sequence[Path]], Sequence[str]]

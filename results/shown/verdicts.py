@@ -26,6 +26,7 @@ TONES: Mapping[str, str] = MappingProxyType(
 """Of an answer, and what each means."""
 _TO = {BETTER: "above", WORSE: "below", EQUAL: "not told apart from", UNDECIDED: "undecided against"}
 NOT_MEASURED = "not measured"
+YES = "yes: it shows "
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _weakest(run: Run) -> Judged:
     means = scores.groupby(["region", "phase", "patient"])["value"].mean().groupby(["region", "phase"]).mean().dropna()
     if means.empty:
         return Judged(NOT_MEASURED)
-    region, phase = means.idxmin()
+    region, phase = means.index[int(means.argmin())]
     return Judged(f"{region} in {phase}", f"Dice {100 * means.min():.1f} %")
 
 
@@ -140,7 +141,7 @@ def _adherence(run: Run, stresses: Sequence[Stressed], measured: MeasuredRealism
     undeformed = cells[(cells["generator"] == name) & (cells["deformation"] == UNDEFORMED)].iloc[0]
     detail = f"ordinary maps: Dice {100 * undeformed['dice']:.0f} %"
     if name == IDEAL:
-        return Judged("the ideal: a real frame with its map", detail, GOOD)
+        return Judged("the ideal: a frame with its own map", detail, GOOD)
     steps = last_steps(cells).xs(name, level="generator")
     return adherence(str(undeformed["verdict"]), {str(of): str(step) for of, step in steps.items()}, detail)
 
@@ -198,4 +199,4 @@ def _uses_real_images(run: Run, frames: str) -> Judged:
     known = run.record.uses_source_images
     if known is None:
         return Judged("not known")
-    return Judged(f"yes: it shows {frames}", tone=FAIR) if known else Judged("no", tone=GOOD)
+    return Judged(f"{YES}{frames}", tone=FAIR) if known else Judged("no", tone=GOOD)

@@ -89,7 +89,7 @@ def test_what_is_known_beyond_dice_makes_sentences_in_every_combination():
     realism = [Judged(NOT_MEASURED), *(Judged(f"{words} as other patients' frames are") for words in (
         "as near to real frames", "3.4 times as far from real frames"))]  # fmt: skip
     copies = [Judged(NOT_MEASURED), Judged("not flagged"), Judged("flagged by features and by pixels")]
-    maps = [Judged("no stress was run"), Judged("the ideal: a real frame with its map")]
+    maps = [Judged("no stress was run"), Judged("the ideal: a frame with its own map")]
     maps += [adherence(ordinary, steps) for ordinary in (FOLLOWS, LOST, DOUBT) for steps in STEPS]
     others = [Judged("not tried"), *(elsewhere("echonet", *gap, 80.0) for gap in (
         (-5.0, -7.0, -3.0), (1.0, -1.0, 3.0), (5.0, 3.0, 7.0), (1.0, nan, nan)))]  # fmt: skip
