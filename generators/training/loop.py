@@ -157,9 +157,11 @@ class Training(ABC):
     def _require_steps(self, state: Mapping[str, Any]) -> None:
         """Raises ValueError unless curve and rates are those of the step."""
         step = state["step"]
+        if not 0 <= step <= self.steps:
+            raise ValueError(f"it is at step {step} of {self.steps}")
         points = [*range(CURVE_STEPS, step + 1, CURVE_STEPS)]
         points += [step] if step == self.steps and step % CURVE_STEPS else []
-        if not 0 <= step <= self.steps or [point["step"] for point in state["curve"]] != points:
+        if [point.get("step") for point in state["curve"]] != points:
             raise ValueError(f"its curve is not that of step {step} of {self.steps}")
         if any(self.shown not in point or point.keys() != state["curve"][0].keys() for point in state["curve"]):
             raise ValueError("its curve lacks figures")

@@ -51,7 +51,7 @@ def test_a_compressed_file_is_refused(saved, tmp_path):
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        ({"a": torch.zeros(2)}, "has not the names"),
+        ({"a": torch.zeros(2)}, "weights has not the names"),
         ({"a": torch.zeros(3), "b": [1]}, "weights.a is 3 torch.float32, not 2 torch.float32"),
         ({"a": torch.zeros(2, dtype=torch.float64), "b": [1]}, "weights.a is 2 torch.float64"),
         ({"a": [0.0, 0.0], "b": [1]}, "weights.a is of another type"),
