@@ -63,9 +63,8 @@ def reread(run: Path, record: RunRecord, data: str | None = None) -> tuple[RunSe
     dataset = load_dataset(settings)
     now = fingerprints(settings, dataset)
     if differing := [name for name, value in now.items() if record.fingerprints.get(name, value) != value]:
-        raise EchobenchError(
-            f"the {' and '.join(differing)} frames in {settings.data or 'the phantom'} are not those of the record"
-        )
+        names, place = " and ".join(differing), settings.data or "the phantom"
+        raise EchobenchError(f"the {names} frames in {place} are no longer those of the record")
     return settings, dataset
 
 
