@@ -79,7 +79,11 @@ class StageFolder:
                     "choose another --out, or --force to start over"
                 )
             self._there = self._places()
-            yield
+            try:
+                yield
+            except OSError:
+                self.require_there()  # which says it better
+                raise
 
     def require_there(self) -> None:
         """Raises EchobenchError where somebody has removed the folder since it was opened."""
