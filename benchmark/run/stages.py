@@ -98,7 +98,11 @@ class StageFolder:
                     "choose another --out, or --force to start over"
                 )
             self._there = self._places()
-            yield
+            try:
+                yield
+            except OSError:
+                self.require_there()  # which says it better
+                raise
             if path.is_file() and read_part(path) != settings:  # the same data, as it was seen meanwhile, elsewhere
                 write_whole(path, written)
 

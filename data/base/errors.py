@@ -8,6 +8,7 @@ TOO_LARGE = "{path} cannot be read: there is too little memory for it; if it is 
 _SHORT = (
     "allocate memory",  # torch, ITK
     "out of memory",  # CUDA
+    "could not create a primitive",  # oneDNN, beneath torch
     "std::bad_alloc",
     "can't start new thread",
     "failed to map segment from shared object",  # an import

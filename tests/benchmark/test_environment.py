@@ -135,6 +135,7 @@ def test_a_user_whom_the_machine_does_not_know_needs_no_home(tmp_path):
         np._core._exceptions._ArrayMemoryError((10**9,), np.dtype(np.float64)),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("could not create a primitive"),
         RuntimeError("std::bad_alloc"),
         RuntimeError("can't start new thread"),
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),

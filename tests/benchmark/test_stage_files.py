@@ -137,5 +137,8 @@ def test_a_folder_that_was_removed_under_way_is_noticed_at_the_end_of_a_stage(tm
         if anew:
             shutil.copytree(other, tmp_path / "run")
     assert not (tmp_path / "run" / "stages" / "read.stage.json").exists()
+    with removed, StageFolder(tmp_path / "run", "cpu").opened({}):
+        shutil.rmtree(tmp_path / "run")
+        (tmp_path / "run" / "unet.pt").touch()
     with StageFolder(tmp_path / "run", "cpu").opened({}):
         pass

@@ -35,6 +35,8 @@ from tests.benchmark.conftest import make_known
 LOG = "log.txt"
 PATIENTS = 6
 """Of the phantom; of its second scanner 16, of whom two are tested."""
+LIMIT_SECONDS = 900
+"""After which a child that waits for something for ever is ended, which is a fault."""
 _CRASH = 70
 """Exit code of a child that ended with a traceback."""
 
@@ -92,6 +94,7 @@ def start(
     atexit._clear()  # what this process leaves is not the child's to tidy
     code = _CRASH
     try:
+        signal.alarm(LIMIT_SECONDS)
         _enter(folder, cache, log)
         before()
         main(list(arguments), prog_name="echobench")

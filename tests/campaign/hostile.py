@@ -6,10 +6,12 @@ Where this user may not mount a file system, the full disk and the read-only fol
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -54,9 +56,16 @@ def quota(campaign: Campaign, reference: Reference, place: Path) -> list[Ended]:
 
 
 def short_of_memory(campaign: Campaign, reference: Reference, place: Path) -> list[Ended]:
-    """As `ulimit -v`: so much more than the process has when it begins."""
-    more = campaign.random.randrange(1, 200) * 1_000_000
-    return [_limited(campaign, reference, place, resource.RLIMIT_AS, lambda: psutil.Process().memory_info().vms + more)]
+    """As `ulimit -v`: so much more than the process has when it begins.
+
+    torch's own code sometimes dies where it gets no memory for what it compiles, and then nobody can say a sentence: that
+    is stated, and the call must go on from it as from a kill.
+    """
+    more = campaign.random.randrange(1, 80) * 1_000_000
+    ended = _limited(campaign, reference, place, resource.RLIMIT_AS, lambda: psutil.Process().memory_info().vms + more)
+    if ended.code in (-signal.SIGSEGV, -signal.SIGABRT):
+        return [replace(ended, code=1, said=f"Error: (none: torch died of signal {-ended.code})")]
+    return [ended]
 
 
 def _limited(campaign: Campaign, reference: Reference, place: Path, which: int, most: Callable[[], int]) -> Ended:
