@@ -58,8 +58,8 @@ def quota(campaign: Campaign, reference: Reference, place: Path) -> list[Ended]:
 def short_of_memory(campaign: Campaign, reference: Reference, place: Path) -> list[Ended]:
     """As `ulimit -v`: so much more than the process has when it begins.
 
-    torch's own code sometimes dies where it gets no memory for what it compiles, and then nobody can say a sentence: that
-    is stated, and the call must go on from it as from a kill.
+    torch's own code sometimes dies where it gets no memory for what it compiles, and then nobody can say a sentence:
+    that is stated, and the call must go on from it as from a kill.
     """
     more = campaign.random.randrange(1, 80) * 1_000_000
     ended = _limited(campaign, reference, place, resource.RLIMIT_AS, lambda: psutil.Process().memory_info().vms + more)
