@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from echobench.benchmark.run.settings import PRESETS
+from echobench.data.base.files import write_whole
 from echobench.generators.diffusion.paper import PaperSamplingSettings, PaperTrainingSettings
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings, PaperUNet
 from echobench.results.evidence.cost import cost
@@ -232,4 +233,4 @@ _MADE = {"assumptions": _assumptions, "rates": _rates, "costs": _costs}
 
 
 if __name__ == "__main__":
-    count_operations().to_csv(sys.argv[1], index=False)
+    write_whole(Path(sys.argv[1]), count_operations().to_csv(index=False))

@@ -18,6 +18,7 @@ from skimage.io import imread
 from skimage.transform import resize
 
 from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
+from echobench.data.base.files import writing_whole
 from echobench.data.datasets.image_header import (
     MAX_PIXELS,
     META,
@@ -175,7 +176,8 @@ def _forget_units(path: Path) -> None:
     """Let a compressed NIfTI file say of its spacing, which is 1 × 1, that the unit is unknown: ITK always says mm."""
     content = bytearray(gzip.decompress(path.read_bytes()))
     content[UNITS_BYTE] = 0
-    path.write_bytes(gzip.compress(content, mtime=0))
+    with writing_whole(path) as stream:
+        stream.write(gzip.compress(content, mtime=0))
 
 
 def resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

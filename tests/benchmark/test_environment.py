@@ -16,6 +16,7 @@ from echobench.benchmark.cli.main import SHORT_OF_MEMORY, main
 from echobench.benchmark.generate import ORIGIN, _claim
 from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.saved import write_saved
 from echobench.generators.folder import folder_of
 from echobench.generators.training.checkpoint import read as read_checkpoint
 from echobench.segmentation.segmenter import read_content
@@ -164,6 +165,7 @@ def test_a_file_is_not_called_damaged_where_memory_is_short(read, monkeypatch, t
     def short(*arguments, **named):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
+    write_saved(tmp_path / "a.pt", {})
     monkeypatch.setattr(torch, "load", short)
     with pytest.raises(EchobenchError, match=r"a\.pt cannot be read: there is too little memory for it"):
         read(tmp_path / "a.pt")
