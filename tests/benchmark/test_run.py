@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
-from matplotlib import pyplot as plt
 
 from echobench.benchmark.cli.main import main
 from echobench.benchmark.run import pictures
@@ -322,11 +321,16 @@ def test_validation_patients_can_be_scored_and_test_patients_are_in_no_number(ca
 
 
 def test_pictures_show_the_frames_that_are_scored(camus_folder, tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr(pictures, "_panel", lambda heading, *rest: shown.append(heading) or plt.subplots(4, 8))
+    headings = []
+
+    def keep(left, folder, dpi):
+        headings.append({name: figure.get_suptitle() for name, figure in left.items()})
+
+    monkeypatch.setattr(pictures, "write_figures", keep)
     run(settings_for(camus_folder, scored_on="validation"), tmp_path / "out")
     run(settings_for(camus_folder), tmp_path / "test")
-    assert shown == ["validation patients", "validation patients", "validation patients", "test patients"]
+    assert [one["predicted"] for one in headings] == ["frames of validation patients", "frames of test patients"]
+    assert all("validation patients" in one["drawn"] for one in headings)
 
 
 @pytest.mark.parametrize(
