@@ -167,3 +167,20 @@ def test_a_panel_for_each_run_and_one_for_the_method_with_the_same_axes(add_meas
     assert len({one.get_ylim() for one in axes}) == len({one.get_xlim() for one in axes}) == 1
     assert [len(one.collections[0].get_offsets()) for one in axes] == [20, 40, 20, 20]
     assert axes[1].get_title().partition("\n")[2].startswith("+")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.assign(masks="x"),
+        lambda rows: rows[rows["masks"] == EXPERT],
+        lambda rows: pd.concat([rows, rows[:1]]),
+        lambda rows: rows.assign(ef_percent=math.inf),
+        lambda rows: rows.assign(unet_seed="x"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(add_measured, change):
+    folder = add_measured("sdm", noise(0))
+    change(pd.read_csv(folder / EJECTION.name, dtype={"patient": str})).to_csv(folder / EJECTION.name, index=False)
+    with pytest.raises(EchobenchError, match=r"ejection\.csv is damaged"):
+        EJECTION.read(folder)
