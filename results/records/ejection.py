@@ -12,16 +12,17 @@ import pandas as pd
 from echobench.results.records.files import MeasuredTable
 from echobench.results.records.run import Run
 
+EXPERT, PREDICTED = "expert", "predicted"
+"""Whose masks a row is of."""
 EJECTION = MeasuredTable(
     "ejection.csv",
     columns=("patient", "planes", "masks", "unet_seed", "edv_ml", "esv_ml", "ef_percent", "dataset_ef_percent"),
     texts=("patient",),
     measured_anew="the run's command",
     numbers=("unet_seed", "edv_ml", "esv_ml", "ef_percent", "dataset_ef_percent"),
-    keys=("patient", "planes", "masks", "unet_seed"),
+    keys=("patient", "masks", "unet_seed"),
+    kinds={"masks": (EXPERT, PREDICTED)},
 )
-EXPERT, PREDICTED = "expert", "predicted"
-"""Whose masks a row is of."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ scores in every row, and sealed: its last column, `SEAL`, is the SHA-256 of the 
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -108,6 +108,7 @@ class MeasuredTable:
     name: of the file. columns: that it has, `OF_SCORES` apart; those of `texts` are never missing. in_place: columns of
     a single row that only says why there are no others. measured_anew: by what, where it is of another run. numbers:
     columns of finite numbers, which may be missing; all others are texts. keys: no two rows have the same.
+    kinds: all the values that a column has.
     """
 
     name: str
@@ -117,6 +118,7 @@ class MeasuredTable:
     in_place: Sequence[str] = ()
     numbers: Sequence[str] = ()
     keys: Sequence[str] = ()
+    kinds: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def absent(self) -> str:
@@ -152,7 +154,9 @@ class MeasuredTable:
             raise ValueError("an entry is no number")
         if not len(rows) or rows.drop(columns=numbers.columns).isna().any(axis=None):
             raise ValueError("something is missing")
-        if len(self.keys) and rows.duplicated([name for name in self.keys if name in rows]).any():
+        if any(set(rows[name]) != set(kinds) for name, kinds in self.kinds.items()):
+            raise ValueError("a kind of row is missing, or there is no such kind")
+        if self.keys and rows.duplicated([name for name in self.keys if name in rows]).any():
             raise ValueError("a row stands there twice")
 
     def is_current(self, folder: Path, scores_sha256: str) -> bool:

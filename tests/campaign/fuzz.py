@@ -22,6 +22,7 @@ from random import Random
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import click
+import SimpleITK as sitk
 
 from echobench.data.base.errors import EchobenchError
 from tests.campaign.inputs import KINDS, Kind
@@ -57,6 +58,7 @@ class Tally:
 def fuzz(kinds: Iterable[str], numbers: Sequence[int], seed: int) -> Iterator[Tally]:
     """The cases of these numbers, of every kind."""
     signal.signal(signal.SIGALRM, _hang)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     with tempfile.TemporaryDirectory(prefix="echobench-fuzz-") as scratch:
         for name in kinds:
             yield _fuzz_kind(KINDS[name], Path(scratch), numbers, seed)

@@ -8,6 +8,6 @@ from tests.campaign.inputs import KINDS
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_inputs_are_read_or_refused(kind):
-    (tally,) = fuzz([kind], range(6), seed=1)
+    (tally,) = fuzz([kind], range(8), seed=1)
     assert not tally.faults, tally.faults
-    assert tally.refused + tally.read == 6
+    assert tally.refused + tally.read == 8

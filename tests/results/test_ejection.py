@@ -178,3 +178,20 @@ def test_what_lies_beyond_the_axes_stands_at_their_edge_and_is_counted(add_measu
     shown, beyond = (one.get_offsets() for one in axes.collections[:2])
     assert (len(shown), len(beyond)) == (len(TRUTH) - 3, 3) and set(beyond[:, 1]) == {ERRORS[0]}
     assert axes.get_title().endswith("3 outside") and axes.get_ylim() == ERRORS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.assign(masks="x"),
+        lambda rows: rows[rows["masks"] == EXPERT],
+        lambda rows: pd.concat([rows, rows[:1]]),
+        lambda rows: rows.assign(ef_percent=math.inf),
+        lambda rows: rows.assign(unet_seed="x"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(add_measured, change):
+    folder = add_measured("sdm", noise(0))
+    change(pd.read_csv(folder / EJECTION.name, dtype={"patient": str})).to_csv(folder / EJECTION.name, index=False)
+    with pytest.raises(EchobenchError, match=r"ejection\.csv is damaged"):
+        EJECTION.read(folder)
