@@ -38,6 +38,7 @@ test-slow: .venv/installed
 # that are printed beside it.
 campaign: .venv/installed
 	$(BIN)/python -m tests.campaign fuzz --cases 10000
+	$(BIN)/python -m tests.campaign kills
 
 # Timings, on every core; what they print is images per second.
 benchmark: .venv/installed

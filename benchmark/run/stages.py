@@ -97,13 +97,13 @@ class StageFolder:
                     f"{self.run} was begun with other settings ({first}); "
                     "choose another --out, or --force to start over"
                 )
-            self._there = self._places()
+            self._there, moved = self._places(), read_part(path) != settings
             try:
                 yield
             except OSError:
                 self.require_there()  # which says it better
                 raise
-            if path.is_file() and read_part(path) != settings:  # the same data, as it was seen meanwhile, elsewhere
+            if moved and path.is_file():  # the same data, as it was seen meanwhile, elsewhere
                 write_whole(path, written)
 
     def was_begun_with(self, settings: Mapping[str, Any], found: Callable[[], Mapping[str, str]]) -> bool:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import echobench
 from echobench.benchmark.cells import compare as comparing
 from echobench.benchmark.cli.main import main
-from echobench.benchmark.run.pipeline import run, train_generators
+from echobench.benchmark.run.pipeline import opened, run, train_generators
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress.settings import resolve_stress
@@ -83,7 +83,10 @@ def test_other_data_at_the_new_place_are_refused(moved):
 def test_a_run_that_was_not_finished_goes_on_with_the_same_data_alone(camus_folder, tmp_path):
     settings = settings_for(camus_folder, "paint")
     for name in ("same", "other"):
-        train_generators(settings, tmp_path / name, report=lambda stage: silent)
+        with opened(settings, tmp_path / name):
+            train_generators(
+                settings, tmp_path / name, device="cpu", generator_from=None, report=lambda stage: silent
+            )
     data = shutil.copytree(camus_folder, tmp_path / "new")
     run(settings_for(data, "paint"), tmp_path / "same")
     change(data)

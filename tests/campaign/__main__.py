@@ -1,4 +1,4 @@
-"""`python -m tests.campaign`, from the root of the repository. A colleague's part is a line of `PARTS`."""
+"""`python -m tests.campaign`, from the root of the repository."""
 
 from importlib import import_module
 
@@ -6,6 +6,7 @@ import click
 
 PARTS = {
     "fuzz": "tests.campaign.fuzz",
+    "kills": "tests.campaign.kills",
 }
 """Name → module with a click command `main`, imported on use."""
 

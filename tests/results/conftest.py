@@ -151,6 +151,11 @@ def group(add_run: Callable[..., Path]) -> Group:
     return Comparison.of(folders).groups[0]
 
 
+_STRESS_SETTINGS = {
+    "severities": [0.5, 1.0], "deformations": ["swirl"], "data": "camus", "preset": "quick", "seed": 0, "patients": 8,
+}  # fmt: skip
+
+
 @pytest.fixture
 def add_stress(tmp_path: Path) -> Callable[..., Path]:
     """Write a stress of sdm beside the runs: `add_stress(changed fingerprints)`; it follows swirl up to 0.5."""
@@ -160,7 +165,7 @@ def add_stress(tmp_path: Path) -> Callable[..., Path]:
         folder.mkdir()
         one = {"weights_sha256": "5" * 64, "parameters": 5, "evaluations": 20, "settings": {}}
         record = StressRecord(
-            dataset="CAMUS", view="4C", preset="quick", settings={"severities": [0.5, 1.0], "deformations": ["swirl"]},
+            dataset="CAMUS", view="4C", preset="quick", settings=_STRESS_SETTINGS,
             generators={name: {"name": name, **one} for name in ("warp", "sdm")}, judge={"dice": 0.8},
             patients=list("abcdefgh"), fingerprints={"training": "a" * 64, "split": "c" * 64} | dict(changed),
             split_origin="official", skipped=[], not_warped={}, stages=[], versions={}, machine=MACHINE, commit=None,
