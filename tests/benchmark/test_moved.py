@@ -84,9 +84,7 @@ def test_a_run_that_was_not_finished_goes_on_with_the_same_data_alone(camus_fold
     settings = settings_for(camus_folder, "paint")
     for name in ("same", "other"):
         with opened(settings, tmp_path / name):
-            train_generators(
-                settings, tmp_path / name, device="cpu", generator_from=None, report=lambda stage: silent
-            )
+            train_generators(settings, tmp_path / name, device="cpu", generator_from=None, report=lambda stage: silent)
     data = shutil.copytree(camus_folder, tmp_path / "new")
     run(settings_for(data, "paint"), tmp_path / "same")
     change(data)
