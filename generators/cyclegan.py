@@ -24,9 +24,6 @@ from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.rendering import labels_of_picture, picture_of_images, picture_of_maps
 from echobench.generators.translation.training import CycleSettings, CycleTraining, Networks, Unpaired
 
-BATCH = 16
-"""Images drawn together; changes time and memory, not the images."""
-
 
 @dataclass(frozen=True)
 class CycleGanSettings:
@@ -89,22 +86,12 @@ class CycleGan(Trained):
     kind: ClassVar[type] = CycleGanSettings
     summary: ClassVar[str] = "CycleGAN: unpaired translation of rendered label maps into images"
     paper: ClassVar[str] = "Zhu et al. 2017, arXiv 1703.10593"
-    needs_source_images: ClassVar[bool] = False
-    deforms: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, CycleGanSettings]] = MappingProxyType(
         {"quick": QUICK, "standard": STANDARD, "paper": PAPER}
     )
 
     settings: CycleGanSettings
-
-    @property
-    def divisor(self) -> int:
-        return self.settings.network.divisor
-
-    @property
-    def batch(self) -> int:
-        return BATCH
 
     def new_network(self, seed: int) -> nn.ModuleList:
         """Who draws images, and who reads maps."""

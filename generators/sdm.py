@@ -109,8 +109,6 @@ class SemanticDiffusion(Trained):
     together: ClassVar[bool] = True
     summary: ClassVar[str] = "semantic diffusion: a denoising U-Net modulated by the label map"
     paper: ClassVar[str] = "Stojanovski et al. 2023, arXiv 2305.05424"
-    needs_source_images: ClassVar[bool] = False
-    deforms: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, SdmSettings]] = MappingProxyType(
         {"quick": QUICK, "standard": STANDARD, "paper": PAPER}
     )

@@ -19,9 +19,6 @@ from echobench.generators.trained import Trained
 from echobench.generators.training.pairs import Pairs, to_grey
 from echobench.generators.translation.paired import Painter, PairedSettings, PairedTraining, new_painter
 
-BATCH = 16
-"""Images drawn together; changes time and memory, not the images."""
-
 
 @dataclass(frozen=True)
 class SpadeSettings:
@@ -44,21 +41,11 @@ class Spade(Trained):
     kind: ClassVar[type] = SpadeSettings
     summary: ClassVar[str] = "paired GAN: noise and a label map become an image in one pass"
     paper: ClassVar[str] = "Park et al. 2019, arXiv 1903.07291"
-    needs_source_images: ClassVar[bool] = False
-    deforms: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, SpadeSettings]] = MappingProxyType(
         {"quick": QUICK, "standard": STANDARD, "paper": PAPER}
     )
 
     settings: SpadeSettings
-
-    @property
-    def divisor(self) -> int:
-        return self.settings.network.divisor
-
-    @property
-    def batch(self) -> int:
-        return BATCH
 
     def new_network(self, seed: int) -> nn.Module:
         return new_painter(self.settings.network, seed)

@@ -28,6 +28,9 @@ from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes
 from echobench.generators.training.parallel import joined, own_device, own_parts, together
 
+BATCH = 16
+"""Images drawn together where the settings say nothing of it."""
+
 
 class _Saved(TypedDict):
     """What `save` writes."""
@@ -48,6 +51,8 @@ class Trained(Generator):
     """
 
     trained: ClassVar[bool] = True
+    needs_source_images: ClassVar[bool] = False
+    deforms: ClassVar[bool] = True
     name: ClassVar[str]
     """Of the generator, in its files and sentences."""
     kind: ClassVar[type]
@@ -62,14 +67,15 @@ class Trained(Generator):
         self._views: tuple[str, ...] = ()
 
     @property
-    @abstractmethod
     def divisor(self) -> int:
         """What the sides of an image must be divisible by."""
+        divisor: int = self.settings.network.divisor
+        return divisor
 
     @property
-    @abstractmethod
     def batch(self) -> int:
         """Images drawn together; changes time and memory, not the images."""
+        return BATCH
 
     @abstractmethod
     def new_network(self, seed: int) -> nn.Module:
