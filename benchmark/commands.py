@@ -16,7 +16,7 @@ import pandas as pd
 
 from echobench.benchmark import RUNS
 from echobench.benchmark.cells import compare, sweep
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.stress import settings as stress
 from echobench.benchmark.stress.settings import resolve_stress
 from echobench.data.base.differences import Facts, flat

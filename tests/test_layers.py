@@ -62,7 +62,7 @@ def test_no_bare_module_name_is_installed():
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["data", "check", "--help"]])
 def test_help_imports_neither_torch_nor_pandas(arguments):
     code = (
-        "import sys; from echobench.benchmark.cli.main import main\n"
+        "import sys; from echobench.benchmark.cli.entry import main\n"
         f"main({arguments}, standalone_mode=False)\n"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )

@@ -1,5 +1,5 @@
 """`python -m echobench`: the command line."""
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 
 main(prog_name="echobench")

@@ -33,6 +33,7 @@ from echobench.results.records.run import (
     is_finished,
     read_record,
 )
+from echobench.results.records.soundness import stage_faults
 from echobench.results.records.stress import STRESS, STRESS_SCORES
 from echobench.results.records.unsaid import Said, fill_in
 
@@ -216,7 +217,7 @@ class StageFolder:
 
     def take(self, name: str, other: "StageFolder", files: Sequence[Path] = ()) -> None:
         """Mark a stage finished that another run has finished, at the cost that it had there. files: see `measured`."""
-        self._finish(replace(read_part(other._stage_file(name), Stage), taken=True), files)
+        self._finish(replace(_stage(other._stage_file(name)), taken=True), files)
 
     def kept(self, path: Path) -> Path:
         """A file that a finished stage wrote. Raises EchobenchError where it is not what was written.
@@ -237,7 +238,7 @@ class StageFolder:
     def stages(self) -> list[Stage]:
         """What every finished stage cost, in the order in which they were finished."""
         files = sorted(self.work.glob("*.stage.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [read_part(path, Stage) for path in files]
+        return [_stage(path) for path in files]
 
     def threads(self) -> list[int]:
         """The numbers of threads that torch has computed on, over all attempts at all stages that were not taken."""
@@ -280,3 +281,11 @@ def read_part(path: Path, hint: Any = dict[str, Any]) -> Any:
         return typed(content, hint)
     except ValueError as error:
         raise EchobenchError(f"{path} is damaged ({error}); {_AGAIN}") from error
+
+
+def _stage(path: Path) -> Stage:
+    """What a file says of a finished stage; raises EchobenchError where it is damaged."""
+    stage: Stage = read_part(path, Stage)
+    for fault in stage_faults([stage]):
+        raise EchobenchError(f"{path} is damaged ({fault}); {_AGAIN}")
+    return stage

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     import pytest
     from conftest import make_known
 
-    from echobench.benchmark.cli.main import main
+    from echobench.benchmark.cli.entry import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a test run in the background ignores
     del os.environ["ECHOBENCH_JOBS"]

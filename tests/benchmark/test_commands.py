@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from echobench.benchmark.cells import compare, sweep
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.cli.options import names_in, numbers_in
 from echobench.benchmark.commands import (
     CAMUS,

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from echobench.benchmark.cells.compare import TABLE_1, carry_out, compare, found_runs, plan
 from echobench.benchmark.cli.console import print_table
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.paint import Paint
 from echobench.results.shown.formats import Table, shown

@@ -13,8 +13,8 @@ import sys, click
 from echobench.benchmark.cli import main
 @click.command()
 def shout(): print("mean ± std – µ"); print("é", file=sys.stderr)
-main.main.add_command(shout)
-main.main(["shout"])
+main.add_command(shout)
+main(["shout"])
 """
 
 

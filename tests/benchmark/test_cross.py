@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from skimage.transform import rescale
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.measure import cross as module
 from echobench.benchmark.measure.cross import Target, camus_target, cross, cross_runs, scores_on, targets, view_target
 from echobench.benchmark.run.machine import describe_machine

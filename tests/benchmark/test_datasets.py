@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from skimage.io import imsave
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.measure.cross import camus_target, cross
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import SHORT_OF_MEMORY, main
+from echobench.benchmark.cli.entry import SHORT_OF_MEMORY, main
 from echobench.benchmark.generate import ORIGIN, _claim
 from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from skimage.io import imsave
 
 from echobench.benchmark import generate as module
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.generate import find_maps, generate, read_map
 from echobench.benchmark.run import drawing
 from echobench.data.base.errors import EchobenchError

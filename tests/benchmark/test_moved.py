@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import echobench
 from echobench.benchmark.cells import compare as comparing
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.run.pipeline import opened, run, train_generators
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import resolve

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.cli.options import IDLE
 from echobench.data.base.errors import EchobenchError
 

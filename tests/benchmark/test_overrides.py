@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.run.overrides import overridden
 from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError

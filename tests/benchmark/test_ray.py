@@ -14,7 +14,7 @@ from echobench.benchmark.cells import compare
 from echobench.benchmark.cells.execute import find_executor
 from echobench.benchmark.cells.needs import NEEDS, UNET
 from echobench.benchmark.cells.parts import GENERATOR, IMAGES, RECORD, parts_of
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked
 from echobench.data.base.progress import silent

@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.run import pictures
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve

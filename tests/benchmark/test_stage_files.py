@@ -142,3 +142,13 @@ def test_a_folder_that_was_removed_under_way_is_noticed_at_the_end_of_a_stage(tm
         (tmp_path / "run" / "unet.pt").touch()
     with StageFolder(tmp_path / "run", "cpu").opened({}):
         pass
+
+
+def test_a_stage_of_negative_seconds_is_damaged(tmp_path):
+    stages = StageFolder(tmp_path, "cpu")
+    with stages.opened({}), stages.measured("read"):
+        pass
+    path = tmp_path / "stages" / "read.stage.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": -1.0}))
+    with pytest.raises(EchobenchError, match=r"read\.stage\.json is damaged \(its stage read has a negative number\)"):
+        stages.stages()

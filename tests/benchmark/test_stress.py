@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress import judge, outcome

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from echobench.benchmark.cells.sweep import carry_out, plan, tabulate
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.run.trial import load_dataset

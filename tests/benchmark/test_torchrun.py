@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.run import drawing
 from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.sdm import SemanticDiffusion

@@ -10,7 +10,7 @@ from skimage.io import imsave
 
 import echobench
 from echobench.benchmark.cells.compare import compare
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.generate import generate
 from echobench.benchmark.measure.cross import Target, cross_runs, view_target
 from echobench.benchmark.measure.ejection import measure_ejection

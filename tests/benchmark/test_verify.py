@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.measure import rescore
 from echobench.benchmark.measure.cross import cross, view_target
 from echobench.benchmark.measure.ejection import measure_ejection
@@ -298,7 +298,7 @@ def test_the_committed_records_are_what_their_runs_wrote():
 
 def test_records_without_weights_are_verified_without_torch():
     code = (
-        "import sys; from echobench.benchmark.cli.main import main\n"
+        "import sys; from echobench.benchmark.cli.entry import main\n"
         f"main(['verify', {str(MEASURED / 'phantom-real-quick')!r}], standalone_mode=False)\n"
         "assert 'torch' not in sys.modules"
     )

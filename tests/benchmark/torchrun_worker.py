@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import make_known
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.generators.training import parallel
 
 touched: list[str] = []

@@ -25,7 +25,7 @@ import pytest
 import torch
 
 import echobench
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.measure import cross
 from echobench.benchmark.run import settings
 from echobench.benchmark.run.settings import Preset

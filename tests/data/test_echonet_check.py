@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.echonet.check import check_echonet
 from echobench.data.datasets.echonet.writing import FILE_LIST, TRACINGS, write_echonet

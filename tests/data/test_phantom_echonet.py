@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.echonet.check import check_echonet
 from echobench.data.datasets.echonet.reading import read_echonet

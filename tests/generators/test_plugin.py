@@ -37,7 +37,7 @@ def test_an_installed_package_is_found_listed_and_keeps_the_contract(installed):
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     for command, expected in (
         ([sys.executable, "-c", CODE], "noise whose brightness depends on the label"),
-        ([sys.executable, "-c", "from echobench.benchmark.cli.main import main; main(['generators'])"], "example  "),
+        ([sys.executable, "-c", "from echobench.benchmark.cli.entry import main; main(['generators'])"], "example  "),
     ):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=installed.parent)
         assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.main import main
+from echobench.benchmark.cli.entry import main
 from echobench.data.base.errors import EchobenchError
 from echobench.data.maps import label_maps, undeformed_maps
 from echobench.generators import registry
