@@ -12,24 +12,10 @@ from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.scale import plan
 from echobench.data.base.files import write_whole
 from echobench.data.ladder.ladder import STRESSES
-from echobench.generators.registry import generator_class
-from echobench.results.evidence.comparison import Group
 from echobench.results.shown.departures import OFFICIAL, departures
 from echobench.results.shown.files import write_figures
 from echobench.results.shown.formats import Table, markdown
-from echobench.results.shown.readme import DPI, Maker, figures, groups_of, with_tables
-from echobench.results.shown.readme_answer import answer_markdown
-
-
-def answer(measured: Path, dataset: str) -> str:
-    """The answer of the records on a dataset, a list for each of their tables."""
-    return "\n".join(answer_markdown(group, _from_real(group)) for group in groups_of(measured, "table", dataset))
-
-
-def _from_real(group: Group) -> list[str]:
-    """Names of the generators of a group that make an image out of a real one."""
-    names = {run.record.generator for run in group.runs if not run.record.is_drawn_elsewhere}
-    return [name for name in names if generator_class(name).needs_source_images]
+from echobench.results.shown.readme import DPI, Maker, figures, with_tables
 
 
 def departures_of(measured: Path, name: str) -> str:
@@ -48,9 +34,7 @@ def ladder(measured: Path, name: str) -> str:
     return markdown(Table("ladder", "", pd.DataFrame(rows)))
 
 
-MAKERS: Mapping[str, Maker] = MappingProxyType(
-    {"answer": answer, "departures": departures_of, "ladder": ladder, "plan": plan}
-)
+MAKERS: Mapping[str, Maker] = MappingProxyType({"departures": departures_of, "ladder": ladder, "plan": plan})
 """Kinds of blocks that need more than records."""
 
 

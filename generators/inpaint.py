@@ -59,8 +59,6 @@ class Inpaint(Flow):
     settings: InpaintSettings
 
     def draw_maps(self, network: nn.Module, maps: LabelMaps, planes: Tensor, seeds: list[int]) -> Tensor:
-        if len(seeds) == 1:  # in bf16 one alone is rounded otherwise than several
-            return self.draw_maps(network, maps.select(np.zeros(2, np.intp)), planes.repeat(2, 1, 1, 1), seeds * 2)[:1]
         warped, given = zip(*(given_pixels(maps, i, self.settings.stretch) for i in range(len(maps))), strict=True)
         images, where = (torch.from_numpy(np.stack(part)).to(planes.device)[:, None] for part in (warped, given))
         return self.method.draw(network, planes, seeds, Known(to_data(images) * planes[:, -1:], where))

@@ -133,9 +133,6 @@ class SemanticDiffusion(Trained):
         return DiffusionTraining(self.method, Pairs.of(frames, device), seed, device)
 
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
-        if len(seeds) == 1 < self.batch:  # in bf16 one alone is rounded otherwise than several
-            planes, seeds = planes.repeat(2, 1, 1, 1), seeds * 2
-            return self.method.draw(network, planes, seeds)[:1]
         return self.method.draw(network, planes, seeds)
 
     @classmethod

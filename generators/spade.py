@@ -54,8 +54,6 @@ class Spade(Trained):
         return PairedTraining(self.settings.training, self.settings.network, Pairs.of(frames, device), seed, device)
 
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
-        if len(seeds) == 1:  # in bf16 one alone is rounded otherwise than several
-            return self.draw(network, planes.repeat(2, 1, 1, 1), seeds * 2)[:1]
         noise = NoiseSource(seeds, (1, *planes.shape[-2:]), planes.device).draw()
         half = self.settings.training.precision == "bf16-mixed"
         with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
-from echobench.data.base.saved import require_alike, taken_from
+from echobench.data.base.saved import built_with, taken_from
 from echobench.data.base.settings import kinds_of, settings_from
 from echobench.data.base.typed import typed
 from echobench.data.frames import Frames
@@ -152,13 +152,16 @@ class Trained(Generator):
         """Images of label maps (N, H, W), black but for those of some rows."""
         network, device = self.network, own_device(self.device)
         images = np.zeros(maps.labels.shape, dtype=np.uint8)
-        for rows in parts:
+        for part in parts:
+            rows = np.arange(part.start, min(part.stop, len(maps)))
+            if len(rows) == 1 < self.batch:  # in bf16 one alone may be rounded otherwise than several
+                rows = rows.repeat(2)
             sector = torch.tensor(maps.sector[rows], device=device)
             planes = to_planes(torch.tensor(maps.labels[rows], device=device), sector)
             drawn = self.draw_maps(network, maps.select(rows), planes, [int(seed) for seed in seeds[rows]])
             # Departs from the paper [sdm.sampling.outside]: no generator here draws outside the sector.
             images[rows] = (drawn * sector).cpu().numpy()
-            progress(min(rows.stop, len(maps)), len(maps))
+            progress(min(part.stop, len(maps)), len(maps))
         return images
 
     def save(self, path: Path) -> None:
@@ -186,10 +189,7 @@ class Trained(Generator):
             generator._size, generator._views = tuple(content["size"]), tuple(content.get("views", ()))
             if any(side < 1 or side % generator.divisor for side in generator._size):
                 raise ValueError(f"its size is {generator._size}")
-            with torch.device("meta"):  # before any memory is taken
-                require_alike(content["weights"], generator.new_network(seed=0).state_dict(), "weights")
-            network = generator.new_network(seed=0)
-            network.load_state_dict(content["weights"])
+            network = built_with(content["weights"], lambda: generator.new_network(seed=0))
         generator._network, generator._file = network.to(own_device(device)).eval(), path.resolve()
         return generator
 
@@ -231,7 +231,7 @@ class Trained(Generator):
 
 @dataclass(frozen=True, eq=False)
 class _Drawing:
-    """Images that several processes draw together, with the weights of a file. labels, sector: (N, H, W)."""
+    """Images that several processes draw together, with the weights of a file."""
 
     backend: type[Trained]
     file: Path

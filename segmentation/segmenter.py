@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.saved import read_saved, require_alike, require_json, taken_from, write_saved
+from echobench.data.base.saved import built_with, read_saved, require_json, taken_from, write_saved
 from echobench.data.base.settings import settings_from
 from echobench.data.base.typed import typed
 from echobench.data.labels import vocabulary
@@ -119,10 +119,7 @@ class Segmenter:
         if settings is not None:
             refuse_difference(path, "settings", asdict(stored), asdict(settings))
         with taken_from(path):
-            with torch.device("meta"):  # before any memory is taken
-                require_alike(content["weights"], stored.build(seed=0).state_dict(), "weights")
-            network = stored.build(seed=0)
-            network.load_state_dict(content["weights"])
+            network = built_with(content["weights"], lambda: stored.build(seed=0))
         return cls(network.to(device).eval(), stored, preprocessing)
 
 

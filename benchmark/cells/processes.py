@@ -28,7 +28,7 @@ from echobench.benchmark.run.machine import cores, default_jobs, default_threads
 from echobench.benchmark.run.pipeline import give_up
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
-from echobench.data.base.files import working_as
+from echobench.data.base.files import AtWork, working_as
 from echobench.data.base.progress import Progress
 from echobench.generators.training.parallel import processes
 
@@ -138,6 +138,15 @@ class Ended:
 
     failure: str | None = None
     error: Exception | None = None
+
+
+def outcome_of(found: Ended) -> "str | Lost | None":
+    """How a part has ended on another machine. Raises what the part raised."""
+    if isinstance(found.error, AtWork):  # of a machine that is cut off, and will end by itself
+        return Lost(str(found.error))
+    if found.error is not None:
+        raise found.error
+    return found.failure
 
 
 class _Worker:

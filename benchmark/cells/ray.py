@@ -18,11 +18,11 @@ import torch
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.needs import NEEDS, kind_of
 from echobench.benchmark.cells.parts import Agenda, Part
-from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, work_off
+from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, outcome_of, work_off
 from echobench.benchmark.run.machine import default_threads
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
-from echobench.data.base.files import AtWork, working_as
+from echobench.data.base.files import working_as
 from echobench.data.base.progress import Progress
 
 try:
@@ -189,8 +189,4 @@ def _outcome(part: Part, task: Any) -> str | Lost | None:
         raise EchobenchError(f"{part.title} cannot be begun by a worker of Ray: {error.cause}") from error
     except RayError as error:
         return Lost(f"its worker of Ray was lost ({type(error).__name__}), and {RETRIES} others that took its place")
-    if isinstance(found.error, AtWork):  # of a machine that is cut off, and will end by itself
-        return Lost(str(found.error))
-    if found.error is not None:
-        raise found.error
-    return found.failure
+    return outcome_of(found)

@@ -17,11 +17,11 @@ import torch
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.needs import NEEDS, kind_of
 from echobench.benchmark.cells.parts import Agenda, Part
-from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, work_off
+from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, outcome_of, work_off
 from echobench.benchmark.run.machine import default_threads
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
-from echobench.data.base.files import AtWork, typed_path, working_as
+from echobench.data.base.files import typed_path, working_as
 
 try:
     import submitit
@@ -175,11 +175,7 @@ def _outcome(job: Any) -> str | Lost | None:
         found: Ended = job.result()
     except (UncompletedJobError, FailedJobError) as error:
         return Lost(f"its job {job.job_id} ended without a result ({str(error).strip().splitlines()[0]})")
-    if isinstance(found.error, AtWork):  # of a job whose machine is cut off, and will end by itself
-        return Lost(str(found.error))
-    if found.error is not None:
-        raise found.error
-    return found.failure
+    return outcome_of(found)
 
 
 def _read(path: Path) -> dict[str, Any]:

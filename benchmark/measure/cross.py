@@ -14,7 +14,7 @@ from echobench.benchmark.run.machine import describe_machine, now, package_versi
 from echobench.benchmark.run.place import reread
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.stages import StageFolder
-from echobench.benchmark.run.trial import PHANTOM_SEED, phantom_folder
+from echobench.benchmark.run.trial import PHANTOM_SEED, read_view
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path, working_in
@@ -23,7 +23,7 @@ from echobench.data.datasets.copies import alike, thumbnails_of
 from echobench.data.datasets.dataset import Asked
 from echobench.data.datasets.echonet.reading import CAVITY, read_echonet
 from echobench.data.datasets.medical_image import resize_image, resize_labels
-from echobench.data.datasets.registry import read_dataset, reader_called
+from echobench.data.datasets.registry import reader_called
 from echobench.data.datasets.soundness import sound
 from echobench.data.frames import VIEWS, Frames
 from echobench.data.phantom.echonet import VERSION, write_phantom_echonet
@@ -79,10 +79,7 @@ def view_target(run: Path, data: str | None = None) -> Target:
     if record.view not in VIEWS:
         raise EchobenchError(f"{run} was trained on both views: there is no other one to test it on")
     (view,) = (view for view in VIEWS if view != record.view)
-    settings, _ = reread(run, record, data)
-    folder = Path(settings.data) if settings.data else phantom_folder(settings.phantom_patients or 0)
-    size = (settings.unet_settings.image_size_px,) * 2
-    dataset = read_dataset(folder, view=view, seed=settings.seed, size=size)
+    dataset = read_view(reread(run, record, data)[0], view)
     frames = dataset.frames.where(patients=record.scored_patients)  # a split derived from the other view has others
     if not len(frames):
         raise EchobenchError(f"{dataset.name} has no {view} frames of the {record.whom} of {run}")

@@ -47,7 +47,7 @@ def reread(run: Path, record: RunRecord, data: str | None = None) -> tuple[RunSe
     """
     begun = StageFolder(run, "cpu").begun_with()
     try:
-        unet = settings_from(UNetSettings, {"network": PAPER} | _tupled(begun["unet_settings"]), run)
+        unet = settings_from(UNetSettings, {"network": PAPER} | begun["unet_settings"], run)
         settings = RunSettings(**begun | {"unet_seeds": tuple(record.settings["unet_seeds"]), "unet_settings": unet})
     except (TypeError, ValueError) as error:
         raise EchobenchError(f"{run} was begun with settings that this version does not know") from error
@@ -66,10 +66,3 @@ def reread(run: Path, record: RunRecord, data: str | None = None) -> tuple[RunSe
         names, place = " and ".join(differing), settings.data or "the phantom"
         raise EchobenchError(f"the {names} frames in {place} are no longer those of the record")
     return settings, dataset
-
-
-def _tupled(value: Any) -> Any:
-    """What JSON gives back of settings, with the tuples that it made lists of."""
-    if isinstance(value, dict):
-        return {name: _tupled(part) for name, part in value.items()}
-    return tuple(map(_tupled, value)) if isinstance(value, list) else value

@@ -125,24 +125,16 @@ class RunSettings:
         A setting that is what runs always had is left out, as it is in their records, unless tables read it by name.
         """
         told = self.as_dict() | {"data": self.data and Path(self.data).name, "generator": self.label}
-        return {
-            name: value
-            for name, value in told.items()
-            if name in UNSAID or name not in self._before or value != self._before[name]
-        }
+        return {name: value for name, value in told.items() if name in UNSAID or self._is_other(name, value)}
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same one: every setting but how many U-Nets, of which more may be added later."""
-        return {
-            name: value
-            for name, value in self.as_dict().items()
-            if name != "unet_seeds" and (name not in self._before or value != self._before[name])
-        }
+        told = self.as_dict().items()
+        return {name: value for name, value in told if name != "unet_seeds" and self._is_other(name, value)}
 
-    @property
-    def _before(self) -> dict[str, Any]:
-        """What runs had that lack a setting."""
-        return {one.name: one.default for one in dataclasses.fields(self) if one.default is not dataclasses.MISSING}
+    def _is_other(self, name: str, value: Any) -> bool:
+        """Whether it is a setting that runs have always had, or not what those had that lack it."""
+        return bool(value != getattr(type(self), name, dataclasses.MISSING))
 
     def slug(self) -> str:
         """Name of the run's folder: a function of its identity."""

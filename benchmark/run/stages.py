@@ -14,7 +14,7 @@ import torch
 from echobench.benchmark.run.machine import Meter, describe_machine, now, package_versions, source_commit
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import LOCK, file_sha256, locked, working_in, write_whole
+from echobench.data.base.files import LOCK, file_sha256, locked, remove_partial, write_whole
 from echobench.data.base.progress import Progress
 from echobench.data.base.text import read_json, read_text
 from echobench.data.base.typed import typed
@@ -85,8 +85,7 @@ class StageFolder:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
         with locked(self.run):
             self._outlive_workers()
-            with working_in(self.run, STAGES, PICTURES, SYNTHETIC):
-                pass  # what was left is removed, now that nobody writes it
+            remove_partial(self.run, STAGES, PICTURES, SYNTHETIC)  # now that nobody writes it
             if force:
                 self._clear()
             path, written = self.work / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True) + "\n"

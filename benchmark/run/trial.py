@@ -77,10 +77,7 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
 
     Raises EchobenchError where it cannot be read, or has no frame of a view and subset.
     """
-    view = None if settings.view == "all" else settings.view
-    size = (settings.unet_settings.image_size_px,) * 2
-    folder = Path(settings.data) if settings.data else phantom_folder(settings.phantom_patients or 0)
-    dataset = read_dataset(folder, view=view, seed=settings.seed, size=size, progress=progress)
+    dataset = read_view(settings, None if settings.view == "all" else settings.view, progress)
     for name in settings.views:
         for subset in settings.subsets:
             if not len(dataset.subset(subset, name).where(phases=settings.phases)):
@@ -90,6 +87,14 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
                     "--view and --phase that it has"
                 )
     return replace(dataset, split=dataset.split.fewer(settings.fraction, settings.seed))
+
+
+def read_view(settings: RunSettings, view: str | None, progress: Progress = silent) -> Dataset:
+    """The frames of one view, or of both, whichever a run is about, where it reads its own. Raises EchobenchError where
+    they cannot be read."""
+    size = (settings.unet_settings.image_size_px,) * 2
+    folder = Path(settings.data) if settings.data else phantom_folder(settings.phantom_patients or 0)
+    return read_dataset(folder, view=view, seed=settings.seed, size=size, progress=progress)
 
 
 def phantom_folder(patients: int) -> Path:

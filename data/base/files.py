@@ -130,10 +130,15 @@ def working_in(folder: Path, *parts: str, patience: float = 0) -> Iterator[None]
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, patience=patience):
-        for place, pattern in ((folder, "*.partial"), *((folder / part, "**/*.partial") for part in parts)):
-            for path in place.glob(pattern):
-                path.unlink(missing_ok=True)
+        remove_partial(folder, *parts)
         yield
+
+
+def remove_partial(folder: Path, *parts: str) -> None:
+    """Remove what `writing_whole` leaves in a folder where it is killed, and in parts of it, all the way down."""
+    for place, pattern in ((folder, "*.partial"), *((folder / part, "**/*.partial") for part in parts)):
+        for path in place.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _executor() -> str:

@@ -2,12 +2,13 @@
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
@@ -79,6 +80,15 @@ def require_alike(found: Any, model: Any, at: str) -> None:
             raise ValueError(f"{at} is {_shown(found)}, not {_shown(model)}")
     elif type(found) is not type(model):
         raise ValueError(f"{at} is of another type than it must be")
+
+
+def built_with(weights: Mapping[str, Any], build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` builds, with the weights of a file. Raises ValueError for others, before memory is taken."""
+    with torch.device("meta"):
+        require_alike(weights, build().state_dict(), "weights")
+    network = build()
+    network.load_state_dict(weights)
+    return network
 
 
 def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any], at: str) -> None:

@@ -4,14 +4,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import FrameFiles, find_frames, read_clinical, read_frame, split_of
-from echobench.data.datasets.copies import keep_together
 from echobench.data.datasets.dataset import SIZE, DatasetReport, Finding, count_frames
 from echobench.data.datasets.image_header import ending
-from echobench.data.datasets.soundness import Glance
+from echobench.data.datasets.soundness import Glance, kept_together
 from echobench.data.datasets.soundness import findings as held_together
 from echobench.data.frames import PHASES
 from echobench.data.splits import SUBSETS, Split, patients_in_two, read_split_files
@@ -22,9 +19,8 @@ def check_camus(folder: Path, seed: int = 0) -> DatasetReport:
     files = find_frames(folder)
     unfit, glances = _frames(files)
     split = _split_or_none(folder, files, seed)
-    if split and glances:
-        thumbnails = np.array([glance.thumbnail for glance in glances])
-        split = keep_together(thumbnails, [glance.patient for glance in glances], split, seed)
+    if split:
+        split = kept_together(glances, split, seed)
     findings = [*unfit, *held_together(glances, split), *_missing_partners(files)]
     findings += [*_split_findings(folder, files, seed), *_clinical(folder), *_capitals(files)]
     return DatasetReport(

@@ -1,6 +1,6 @@
 """What only shows once all frames of a dataset are read: copies, hearts upside down, millimetres that some lack."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,26 +48,33 @@ def sound(dataset: Dataset, seed: int) -> Dataset:
     Raises EchobenchError for the first unsound one of `findings`.
     """
     glances = _glances(dataset)
-    split = keep_together(*_seen(glances), dataset.split, seed) if glances else dataset.split
-    for finding in findings(glances, split):
-        if finding.unsound:
-            raise EchobenchError(f"{dataset.name}: {finding.text}")
+    split = kept_together(glances, dataset.split, seed)
+    _require_sound(dataset, findings(glances, split))
     return replace(dataset, split=split)
 
 
 def require_upright(dataset: Dataset) -> Dataset:
     """The dataset. Raises EchobenchError where its images are upside down."""
-    for finding in _turned(_glances(dataset)):
+    _require_sound(dataset, _turned(_glances(dataset)))
+    return dataset
+
+
+def _require_sound(dataset: Dataset, found: Iterable[Finding]) -> None:
+    for finding in found:
         if finding.unsound:
             raise EchobenchError(f"{dataset.name}: {finding.text}")
-    return dataset
+
+
+def kept_together(glances: Sequence[Glance], split: Split, seed: int) -> Split:
+    """See `keep_together`."""
+    return keep_together(*_seen(glances), split, seed) if glances else split
 
 
 def report_of(dataset: Dataset, seed: int | None) -> DatasetReport:
     """What a dataset holds and what is wrong with it. seed: of a derived split; None for images that were drawn for
     another dataset, which do not test, so that copies among them are nobody's leak."""
     glances, frames = _glances(dataset), dataset.frames
-    split = dataset.split if seed is None else keep_together(*_seen(glances), dataset.split, seed)
+    split = dataset.split if seed is None else kept_together(glances, dataset.split, seed)
     counts = count_frames(zip(frames.view, frames.phase, frames.patient, strict=True), split)
     found = findings(glances, None if seed is None else split)
     return DatasetReport(counts, split.origin, tuple(sorted(found, key=lambda finding: not finding.unsound)))

@@ -17,6 +17,7 @@ from echobench.generators.diffusion.preconditioning import Denoiser
 from echobench.generators.diffusion.sampling import SamplingSettings, Solver, draw, solver_for
 from echobench.generators.diffusion.schedule import Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
+from echobench.generators.training.loop import warmed_up
 from echobench.generators.training.pairs import LIMIT, Pairs, to_grey
 
 
@@ -78,7 +79,7 @@ class OwnMethod(Method):
 
     def decay(self, step: int) -> float:
         # Departs from the paper [sdm.training.average]: a short training would average over its random beginning.
-        return min(self.training.ema_decay, (1 + step) / (10 + step))
+        return warmed_up(self.training.ema_decay, step)
 
     def solver(self, denoiser: Denoiser) -> Solver:
         """A fresh one for one batch."""

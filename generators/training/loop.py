@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -106,6 +106,13 @@ class Training(ABC):
             self.curve.append({"step": self.step, "seconds": self.seconds} | means)
             self._sums.clear()
 
+    def descend(self, loss: Tensor, optimizer: Optimizer) -> None:
+        """One step of an optimiser down a loss, (). Raises EchobenchError where it is not finite."""
+        self.require_finite("the loss", float(loss.detach()))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
     def require_finite(self, name: str, value: float) -> None:
         """Raises EchobenchError, naming the settings to look at, for a figure of a step that is not finite."""
         if not math.isfinite(value):
@@ -167,6 +174,16 @@ class Training(ABC):
             raise ValueError("its curve lacks figures")
         if any(rate.get("last_epoch") != step for rate in state["rates"]):
             raise ValueError(f"its learning rates are not those of step {step}")
+
+
+def second_half_to_zero(optimizer: Optimizer, steps: int) -> LRScheduler:
+    """The highest learning rate in the first half of the steps, then along a line to 0."""
+    return LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / steps)))
+
+
+def warmed_up(decay: float, step: int) -> float:
+    """Of a moving average that is shorter at first, so that it does not hold on to random weights."""
+    return min(decay, (1 + step) / (10 + step))
 
 
 def train(training: Training, checkpoint: Checkpoint | None, progress: Progress) -> None:

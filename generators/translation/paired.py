@@ -13,7 +13,6 @@ import torch
 from monai.networks.nets.patchgan_discriminator import PatchDiscriminator
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import LambdaLR
 
 from echobench.data.base.errors import require
 from echobench.generators.diffusion.network import NetworkSettings, SpadeUNet
@@ -21,7 +20,7 @@ from echobench.generators.diffusion.preconditioning import PatchStatistics
 from echobench.generators.diffusion.schedule import TIMES
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
-from echobench.generators.training.loop import Training
+from echobench.generators.training.loop import Training, second_half_to_zero, warmed_up
 from echobench.generators.training.pairs import LIMIT, AugmentationSettings, Pairs
 
 
@@ -120,7 +119,7 @@ class PairedTraining(Training):
             torch.optim.Adam(part.parameters(), rate, settings.betas)
             for part, rate in ((self.painter, settings.learning_rate), (self.judges, settings.judge_rate))
         ]
-        rates = [LambdaLR(one, lambda step: min(1.0, 2 * (1 - step / settings.steps))) for one in optimizers]
+        rates = [second_half_to_zero(one, settings.steps) for one in optimizers]
         super().__init__(
             nn.ModuleList([self.painter, self.judges]), self.painter, optimizers, rates,
             steps=settings.steps, seed=seed, checkpoint_seconds=settings.checkpoint_seconds,
@@ -145,25 +144,19 @@ class PairedTraining(Training):
             )
             pixels = (drawn - batch.x_0).abs().sum() / batch.mask.sum().clamp(min=1)
             loss = fooling + settings.feature_weight * features + settings.pixel_weight * pixels
-        self._descend(loss, 0)
+        self.descend(loss, self.optimizers[0])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16-mixed"):
             self.judges.requires_grad_(True)
             on_drawn, on_real = self.judges(drawn.detach(), batch.planes), self.judges(batch.x_0, batch.planes)
             # Hinge (Lim & Ye 2017, arXiv 1705.02894).
             judged = _mean((1 + verdict).relu().mean() for *_, verdict in on_drawn)
             judged = judged + _mean((1 - verdict).relu().mean() for *_, verdict in on_real)
-        self._descend(judged, 1)
+        self.descend(judged, self.optimizers[1])
         figures = {"loss_features": features, "loss_pixels": pixels, "loss_fooling": fooling, "loss_judges": judged}
         return {name: value.detach() for name, value in figures.items()}
 
     def decay(self) -> float:
-        return min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-
-    def _descend(self, loss: Tensor, optimizer: int) -> None:
-        self.require_finite("the loss", float(loss.detach()))
-        self.optimizers[optimizer].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers[optimizer].step()
+        return warmed_up(self.settings.ema_decay, self.step)
 
 
 def new_painter(settings: NetworkSettings, seed: int) -> Painter:

@@ -10,13 +10,12 @@ import torch
 from monai.losses.adversarial_loss import PatchAdversarialLoss
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import LambdaLR
 
 from echobench.data.base.errors import require
 from echobench.data.base.typed import typed
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
-from echobench.generators.training.loop import Training
+from echobench.generators.training.loop import Training, second_half_to_zero, warmed_up
 from echobench.generators.training.pairs import SIGMA_DATA, AugmentationSettings, Pairs
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
@@ -107,8 +106,7 @@ class CycleTraining(Training):
             torch.optim.Adam(part.parameters(), settings.learning_rate, (settings.beta_1, 0.999))
             for part in (self.nets.translators(), self.nets.judges())
         ]
-        # Of the highest learning rate: 1 in the first half, then along a line to 0.
-        rates = [LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / steps))) for optimizer in optimizers]
+        rates = [second_half_to_zero(optimizer, steps) for optimizer in optimizers]
         super().__init__(
             self.nets, self.nets.translators(), optimizers, rates,
             steps=steps, seed=seed, checkpoint_seconds=settings.checkpoint_seconds,
@@ -125,7 +123,7 @@ class CycleTraining(Training):
         )  # fmt: skip
 
     def decay(self) -> float:
-        return min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        return warmed_up(self.settings.ema_decay, self.step)
 
     def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Pictures of label maps and of images, (B, CHANNELS, H, W) each, from two independent orders."""
@@ -153,7 +151,7 @@ class CycleTraining(Training):
             if self.settings.identity_weight:
                 same = functional.l1_loss(nets.draw(images), images) + functional.l1_loss(nets.read(maps), maps)
                 loss = loss + weight * self.settings.identity_weight * same
-        self._descend(loss, self.optimizers[0])
+        self.descend(loss, self.optimizers[0])
         figures = {"loss_cycle": cycle.detach(), "loss_fooling": fooling.detach()}
         return fake_maps.detach(), fake_images.detach(), figures
 
@@ -174,17 +172,11 @@ class CycleTraining(Training):
                 )
                 figures[f"judge_{name}_real"] = on_real.detach().mean()
                 figures[f"judge_{name}_fake"] = on_fake.detach().mean()
-        self._descend(loss, self.optimizers[1])
+        self.descend(loss, self.optimizers[1])
         return figures
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16-mixed")
-
-    def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        self.require_finite("the loss", float(loss.detach()))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
 
     def state(self) -> dict[str, Any]:
         """See `Training.state`; the drawn pictures of earlier steps belong to it."""

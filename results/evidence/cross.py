@@ -46,8 +46,8 @@ class Crossed:
     def region(self) -> str:
         """What is compared: the mean of the paper's regions where frames here and there have them all, else the first
         that both have."""
-        both = [region for region in drawn_regions(self.there) if region in drawn_regions(self.own)]
-        if set(TABLE_REGIONS) <= set(both):
+        both = {*drawn_regions(self.there)} & {*drawn_regions(self.own)}
+        if set(TABLE_REGIONS) <= both:
             return MEAN
         return next((region for region in self.record.regions if region in both), self.record.regions[0])
 

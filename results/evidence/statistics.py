@@ -98,7 +98,8 @@ def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEA
 
 def mean_regions(scores: pd.DataFrame) -> str:
     """What `MEAN` is the mean of, in words: those regions that the experts of the dataset drew in some scored frame."""
-    return ", ".join(region for region in TABLE_REGIONS if region in drawn_regions(scores))
+    drawn = drawn_regions(scores)
+    return ", ".join(region for region in TABLE_REGIONS if region in drawn)
 
 
 def seed_means(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> NDArray[np.float64]:

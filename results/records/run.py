@@ -132,7 +132,7 @@ class RunRecord(Provenance):
     @property
     def uses_source_images(self) -> bool | None:
         """Whether the drawn images are made of real frames; None where nobody knows, as of images drawn elsewhere."""
-        if self.needs_source_images is None and not self.generator.startswith("folder:"):
+        if self.needs_source_images is None and not self.is_drawn_elsewhere:
             return {"real": True, "warp": True, "sdm": False, "cyclegan": False, "paint": False}.get(self.generator)
         return self.needs_source_images
 

@@ -4,7 +4,7 @@ Short sentences, for a reader who knows no term yet. The verdicts are those of `
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 
 from echobench.results.evidence.comparison import Group
@@ -22,6 +22,7 @@ from echobench.results.evidence.statistics import (
 )
 from echobench.results.records.run import Run
 from echobench.results.records.unsaid import FIRST_DEFORMATION
+from echobench.results.shown.formats import listed
 
 _BESIDE: Mapping[str, str] = {
     BETTER: "It is better than {}.",
@@ -31,11 +32,8 @@ _BESIDE: Mapping[str, str] = {
 }
 
 
-def answer_markdown(group: Group, from_real: Collection[str]) -> str:
-    """A list of a few sentences; empty where no generator was run.
-
-    from_real: names of the generators that make an image out of a real image.
-    """
+def answer_markdown(group: Group) -> str:
+    """A list of a few sentences; empty where no generator was run."""
     generators = sorted((run for run in group.runs if not run.is_reference), key=_mean, reverse=True)
     if not generators:
         return ""
@@ -47,7 +45,7 @@ def answer_markdown(group: Group, from_real: Collection[str]) -> str:
         "Against real frames?": _against_real(group, verdicts),
         "At what cost?": filter(None, map(_costing, [best, *equal])),
         "With which limits?": _limits(group, [best, *others]),
-        "From real images?": _sources([best, *others], from_real),
+        "From real images?": _sources([best, *others]),
     }
     lines = {question: " ".join(sentences) for question, sentences in found.items()}
     return "".join(f"- **{question}** {text}\n" for question, text in lines.items() if text)
@@ -62,7 +60,7 @@ def _winner(group: Group, best: Run, others: Sequence[Run], verdicts: Mapping[st
     )
     for verdict, sentence in _BESIDE.items():
         if told := [run for run in others if verdicts[run.label] == verdict]:
-            yield sentence.format(_listed(f"`{run.label}` ({_mean(run):.1f} %)" for run in told))
+            yield sentence.format(listed([f"`{run.label}` ({_mean(run):.1f} %)" for run in told]))
 
 
 def _against_real(group: Group, verdicts: Mapping[str, str]) -> Iterator[str]:
@@ -98,14 +96,12 @@ def _limits(group: Group, runs: Sequence[Run]) -> Iterator[str]:
             yield f"`{run.label}` {trained if trained != found else f'was judged by {found}'}."
 
 
-def _sources(runs: Sequence[Run], from_real: Collection[str]) -> Iterator[str]:
+def _sources(runs: Sequence[Run]) -> Iterator[str]:
     """Who draws out of real images, and who from a label map alone; of images drawn elsewhere nothing is known."""
-    real = [run for run in runs if run.record.generator in from_real]
-    alone = [run for run in runs if run not in real and not isnan(cost(run.record).seconds_per_image)]
-    if real:
-        yield f"Images of {_listed(_code(real))} are real ones, changed: each of them shows a patient."
-    if alone:
-        yield f"Images of {_listed(_code(alone))} are drawn from a label map alone."
+    if real := _code(run for run in runs if run.record.uses_source_images):
+        yield f"Images of {listed(real)} are real ones, changed: each of them shows a patient."
+    if alone := _code(run for run in runs if run.record.uses_source_images is False):
+        yield f"Images of {listed(alone)} are drawn from a label map alone."
 
 
 def _code(runs: Iterable[Run]) -> list[str]:
@@ -118,8 +114,3 @@ def _mean(run: Run) -> float:
 
 def _interval(found: Estimate) -> str:
     return "" if isnan(found.low) else f" (95 % interval {found.low:.1f} to {found.high:.1f})"
-
-
-def _listed(texts: Iterable[str]) -> str:
-    *most, last = texts
-    return f"{', '.join(most)} and {last}" if most else last

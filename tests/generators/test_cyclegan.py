@@ -9,7 +9,7 @@ import torch
 from echobench.data.base.errors import EchobenchError
 from echobench.data.labels import Label
 from echobench.data.maps import undeformed_maps
-from echobench.generators.cyclegan import CycleGan, CycleGanSettings
+from echobench.generators.cyclegan import QUICK, CycleGan, CycleGanSettings
 from echobench.generators.testing import examples
 from echobench.generators.training.draws import step_generator
 from echobench.generators.training.pairs import Pairs, to_planes
@@ -155,3 +155,21 @@ def test_reads_maps_back(frames):
     labels = fitted.read_maps(images, maps.sector)
     assert labels.shape == images.shape and labels.dtype == np.uint8
     assert not labels[~maps.sector].any() and set(np.unique(labels)) <= {int(label) for label in Label}
+
+
+def test_in_bf16_an_image_alone_is_that_of_the_batch(monkeypatch):
+    """oneDNN may round one image alone otherwise than several; on one thread it happens not to."""
+    frames, threads = examples(CycleGan)[0], torch.get_num_threads()
+    half = CycleGanSettings(QUICK.network, replace(TINY.training, steps=1, precision="bf16-mixed"))
+    maps = undeformed_maps(frames.select(slice(0, 3)))
+    generator = CycleGan(half).fit(frames, 0)
+    monkeypatch.setattr("echobench.generators.trained.BATCH", 2)  # two, and a rest of one
+    try:
+        torch.set_num_threads(2)
+        together, (alone,) = (
+            generator.sample(maps, np.arange(3)),
+            generator.sample(maps.select(slice(0, 1)), np.arange(1)),
+        )
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(alone, together[0])

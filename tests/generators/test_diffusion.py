@@ -1,7 +1,7 @@
 """The parts of denoising diffusion, against closed forms."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -281,6 +281,12 @@ def gaussian_denoiser(mean: float, deviation: float) -> Velocity:
     return velocity
 
 
+def drawn(
+    predict: Velocity, seeds: Sequence[int], mask: Tensor, settings: SamplingSettings, limit: float = LIMIT
+) -> Tensor:
+    return draw(predict, seeds, mask, solver_for(settings, COSINE), COSINE, limit)
+
+
 @pytest.mark.filterwarnings(  # diffusers 0.42 hands a tensor to numpy 2 without saying whether to copy
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
@@ -288,23 +294,16 @@ class TestSampling:
     @pytest.mark.parametrize("sampler", SAMPLERS)
     def test_exact_denoiser_gives_the_data(self, sampler: str) -> None:
         settings = SamplingSettings(sampler=sampler, steps=100)
-        x = draw(
-            gaussian_denoiser(0.3, 0.5),
-            range(8),
-            torch.ones(8, 1, 64, 64),
-            solver_for(settings, COSINE),
-            COSINE,
-            limit=50.0,
-        )
+        x = drawn(gaussian_denoiser(0.3, 0.5), range(8), torch.ones(8, 1, 64, 64), settings, limit=50.0)
         assert x.mean().item() == pytest.approx(0.3, abs=0.02)
         assert x.std().item() == pytest.approx(0.5, rel=0.05)
 
     @pytest.mark.parametrize("sampler", SAMPLERS)
     def test_an_image_is_the_same_alone_and_in_any_order(self, sampler: str) -> None:
         settings, mask = SamplingSettings(sampler=sampler, steps=5), torch.ones(3, 1, 16, 16)
-        together = draw(gaussian_denoiser(0, 1), [5, 6, 7], mask, solver_for(settings, COSINE), COSINE, LIMIT)
-        turned = draw(gaussian_denoiser(0, 1), [7, 6, 5], mask, solver_for(settings, COSINE), COSINE, LIMIT)
-        alone = draw(gaussian_denoiser(0, 1), [6], mask[:1], solver_for(settings, COSINE), COSINE, LIMIT)
+        together = drawn(gaussian_denoiser(0, 1), [5, 6, 7], mask, settings)
+        turned = drawn(gaussian_denoiser(0, 1), [7, 6, 5], mask, settings)
+        alone = drawn(gaussian_denoiser(0, 1), [6], mask[:1], settings)
         assert torch.equal(together, turned.flip(0))
         assert torch.equal(together[1:2], alone)
 
@@ -316,14 +315,7 @@ class TestSampling:
             seen.append(x_t.abs().max().item())
             return 1e4 * torch.sin(50 * x_t)
 
-        x = draw(
-            wild,
-            [0],
-            torch.ones(1, 1, 16, 16),
-            solver_for(SamplingSettings(sampler=sampler, steps=10), COSINE),
-            COSINE,
-            LIMIT,
-        )
+        x = drawn(wild, [0], torch.ones(1, 1, 16, 16), SamplingSettings(sampler=sampler, steps=10))
         assert max(seen) < 10 and x.abs().max() <= LIMIT
 
     def test_steps_are_network_evaluations(self) -> None:
@@ -335,14 +327,7 @@ class TestSampling:
 
         for sampler in SAMPLERS:
             calls.clear()
-            draw(
-                counting,
-                [0],
-                torch.ones(1, 1, 8, 8),
-                solver_for(SamplingSettings(sampler=sampler, steps=7), COSINE),
-                COSINE,
-                LIMIT,
-            )
+            drawn(counting, [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler=sampler, steps=7))
             assert len(calls) == 7 and calls[0] == TIMES - 1 and calls == sorted(calls, reverse=True)
 
     @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -356,7 +341,7 @@ class TestSampling:
     @pytest.mark.parametrize("steps", [15, 20, 35, 60, 61, 501])
     def test_data_that_are_one_point_are_drawn_whatever_the_steps(self, sampler: str, steps: int) -> None:
         settings = SamplingSettings(sampler, steps)
-        x = draw(gaussian_denoiser(0.3, 1e-6), [0], torch.ones(1, 1, 8, 8), solver_for(settings, COSINE), COSINE, LIMIT)
+        x = drawn(gaussian_denoiser(0.3, 1e-6), [0], torch.ones(1, 1, 8, 8), settings)
         torch.testing.assert_close(x, torch.full_like(x, 0.3), rtol=0, atol=1e-3)
 
     @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
@@ -377,20 +362,13 @@ class TestSampling:
     def test_nothing_outside_the_mask(self) -> None:
         mask = torch.zeros(1, 1, 8, 8)
         mask[..., :4] = 1
-        x = draw(gaussian_denoiser(1, 1), [0], mask, solver_for(SamplingSettings(steps=4), COSINE), COSINE, LIMIT)
+        x = drawn(gaussian_denoiser(1, 1), [0], mask, SamplingSettings(steps=4))
         assert not x[..., 4:].any() and x[..., :4].all()
 
     def test_ancestral_with_the_least_variance_is_ddim_with_eta_1(self) -> None:
         mask = torch.ones(2, 1, 16, 16)
         drawn = [
-            draw(
-                gaussian_denoiser(0.3, 0.5),
-                [3, 4],
-                mask,
-                solver_for(SamplingSettings(sampler, TIMES), COSINE),
-                COSINE,
-                LIMIT,
-            )
+            drawn(gaussian_denoiser(0.3, 0.5), [3, 4], mask, SamplingSettings(sampler, TIMES))
             for sampler in ("ancestral", "ddim")
         ]
         torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=2e-2)
@@ -422,11 +400,4 @@ class TestSampling:
 
     def test_unknown_sampler(self) -> None:
         with pytest.raises(EchobenchError, match=r"unknown sampler 'magic'; there are ancestral, ddim, dpm"):
-            draw(
-                gaussian_denoiser(0, 1),
-                [0],
-                torch.ones(1, 1, 8, 8),
-                solver_for(SamplingSettings(sampler="magic"), COSINE),
-                COSINE,
-                LIMIT,
-            )
+            drawn(gaussian_denoiser(0, 1), [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler="magic"))
