@@ -39,6 +39,7 @@ test-slow: .venv/installed
 campaign: .venv/installed
 	$(BIN)/python -m tests.campaign fuzz --cases 10000
 	$(BIN)/python -m tests.campaign kills
+	$(BIN)/python -m tests.campaign soak
 
 # Timings, on every core; what they print is images per second.
 benchmark: .venv/installed

@@ -7,15 +7,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.plugins import precision as plugins
-from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.settings import Precision
+
+if TYPE_CHECKING:  # two seconds of imports, which a worker that trains U-Nets has no use for
+    from lightning.fabric import Fabric
 
 Task = Callable[[], None]
 """What the other processes do beside the first, which does the same; it travels pickled."""
@@ -38,9 +39,13 @@ def own_device(name: str) -> torch.device:
     return device
 
 
-def fabric_of(device: torch.device, precision: Precision) -> Fabric:
+def fabric_of(device: torch.device, precision: Precision) -> "Fabric":
     """Fabric on one device, or on this process's of many. The precision goes in as an object, for its name makes
     Fabric print a line."""
+    from lightning.fabric import Fabric
+    from lightning.fabric.plugins import precision as plugins
+    from lightning.fabric.strategies.ddp import DDPStrategy
+
     plugin = plugins.MixedPrecision("bf16-mixed", device.type) if precision == "bf16-mixed" else plugins.Precision()
     if processes() == 1:
         devices: int | list[int] = [device.index or 0] if device.type == "cuda" else 1
@@ -108,7 +113,7 @@ def _told(task: Task | None) -> Task | None:
     return told[0]
 
 
-def share(batch: Sequence[Tensor], fabric: Fabric) -> tuple[Tensor, ...]:
+def share(batch: Sequence[Tensor], fabric: "Fabric") -> tuple[Tensor, ...]:
     """This process's rows of a batch that every process has drawn alike; gradients are averaged over the processes,
     so that all of them together learn what one would from the whole batch."""
     if len(batch[0]) % fabric.world_size:

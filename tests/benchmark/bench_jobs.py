@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def seconds_of(*words: object) -> float:
     return time.perf_counter() - began
 
 
-def measured(words: list[str], folder: Path) -> dict[str, float]:
+def measured(words: Sequence[str], folder: Path) -> dict[str, float]:
     """Seconds by what is asked for: one job on all threads, one and two jobs on as many threads as are the default."""
     threads = default_threads()
     asked = {
@@ -66,11 +67,15 @@ def the_same(folder: Path, *patterns: str) -> None:
     assert files_of(one, *patterns) == files_of(two, *patterns)
 
 
+COMPARISON = ("compare", "--generators", "real,warp,paint,sdm", "--preset", "quick", "--unet-seeds", "3")
+TABLES = ("dice", "evidence", "realism", "ejection", "hd95", "assd")
+SCORED = ("scores.csv", "curves.csv", *(f"tables/**/{name}.csv" for name in TABLES))
+"""What must be the same to the digit."""
+
+
 def test_a_comparison_of_four_generators(tmp_path):
-    words = ["compare", "--generators", "real,warp,paint,sdm", "--preset", "quick", "--unet-seeds", "3"]
-    _, one, two = measured(words, tmp_path).values()
-    scored = ("dice", "evidence", "realism", "ejection", "hd95", "assd")
-    the_same(tmp_path, "scores.csv", "curves.csv", *(f"tables/**/{name}.csv" for name in scored))
+    _, one, two = measured(COMPARISON, tmp_path).values()
+    the_same(tmp_path, *SCORED)
     assert one / two >= 1.35
 
 

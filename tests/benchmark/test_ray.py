@@ -49,9 +49,9 @@ def cluster(monkeypatch):
     made.shutdown()
 
 
-def wait_for(found, what):
+def wait_for(found, what, seconds=600):
     """What `found` gives, once it gives something."""
-    end = time.monotonic() + 600
+    end = time.monotonic() + seconds
     while not (it := found()):
         assert time.monotonic() < end, what
         time.sleep(0.05)

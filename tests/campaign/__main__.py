@@ -7,6 +7,7 @@ import click
 PARTS = {
     "fuzz": "tests.campaign.fuzz",
     "kills": "tests.campaign.kills",
+    "soak": "tests.campaign.soak",
 }
 """Name → module with a click command `main`, imported on use."""
 

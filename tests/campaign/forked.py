@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,15 @@ def prepare() -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call ended: its exit code, None where it was killed; what it printed; how long a processor was at it."""
+    """How a call ended: its exit code, None where it was killed; what it printed; how long a processor was at it.
+
+    lost_worker: whether one of its workers was killed.
+    """
 
     code: int | None
     said: str
     seconds: float
+    lost_worker: bool = False
 
     @property
     def sentence(self) -> str:
@@ -124,22 +129,49 @@ def _enter(folder: Path, cache: Path, log: str) -> None:
 
 
 def reach(child: int, seconds: float) -> None:
-    """Wait until a processor was at a child for so long, however busy the machine is, or the child has ended."""
+    """Wait until processors were at a child and its workers for so long, however busy they are, or it has ended."""
     process = psutil.Process(child)
-    while process.status() != psutil.STATUS_ZOMBIE and sum(process.cpu_times()[:2]) < seconds:
+    while process.status() != psutil.STATUS_ZOMBIE and _used(process) + sum(map(_used, workers(child))) < seconds:
         time.sleep(0.002)
 
 
-def wait(child: int, folder: Path, kill_after: float | None = None, *, log: str = LOG) -> Ended:
-    """Wait for a child's end; kill it after some seconds of a processor."""
+def workers(child: int) -> list[psutil.Process]:
+    """The processes that carry out parts for a child."""
+    found = []
+    for process in psutil.Process(child).children():
+        with suppress(psutil.Error):  # of one that has just ended
+            found += [process] if "spawn_main" in " ".join(process.cmdline()) else []
+    return found
+
+
+def _used(process: psutil.Process) -> float:
+    """Seconds of a processor, those of ended children included."""
+    try:
+        return sum(process.cpu_times()[:4])
+    except psutil.Error:
+        return 0.0
+
+
+def wait(
+    child: int, folder: Path, kill_after: float | None = None, *, worker: float | None = None, log: str = LOG
+) -> Ended:
+    """Wait for a child's end; kill it after some seconds of a processor.
+
+    worker: which of its workers is killed in its place, if there are any: 0 is the first, just below 1 the last.
+    """
+    lost = False
     if kill_after is not None:
         reach(child, kill_after)
-        os.kill(child, signal.SIGKILL)
+        if worker is not None and (there := workers(child)):
+            there[int(worker * len(there))].kill()
+            lost = True
+        else:
+            os.kill(child, signal.SIGKILL)
     _, status, used = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)
     path = folder.parent / log  # not there where the kill came first
     said = path.read_text("utf-8", errors="replace") if path.exists() else ""
-    return Ended(None if code == -signal.SIGKILL else code, said, used.ru_utime + used.ru_stime)
+    return Ended(None if code == -signal.SIGKILL else code, said, used.ru_utime + used.ru_stime, lost)
 
 
 def call(
@@ -148,7 +180,8 @@ def call(
     cache: Path,
     kill_after: float | None = None,
     *,
+    worker: float | None = None,
     before: Callable[[], object] = lambda: None,
 ) -> Ended:
     """`start`, then `wait`."""
-    return wait(start(arguments, folder, cache, before=before), folder, kill_after)
+    return wait(start(arguments, folder, cache, before=before), folder, kill_after, worker=worker)

@@ -27,10 +27,13 @@ VERBS: Mapping[str, Sequence[str]] = {
     "stress": STRESS,
     "generate": ("generate", "--checkpoint", "../../given/generator.pt", "--maps", "../../given/maps", "--out", "out"),
     "cross": ("cross", *TINY, "--generators", "real", "--unet-seeds", "1"),
+    "jobs": ("compare", *TINY, "--generators", "real,paint", "--unet-seeds", "2", "--jobs", "2", "--threads", "1"),
 }
 """What is killed; a kill falls into any of them."""
 KILLS_AT_ONCE = 3
 """So often a call is killed, at most, before it is left in peace."""
+WORKER = 0.5
+"""Share of the kills that fall on a worker, where there is one."""
 EMPTY_CACHE = 0.3
 """Share of the calls that have to write the phantom themselves."""
 
@@ -51,7 +54,10 @@ def _one(row: Row, reference: Reference, count: int, campaign: Campaign) -> None
     if chance.random() > EMPTY_CACHE:
         shutil.copytree(campaign.cache, cache)
     for _ in range(min(KILLS_AT_ONCE, count - row.kills)):
-        ended = call(reference.arguments, place / "work", cache, chance.uniform(0, 1.1 * reference.seconds))
+        moment = chance.uniform(0, 1.1 * reference.seconds)
+        worker = chance.random() if chance.random() < WORKER else None
+        ended = call(reference.arguments, place / "work", cache, moment, worker=worker)
+        row.kills += ended.lost_worker
         if ended.code is not None:
             break
         row.kills += 1
@@ -69,7 +75,7 @@ def _one(row: Row, reference: Reference, count: int, campaign: Campaign) -> None
 @click.option("--seed", type=int, default=0, help="Of the moments.")
 @click.option("--only", multiple=True, help="The rows whose name begins so. Repeatable.")
 @click.option("--budget", type=float, default=3600, help="Seconds after which nothing new is begun.")
-def kills(count: int, most: int | None, times: int, seed: int, only: tuple[str, ...], budget: float) -> None:
+def main(count: int, most: int | None, times: int, seed: int, only: tuple[str, ...], budget: float) -> None:
     """Kill, crash and starve tiny calls of every verb, and say what came of it. Exit code 1 for a fault."""
     prepare()
     parts = {
@@ -99,4 +105,4 @@ def _shares(count: int, only: tuple[str, ...]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    kills()
+    main()

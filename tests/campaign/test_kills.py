@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.campaign.__main__ import PARTS
+
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--kills", "2", "--points", "3", "--hostile", "1", "--seed", "5")
 ONLY = ("run sdm", "points of run sdm", "quota")
@@ -16,6 +20,12 @@ def test_a_call_goes_on_from_kills_crash_points_and_a_quota():
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[1 : len(ONLY) + 2]]
     assert all(int(row[-5]) >= 1 and row[-4] == row[-5] for row in rows)  # calls, equal
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_of_the_campaign_begins(part):
+    command = [sys.executable, "-m", "tests.campaign", part, "--help"]
+    assert "Usage: " in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 NOTICED = """
