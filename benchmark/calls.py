@@ -91,13 +91,16 @@ def compare(
 ) -> Comparison:
     """Run what is missing of a comparison, measure, and write tables, figures and report into out/comparison.
 
-    runs: only tabulate these, or those in them. inception: weights of InceptionV3 for FID and KID. asked: names of
-    `compare.plan`.
+    runs: only tabulate these, or those in them; with `data`, what the dataset there says of their patients is put
+    beside them. inception: weights of InceptionV3 for FID and KID. asked: names of `compare.plan`.
     """
     out, place = typed_path(out), find_executor(executor, jobs=jobs, threads=threads)
     folder = out / comparing.COMPARISON
     if runs:
-        return comparing.compare(comparing.found_runs(map(typed_path, runs)), folder)
+        found = comparing.found_runs(map(typed_path, runs))
+        if data := asked.get("data"):
+            comparing.describe(found, typed_path(data))
+        return comparing.compare(found, folder)
     planned, device = comparing.plan(out, **asked), resolve_device(device)
     comparing.carry_out(planned, device, report, _typed(inception), executor=place)
     pictures = comparing.draw_pictures(planned, folder, device)

@@ -10,6 +10,7 @@ from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.panel import picture_runs
+from echobench.benchmark.measure.patients import describe_patients, describe_patients_of
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.place import place_of
@@ -19,6 +20,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, working_in
 from echobench.data.base.progress import silent
 from echobench.results.evidence.comparison import Comparison
+from echobench.results.records.patients import PATIENTS
 from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
@@ -80,7 +82,8 @@ def carry_out(
     *,
     executor: str | Executor | None = None,
 ) -> None:
-    """Run what is not finished (see `Executor.carry_out`), and measure ejection fractions, and realism beside a `real`.
+    """Run what is not finished (see `Executor.carry_out`), and measure ejection fractions, and realism beside a `real`;
+    note who the patients are.
 
     inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache. executor: see
     `find_executor`. Raises EchobenchError for unfit weights, too, before anything is run.
@@ -96,6 +99,7 @@ def carry_out(
             if judge := judges.get(_frames_of(cell)):
                 measure_realism(cell.settings, cell.folder, judge, device, inception)
             measure_ejection(cell.settings, cell.folder, device)
+            describe_patients(cell.settings, cell.folder)
 
 
 def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str, Path]:
@@ -130,6 +134,18 @@ def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = M
         write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
         write_report(out, comparison, pictures)
     return comparison
+
+
+def describe(runs: Sequence[Path], data: Path) -> None:
+    """Put beside the records of finished runs what the dataset in a folder says of the patients who are scored.
+
+    Raises EchobenchError where it is the dataset of none of them, and where it says nothing.
+    """
+    described = [folder for folder in runs if is_finished(folder) and describe_patients_of(folder, data)]
+    if not described:
+        raise EchobenchError(f"the frames in {data} are not those that any of the runs was scored on")
+    if not any((folder / PATIENTS.name).is_file() for folder in described):
+        raise EchobenchError(f"{data} says nothing of its patients, so that there are no subgroups: leave --data out")
 
 
 def found_runs(places: Iterable[Path]) -> list[Path]:

@@ -36,7 +36,8 @@ def compare(
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
-    Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason.
+    Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason. With --runs, --data
+    names the dataset of runs that lack patients.csv: what it says of their patients is put beside them.
 
     \b
     Examples:

@@ -219,7 +219,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force", *_PLACE)),
         ),
         "compare": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "data")),
             Idle(_none_deforms, _UNDEFORMED, ("strength",)),
             Idle(
                 lambda v: "real" not in (names_in(v["generators"]) or ["real"]),

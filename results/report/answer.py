@@ -16,7 +16,7 @@ from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORS
 from echobench.results.records.run import SCORED_ON, Run
 from echobench.results.shown.formats import duration, listed
 from echobench.results.shown.tables import WHO
-from echobench.results.shown.verdicts import NOT_MEASURED, YES, Verdict, real_frames
+from echobench.results.shown.verdicts import NOT_MEASURED, WORSE_IN, YES, Verdict, real_frames
 
 _WORDS = {
     BETTER: "is better than {}",
@@ -88,11 +88,15 @@ def _joined(clauses: Sequence[str]) -> str:
 
 def beyond_dice(row: Verdict) -> list[str]:
     """What is known of a generator beside mean Dice and cost, as far as it was measured."""
-    part, realism, copies, map_, other, real = (
+    part, whom, realism, copies, map_, other, real = (
         row.answers[name]
-        for name in ("weakest part", "realism", "copies", "follows its map", "other data", "uses real images")
-    )
+        for name in (
+            "weakest part", "for whom", "realism", "copies", "follows its map", "other data", "uses real images"
+        )
+    )  # fmt: skip
     said = [f"It is weakest in {part.words.replace(' in ', ' at ')} ({part.detail})."] if part.detail else []
+    if whom.words.startswith(WORSE_IN):
+        said.append(f"It does {whom.words} ({whom.detail}).")
     if realism.words != NOT_MEASURED:
         said.append(f"Its images are {realism.words}.")
     if copies.words != NOT_MEASURED:

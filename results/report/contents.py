@@ -11,6 +11,7 @@ from echobench.results.shown.ejection import ejection_figure, ejection_tables
 from echobench.results.shown.formats import Table, named_apart
 from echobench.results.shown.published import paper_table
 from echobench.results.shown.realism import realism_tables
+from echobench.results.shown.subgroups import subgroup_tables
 
 
 def group_tables(group: Group) -> list[Table]:
@@ -21,6 +22,7 @@ def group_tables(group: Group) -> list[Table]:
         tables.missed_table(group),
         tables.evidence_table(group),
         *ejection_tables(group),
+        *subgroup_tables(group),
         *realism_tables(group),
         *cross_tables(group),
         tables.cost_table(group),

@@ -6,6 +6,8 @@ from math import isnan
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
+
 from echobench.results.evidence.adherence import FOLLOWS, IDEAL, LOST, UNDEFORMED
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import cost
@@ -13,6 +15,7 @@ from echobench.results.evidence.cross import Crossed, crossed_runs, gap
 from echobench.results.evidence.realism import ADHERENCE, FD_UNET, MEMORISED, flagged_by
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, patient_values
 from echobench.results.evidence.stressed import Stressed
+from echobench.results.evidence.subgroups import DICE, TOO_FEW, described, subgroups, worst_off
 from echobench.results.records.realism import MeasuredRealism, read_realism
 from echobench.results.records.run import Run
 from echobench.results.shown.formats import duration, listed
@@ -27,6 +30,8 @@ TONES: Mapping[str, str] = MappingProxyType(
 _TO = {BETTER: "above", WORSE: "below", EQUAL: "not told apart from", UNDECIDED: "undecided against"}
 NOT_MEASURED = "not measured"
 YES = "yes: it shows "
+ALIKE = "no subgroup of patients is shown to be worse off"
+WORSE_IN = "worse in "
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def verdict_rows(group: Group, stresses: Sequence[Stressed] = ()) -> list[Verdic
             {
                 "use": use(against[run.label], real_frames(group), _dice(run)),
                 "weakest part": _weakest(run),
+                "for whom": _for_whom(run),
                 "realism": _realism(measured.get(run.label), real_frames(group)),
                 "copies": _copies(measured.get(run.label)),
                 "follows its map": _adherence(run, stresses, measured.get(run.label)),
@@ -107,6 +113,23 @@ def _weakest(run: Run) -> Judged:
         return Judged(NOT_MEASURED)
     region, phase = means.index[int(means.argmin())]
     return Judged(f"{region} in {phase}", f"Dice {100 * means.min():.1f} %")
+
+
+def _for_whom(run: Run) -> Judged:
+    """The subgroup of patients in whom Dice is lowest, of those that are shown to be worse off."""
+    found = subgroups(run)
+    return Judged(NOT_MEASURED) if found is None else for_whom(found)
+
+
+def for_whom(found: pd.DataFrame) -> Judged:
+    """found: of `subgroups`."""
+    tested = found[(found["measure"] == DICE.name) & (found["verdict"] != TOO_FEW)]
+    if tested.empty:
+        return Judged("too few patients to tell")
+    if (worst := worst_off(found)) is None:
+        return Judged(ALIKE, f"{len(tested)} subgroups", GOOD)
+    detail = f"Dice {worst['mean']:.1f} %, {worst['difference']:+.1f} points".replace("-", "−")
+    return Judged(f"{WORSE_IN}{described(worst['trait'], worst['subgroup'])}", detail, FAIR)
 
 
 def _realism(measured: MeasuredRealism | None, frames: str) -> Judged:
