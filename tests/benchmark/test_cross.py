@@ -144,7 +144,7 @@ def test_patients_from_whom_a_run_has_learnt_test_nothing(camus_folder, make_fra
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--on", "mars"], "nothing to score on called 'mars'; known: echonet, camus, view"),
+        (["--on", "mars"], "unknown data to score on 'mars'; known: echonet, camus, view"),
         (["--on", "camus"], "--on camus needs a CAMUS folder: --data-camus DIR"),
         (["--on", "view", "--from", "nowhere"], "there is no run in nowhere"),
     ],
