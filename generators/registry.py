@@ -121,7 +121,7 @@ def require_known(name: str) -> None:
         if not typed_path(place).is_dir():
             raise EchobenchError(f"generator {name}: there is no folder {typed_path(place)}")
     elif written := file_of(name):
-        written.content()
+        written.code()
     elif name not in names():
         raise _unknown(name)
 

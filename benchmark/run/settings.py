@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from echobench.data.deform import REPEATS, VERSION
 from echobench.data.frames import PHASES, VIEWS
 from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
-from echobench.generators.in_file import code_of, file_of
+from echobench.generators.in_file import file_of
 from echobench.generators.registry import generator_class
 from echobench.results.records.run import SCORED_ON
 from echobench.results.records.unsaid import UNSAID
@@ -81,10 +80,6 @@ class RunSettings:
     deformation: str | None = None
     scored_on: str = "testing"
     code: str | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled so that another process imports the generator, perhaps from a file, before it meets its settings."""
-        return _unpickled, (self.generator, self.code, pickle.dumps(vars(self)))
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -174,11 +169,6 @@ def label_of(generator: str) -> str:
     return written.label if written else generator
 
 
-def _unpickled(generator: str, code: str | None, content: bytes) -> RunSettings:
-    generator_class(generator, code)
-    return RunSettings(**pickle.loads(content))
-
-
 def resolve(
     *,
     generator: str,
@@ -203,7 +193,8 @@ def resolve(
     patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
     `SCORED_ON`. assignments: changes to the preset's settings, see `overridden`.
     """
-    drawn, written, code = folder_of(generator), file_of(generator), code_of(generator)
+    drawn, written = folder_of(generator), file_of(generator)
+    code = written.code() if written else None
     backend = generator_class(generator, code)
     if generator == "folder":
         raise EchobenchError("generator folder needs a path behind a colon: --generator folder:DIR")

@@ -16,7 +16,9 @@ import echobench
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.parts import divide
 from echobench.benchmark.cli.entry import main
+from echobench.benchmark.generate import generate
 from echobench.benchmark.run.settings import resolve
+from echobench.benchmark.run.trained import kept_generator
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.camus import find_frames
 from echobench.data.datasets.medical_image import read_image
@@ -70,9 +72,20 @@ def test_a_class_in_a_file_runs_and_is_known_by_the_files_name(file, camus_folde
     assert record.settings["code"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert record.needs_source_images is False
     assert str(file.parent) not in (folder / "run.json").read_text(), "places of this machine stay out of records"
+    training = echobench.load_dataset(str(camus_folder), preset="tiny").subset("training", "4C")
+    name, generator = kept_generator(folder, "4C", training, "cpu")
+    assert (name, type(generator).__name__) == ("my_flat.py:Flat", "Flat"), "so a stress calls it"
+    assert generate(folder, camus_folder, Path("drawn")) == 10
     before = (folder / "run.json").stat().st_mtime_ns
     assert run(file, data=camus_folder).exit_code == 0
     assert folders() == [folder.name] and (folder / "run.json").stat().st_mtime_ns == before, "it goes on"
+
+
+def test_a_dry_run_shows_its_settings(file):
+    done = run(file, "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert '"of_labels"' in done.stdout and hashlib.sha256(file.read_bytes()).hexdigest() in done.stdout
+    assert not list(Path().iterdir())
 
 
 def test_settings_of_the_class_can_be_set_and_reach_the_images(file, camus_folder):
