@@ -25,6 +25,7 @@ from echobench.benchmark.run import trial
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import resolve, resolve_device
 from echobench.benchmark.run.stages import Reporter
+from echobench.benchmark.run.trial import require_data
 from echobench.benchmark.stress import outcome as outcomes
 from echobench.benchmark.stress import stress as stressing
 from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
@@ -185,15 +186,17 @@ def cross(
     """
     place = find_executor(executor, jobs=jobs, threads=threads)
     device, out = resolve_device(device), typed_path(out)
+    # Whatever can be refused is refused before videos are read, and before hours of training.
+    folders = comparing.found_runs(map(typed_path, runs))
+    planned = [] if runs else comparing.plan(out, **asked)
+    for cell in planned:
+        require_data(cell.settings)
     target_of = crossing.targets(
         on, echonet=data_echonet, camus=_typed(data_camus), data=asked.get("data"), skip_broken=skip_broken,
         progress=report("read videos"),
     )  # fmt: skip
-    if runs:
-        folders = comparing.found_runs(map(typed_path, runs))
-    else:
-        planned = comparing.plan(out, **asked)
-        for cell in planned if on == "echonet" else ():  # before hours of training
+    if planned:
+        for cell in planned if on == "echonet" else ():
             crossing.refuse_phantom(target_of(cell.folder), cell.folder.name, on_phantom=cell.settings.data is None)
         comparing.carry_out(planned, device, report, executor=place)
         folders = [cell.folder for cell in planned]

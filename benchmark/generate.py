@@ -1,4 +1,4 @@
-"""Draw images for label maps with a trained generator, as many as the disk holds."""
+"""Draw images for label maps with the generator of a run or of a file, as many as the disk holds."""
 
 import hashlib
 import json
@@ -13,21 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echobench.benchmark.run.drawing import chunks
+from echobench.benchmark.run.settings import label_of
+from echobench.benchmark.run.stages import StageFolder
+from echobench.benchmark.run.trained import generator_of, kept_weights
 from echobench.data.base.differences import differences
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError, require_known
 from echobench.data.base.files import file_sha256, working_in, write_whole
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.settings import settings_from
 from echobench.data.base.text import read_json
 from echobench.data.datasets.camus import Frame, FrameFiles, find_frames, read_frame, split_of
 from echobench.data.datasets.copies import keep_together, thumbnails_of
 from echobench.data.datasets.medical_image import read_image, resize_labels
 from echobench.data.deform import VERSION, Deformation
-from echobench.data.frames import Frames
+from echobench.data.frames import VIEWS, Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
 from echobench.data.splits import SUBSETS, read_split_files
 from echobench.data.store import FrameWriter
+from echobench.generators.base import Generator
+from echobench.generators.registry import generator_class
 from echobench.generators.trained import load_trained
+from echobench.results.records.stress import STRESS
+from echobench.segmentation.networks import PAPER
+from echobench.segmentation.settings import UNetSettings
 
 OUTSIDE = 255
 """Grey value of a PNG map outside the ultrasound sector; a PNG without it is sector throughout."""
@@ -37,11 +46,21 @@ ORIGIN = "origin.json"
 _PNG_NAME = re.compile(r"(?P<patient>.+)_(?P<view>[24]C)H_(?P<phase>ED|ES)\.png")
 
 
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """Who draws the maps of some views; views: none where its file is from before that was kept. size: (H, W)."""
+
+    generator: Generator
+    views: tuple[str, ...]
+    size: tuple[int, int]
+
+
 def generate(
-    checkpoint: Path,
+    source: Path,
     maps: Path,
     out: Path,
     *,
+    view: str | None = None,
     repeats: int = 1,
     strength: float = 1.0,
     seed: int = 0,
@@ -53,10 +72,11 @@ def generate(
 
     Of a folder with several views, those that the generator has learnt are drawn.
 
-    checkpoint: what a `Trained` generator's `save` wrote, such as generator-4C.pt in a run's folder.
+    source: the folder of a run, whose generators are taken, or what a `Trained` generator's `save` wrote.
     maps: a CAMUS-layout folder, whose images are looked at for the sector alone and may be missing where there is
         a `..._sector` file; or a folder of PNGs called like patient0001_4CH_ED.png, with the codes of `Label` and
-        `OUTSIDE`, whose spacing is unknown.
+        `OUTSIDE`, whose spacing is unknown. A generator that draws from source images, as `warp`, gets the images.
+    view: one of a run's; None draws all that it has.
     subsets: of the maps' patients, by the folder's split or, if a CAMUS-layout folder has none, by the one that a run
         of this seed derives; none for all patients. What a U-Net is to train on must leave out the testing patients.
     out: gets the images; a call that was interrupted goes on at the first missing one.
@@ -65,23 +85,69 @@ def generate(
     """
     if repeats < 1 or not 0 <= strength < inf:
         raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
-    generator = load_trained(checkpoint, device)
-    sources = _of_views(find_maps(maps), generator.views, maps)
+    for subset in subsets:
+        require_known("subset", subset, SUBSETS)
+    found = find_maps(maps)
+    painters, origin = painters_of_run(source, view, device) if source.is_dir() else painter_of_file(source, device)
+    size = painters[0].size
+    sources = _of_views(found, [view for painter in painters for view in painter.views], maps)
     if subsets:
-        sources = _of_subsets(sources, maps, subsets, seed, generator.size)
-    stream = _Stream(sources, generator.size, repeats, strength, seed)
+        sources = _of_subsets(sources, maps, subsets, seed, size)
+    shares = [[files for files in sources if files.view in (painter.views or {files.view})] for painter in painters]
+    from_images = any(painter.generator.needs_source_images for painter in painters)
+    if from_images and (lacking := [files.truth for files in sources if files.image is None]):
+        raise EchobenchError(
+            f"the generator of {source} changes the images behind the maps, and there is none beside {lacking[0]}: "
+            "give a CAMUS folder with images"
+        )
+    stream = _Stream([files for share in shares for files in share], size, repeats, strength, seed, from_images)
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
     if strength:
         arguments["deformation"] = VERSION
-    origin = {"checkpoint_sha256": file_sha256(checkpoint), "maps_sha256": _hash_of(sources)} | arguments
+    origin = origin | {"maps_sha256": _hash_of(sources)} | arguments
     with working_in(out):
         _claim(out, origin)
-        writer = FrameWriter(out, stream.maps, stream.seeds)
-        for chunk in chunks(generator, writer.written, len(stream.maps)):
-            images = generator.sample(stream.read(chunk), stream.seeds[chunk])
-            writer.append(images[writer.written - chunk.start :])
-            progress(writer.written, len(stream.maps))
+        writer, begin = FrameWriter(out, stream.maps, stream.seeds), 0
+        for painter, share in zip(painters, shares, strict=True):
+            n = len(share) * repeats
+            for chunk in chunks(painter.generator, min(max(writer.written - begin, 0), n), n):
+                rows = slice(begin + chunk.start, begin + chunk.stop)
+                images = painter.generator.sample(stream.read(rows), stream.seeds[rows])
+                writer.append(images[writer.written - rows.start :])
+                progress(writer.written, len(stream.maps))
+            begin += n
     return writer.written
+
+
+def painter_of_file(path: Path, device: str) -> tuple[list[Painter], dict[str, Any]]:
+    """The generator of a file, and what says which it is. Raises EchobenchError, see `load_trained`."""
+    generator = load_trained(path, device)
+    return [Painter(generator, generator.views, generator.size)], {"checkpoint_sha256": file_sha256(path)}
+
+
+def painters_of_run(run: Path, view: str | None, device: str) -> tuple[list[Painter], dict[str, Any]]:
+    """The generator of each view of a run, or of one, and what says which they are.
+
+    Raises EchobenchError for a folder that is none of a run, one that has not yet trained them, and one whose generator
+    has nothing but the frames as they are.
+    """
+    if (run / STRESS).is_file():
+        raise EchobenchError(f"{run} is the folder of a stress, which keeps no generator; name the folder of a run")
+    begun = StageFolder(run, "cpu").begun_with()
+    name, code = begun["generator"], begun.get("code")
+    if not generator_class(name, code).deforms:
+        raise EchobenchError(
+            f"{run} has no generator: {label_of(name)} is ready-made frames, and draws none; name another run"
+        )
+    views = VIEWS if begun["view"] == "all" else (begun["view"],)
+    if view is not None:
+        require_known(f"view of {run}", view, views)
+        views = (view,)
+    side = settings_from(UNetSettings, {"network": PAPER} | begun["unet_settings"], run).image_size_px
+    painters = [Painter(generator_of(run, view, device), (view,), (side, side)) for view in views]
+    weights = {view: file_sha256(kept_weights(run, view)) for view in views}
+    origin = {"generator": label_of(name), "weights_sha256": weights}
+    return painters, origin if code is None else origin | {"code": code}
 
 
 def _of_views(sources: list[FrameFiles], views: Sequence[str], maps: Path) -> list[FrameFiles]:
@@ -101,8 +167,6 @@ def _of_views(sources: list[FrameFiles], views: Sequence[str], maps: Path) -> li
 def _of_subsets(
     sources: list[FrameFiles], maps: Path, subsets: Sequence[str], seed: int, size: tuple[int, int]
 ) -> list[FrameFiles]:
-    if unknown := sorted(set(subsets) - set(SUBSETS)):
-        raise EchobenchError(f"unknown subset {unknown[0]!r}; known: {', '.join(SUBSETS)}")
     if read_split_files(maps) is None and any(maps.glob("*.png")):
         raise EchobenchError(
             f"{maps} has PNGs and no database_split to say whose: --subset needs it, or a CAMUS folder"
@@ -134,7 +198,7 @@ def find_maps(folder: Path) -> list[FrameFiles]:
 
 
 def read_map(files: FrameFiles, size: tuple[int, int]) -> Frame:
-    """One label map and its sector at (H, W). The image of the result means nothing."""
+    """One label map and its sector at (H, W). The image of the result is black where there is none."""
     if files.truth is not None and files.truth.suffix == ".png":
         return _read_png(files.truth, size)
     return read_frame(files, size, black_without_image=True)
@@ -171,9 +235,11 @@ class _Stream:
     """
 
     def __init__(
-        self, sources: Sequence[FrameFiles], size: tuple[int, int], repeats: int, strength: float, seed: int
-    ) -> None:
+        self, sources: Sequence[FrameFiles], size: tuple[int, int], repeats: int, strength: float, seed: int,
+        with_images: bool = False,
+    ) -> None:  # fmt: skip
         self._sources, self._size, self._strength, self._seed = sources, size, strength, seed
+        self._with_images = with_images
         n = len(sources) * repeats
         nothing = np.zeros((0, *size), dtype=np.uint8)
         self._labels, self._sector = _Window((n, *size), 0, nothing), _Window((n, *size), 0, nothing)
@@ -202,6 +268,7 @@ class _Stream:
         read = [read_map(files, self._size) for files in sources]
         frames = replace(
             _frames(sources, self._known.images[within]),
+            images=np.array([frame.image for frame in read]) if self._with_images else self._known.images[within],
             labels=np.array([frame.labels for frame in read]),
             sector=np.array([frame.sector for frame in read]),
             spacing_mm=np.array([frame.spacing_mm for frame in read]),

@@ -1,5 +1,6 @@
 """The interface of a competitor."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import write_whole
 from echobench.data.base.progress import Progress, silent
+from echobench.data.base.settings import settings_from
+from echobench.data.base.text import read_json
 from echobench.data.frames import Frames
 from echobench.data.maps import LabelMaps
 
@@ -125,13 +129,20 @@ class Weightless(Generator):
         return self
 
     def save(self, path: Path) -> None:
-        """Write an empty file: there are no weights."""
-        path.write_bytes(b"")
+        """Write the settings: there are no weights."""
+        write_whole(path, json.dumps(asdict(self.settings)))
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:
-        """The same generator again; its presets are all alike."""
-        return cls(next(iter(cls.presets.values())), device)
+        """The same generator again. Raises EchobenchError for a damaged file.
+
+        An empty file is of before settings were kept: all presets were alike.
+        """
+        preset = next(iter(cls.presets.values()))
+        if not path.stat().st_size:
+            return cls(preset, device)
+        values = read_json(path, "give the run's command again with --force")
+        return cls(settings_from(type(preset), values, path), device)
 
     @property
     def parameters(self) -> int:

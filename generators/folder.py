@@ -3,16 +3,13 @@
 Departs from the paper [generator.folder]: nobody can tell from the images how they were drawn.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from echobench.data.base.files import typed_path, write_whole
-from echobench.data.base.settings import settings_from
-from echobench.data.base.text import read_json
+from echobench.data.base.files import typed_path
 from echobench.data.datasets.folder import PREFIX, fingerprint_of
 from echobench.generators.real import Real
 
@@ -34,17 +31,6 @@ class Folder(Real):
 
     summary: ClassVar[str] = "ready-made images with their maps, in DIR: somebody else's generator"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType({name: FolderSettings() for name in Real.presets})
-
-    def save(self, path: Path) -> None:
-        """Write the settings: there are no weights."""
-        write_whole(path, json.dumps(asdict(self.settings)))
-
-    @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> Self:
-        """The same generator again. Raises EchobenchError for a damaged file."""
-        return cls(
-            settings_from(FolderSettings, read_json(path, "give the run's command again with --force"), path), device
-        )
 
 
 def folder_of(name: str) -> Path | None:

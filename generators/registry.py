@@ -1,12 +1,22 @@
-"""Which generators there are: ours in one table, other people's through the entry-point group."""
+"""Which generators there are: ours in one table, other people's through the entry-point group or in a file.
+
+Names are listed without an import of any of them: nothing here imports torch before a class is asked for.
+"""
+
+from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from typing import TYPE_CHECKING, Any
 
 from echobench.data.base.errors import EchobenchError
-from echobench.generators.base import Generator
+from echobench.data.base.files import typed_path
+from echobench.generators.in_file import file_of
+
+if TYPE_CHECKING:
+    from echobench.generators.base import Generator
 
 BACKENDS = {
     "real": "echobench.generators.real:Real",
@@ -43,9 +53,7 @@ def register(name: str, backend: type[Generator]) -> None:
         raise EchobenchError(
             f"a generator cannot be called {name!r}; take letters, digits and -, and none of: {', '.join(BACKENDS)}"
         )
-    if not (isinstance(backend, type) and issubclass(backend, Generator)):
-        raise EchobenchError(f"{backend!r} is not a Generator class: derive it from echobench.Generator")
-    _registered[name] = backend
+    _registered[name] = _checked(backend, repr(backend))
 
 
 def is_known_here_alone(name: str) -> bool:
@@ -89,20 +97,6 @@ class Listed:
     parameters: int | None
 
 
-def presets() -> list[str]:
-    """Those that any generator has; one that is broken has none."""
-    return list(dict.fromkeys(preset for name in names() for preset in _presets_of(name)))
-
-
-def _presets_of(name: str) -> list[str]:
-    try:
-        return list(generator_class(name).presets)
-    except Exception:
-        if name in BACKENDS:
-            raise
-        return []
-
-
 def listed(name: str, preset: str = "standard") -> Listed:
     """What there is to say of a generator before it is run. Raises EchobenchError for another package's broken one."""
     try:
@@ -120,16 +114,31 @@ def _listed(name: str, preset: str) -> Listed:
     return Listed(shown, backend.summary, backend.paper, backend.trained, parameters)
 
 
-def generator_class(name: str) -> type[Generator]:
+def require_known(name: str) -> None:
+    """Raises EchobenchError, listing the known ones, for a name that is not there, and for no such folder or file."""
+    place = name.removeprefix("folder:")
+    if place != name:
+        if not typed_path(place).is_dir():
+            raise EchobenchError(f"generator {name}: there is no folder {typed_path(place)}")
+    elif written := file_of(name):
+        written.code()
+    elif name not in names():
+        raise _unknown(name)
+
+
+def generator_class(name: str, code: str | None = None) -> type[Generator]:
     """The class behind a name; raises EchobenchError, listing the known ones, for a name that is not there.
 
-    Raises EchobenchError, too, for a package that cannot be imported or names something else than a Generator.
+    code: the SHA-256 that the file of a class called FILE.py:CLASS must have, None for any. Raises EchobenchError, too,
+    for a package or a file that cannot be imported, or whose class is no whole Generator.
     """
     ours = "folder" if name.startswith("folder:") else name
     if ours in BACKENDS:
         module, _, attribute = BACKENDS[ours].partition(":")
         backend: type[Generator] = getattr(import_module(module), attribute)
         return backend
+    if written := file_of(name):
+        return _checked(written.load(code), f"{written.name} in {written.path}")
     if name in _registered:
         return _registered[name]
     for point in (point for point in _declared() if point.name == name and _NAME.fullmatch(name)):
@@ -137,7 +146,21 @@ def generator_class(name: str) -> type[Generator]:
             loaded = point.load()
         except Exception as error:  # whatever the other package's module raises
             raise EchobenchError(f"generator {name} ({point.value}) cannot be imported: {error}") from error
-        if not (isinstance(loaded, type) and issubclass(loaded, Generator)):
-            raise EchobenchError(f"the entry point {point.value} of generator {name} is not a Generator class")
-        return loaded
-    raise EchobenchError(f"unknown generator {name!r}; known: {', '.join(names())}")
+        return _checked(loaded, f"the entry point {point.value} of generator {name}")
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> EchobenchError:
+    return EchobenchError(f"unknown generator {name!r}; known: {', '.join(names())}, or FILE.py:CLASS")
+
+
+def _checked(found: Any, said: str) -> type[Generator]:
+    """A class that the harness can use. Raises EchobenchError, which begins with `said`, for anything else."""
+    from echobench.generators.base import Generator
+
+    if not (isinstance(found, type) and issubclass(found, Generator)):
+        raise EchobenchError(f"{said} is not a Generator class: derive it from echobench.Generator")
+    stated = [name for name in Generator.__annotations__ if not hasattr(found, name)]
+    if lacking := [*stated, *sorted(found.__abstractmethods__)]:
+        raise EchobenchError(f"{said} is not a whole Generator: it lacks {', '.join(lacking)}")
+    return found

@@ -22,7 +22,7 @@ from echobench.data.frames import Frames
 from echobench.data.labels import vocabulary
 from echobench.data.maps import LabelMaps
 from echobench.generators.base import Generator
-from echobench.generators.registry import generator_class
+from echobench.generators.registry import generator_class, names
 from echobench.generators.training.checkpoint import Checkpoint, read, write
 from echobench.generators.training.loop import Training, train
 from echobench.generators.training.pairs import to_planes
@@ -259,15 +259,29 @@ def _loaded(backend: type[Trained], file: Path, written_ns: int, device: str) ->
 
 
 def load_trained(path: Path, device: str = "cpu") -> Trained:
-    """The generator that a file is of, whichever it is. Raises EchobenchError for a file that does not say the size and
-    the views of what it draws."""
+    """The generator that a file is of, whichever it is.
+
+    Raises EchobenchError, saying what the file is, for one that does not tell the generator, its size and its views.
+    """
+    if _has_no_weights(path):
+        raise EchobenchError(f"{path} is of a generator without weights, or empty: give the run's folder to --run")
     name = _read_saved(path)["generator"]
+    if name not in names():
+        raise EchobenchError(f"{path} is of {name}, which is not installed here: give the run's folder to --run")
     backend = generator_class(name)
     if not issubclass(backend, Trained):
         raise EchobenchError(
-            f"{path} is of {name}, which does not say what size and views it draws; give that of a trained network"
+            f"{path} is of {name}, which does not say what size and views it draws: give the run's folder to --run"
         )
     return backend.load(path, device)
+
+
+def _has_no_weights(path: Path) -> bool:
+    """Whether it is what `Weightless.save` writes, today or before it kept settings."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(1) in (b"", b"{")
 
 
 def _read_saved(path: Path) -> dict[str, Any]:

@@ -1,30 +1,20 @@
 """Where the cells of a plan are carried out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from math import inf
 from pkgutil import resolve_name
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
 
+from echobench.benchmark import choices
 from echobench.benchmark.cells.cell import Cell, in_order
 from echobench.benchmark.cells.parts import kept_failure
 from echobench.benchmark.run.pipeline import opened, run, train_generators
 from echobench.benchmark.run.stages import Reporter
-from echobench.data.base.errors import EchobenchError, require
+from echobench.data.base.errors import EchobenchError, require, require_known
 from echobench.data.base.files import working_as
-
-EXECUTORS: Mapping[str, str] = MappingProxyType(
-    {
-        "serial": "echobench.benchmark.cells.execute:Serial",
-        "processes": "echobench.benchmark.cells.processes:Processes",
-        "ray": "echobench.benchmark.cells.ray:Ray",
-        "slurm": "echobench.benchmark.cells.slurm:Slurm",
-    }
-)
-"""Name -> module:class, imported on use. The fields of the class are its options."""
 
 
 class Executor(Protocol):
@@ -59,16 +49,15 @@ def find_executor(executor: str | Executor | None = None, **options: Any) -> Exe
     """An executor by its name, with its options; or itself.
 
     None is processes where there are jobs, more than one, and else serial. options: None is what the executor says, and
-    1 job is what all of them can. Raises EchobenchError for a name that is not in `EXECUTORS`, and for an option that
-    it does not have.
+    1 job is what all of them can. Raises EchobenchError for a name that is not in `choices.EXECUTORS`, and for an
+    option that it does not have.
     """
     if not (isinstance(executor, str) or executor is None):
         return executor
     several = (options.get("jobs") or 1) > 1
     name = executor or ("processes" if several else "serial")
-    if name not in EXECUTORS:
-        raise EchobenchError(f"there is no executor {name!r}; known: {', '.join(EXECUTORS)}")
-    kind = resolve_name(EXECUTORS[name])
+    require_known("executor", name, choices.EXECUTORS)
+    kind = resolve_name(choices.EXECUTORS[name])
     known = [field.name for field in fields(kind)] if is_dataclass(kind) else []
     given = {key: value for key, value in options.items() if value is not None}
     if "jobs" not in known and given.get("jobs") == 1:

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from echobench.benchmark import RUNS
+from echobench.benchmark.cli.values import kind_of, require_values
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 
@@ -39,10 +40,17 @@ class Idle:
 
 
 class Verb(click.Command):
-    """A verb that refuses the options that it would ignore; of several processes, the first carries it out."""
+    """A verb that refuses the options that it would ignore, and what is not there; of several processes, the first
+    carries it out. What its options take stands in `values`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for parameter in self.params:
+            parameter.type = kind_of(self.name, parameter) or parameter.type
 
     def invoke(self, ctx: click.Context) -> Any:
         refuse_idle(ctx)
+        require_values(ctx)
         if "LOCAL_RANK" not in os.environ:
             return super().invoke(ctx)
 
@@ -226,6 +234,9 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
                 "realism is measured where real is among the generators",
                 ("inception",),
             ),
+        ),
+        "generate": (
+            Idle(lambda v: v["checkpoint"] is not None, "a checkpoint draws the views that it has learnt", ("view",)),
         ),
         "sweep": (
             Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),

@@ -9,6 +9,7 @@ import click
 from echobench.benchmark import RUNS
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.values import GENERATOR_HELP
 from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb)
 # What is compared
-@click.option("--generator", metavar="NAME", required=True, help="Who draws the training images: real, sdm, …")
+@click.option("--generator", metavar="NAME", required=True, help=GENERATOR_HELP)
 @options.with_view
 @click.option("--phase", metavar="ED|ES|all", default="all", help="Frames that the U-Net trains on and is scored on.")
 @options.with_data

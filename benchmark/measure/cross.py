@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from echobench.benchmark.choices import CROSSED
 from echobench.benchmark.run.machine import describe_machine, now, package_versions, source_commit
 from echobench.benchmark.run.place import reread
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.stages import StageFolder
 from echobench.benchmark.run.trial import PHANTOM_SEED, read_view
 from echobench.data.base.cache import cache_folder
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError, require_known
 from echobench.data.base.files import typed_path, working_in
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.copies import alike, thumbnails_of
@@ -36,7 +37,6 @@ from echobench.results.shown.formats import Table
 from echobench.segmentation.segmenter import Segmenter
 
 CROSS = "cross"
-CHOICES = ("echonet", "camus", "view")
 DATA_VARIABLE = "ECHOBENCH_ECHONET"
 PHANTOM_ECHONET = "phantom-echonet"
 PHANTOM_PATIENTS = 160
@@ -117,21 +117,23 @@ def targets(
     on: str, *, echonet: str | None = None, camus: Path | None = None, data: str | None = None,
     skip_broken: bool = False, progress: Progress = silent,
 ) -> Callable[[Path], Target]:  # fmt: skip
-    """What a run is scored on, by its folder. on: one of `CHOICES`. echonet, camus: folders. data: see `reread`.
+    """What a run is scored on, by its folder. on: one of `CROSSED`. echonet, camus: folders. data: see `reread`.
 
     Videos are read once, for all runs; without a folder, `ECHOBENCH_ECHONET` names one, else it is the phantom's second
     scanner. Raises EchobenchError for another choice, and where there is nothing to read.
     """
+    require_known("data to score on", on, CROSSED)
     if on == "echonet":
         folder = echonet or os.environ.get(DATA_VARIABLE)
         target = echonet_target(typed_path(folder) if folder else None, skip_broken=skip_broken, progress=progress)
         return lambda run: target
     if on == "view":
         return lambda run: view_target(run, data)
-    if on != "camus":
-        raise EchobenchError(f"there is nothing to score on called {on!r}; known: {', '.join(CHOICES)}")
     if camus is None:
         raise EchobenchError("--on camus needs a CAMUS folder: --data-camus DIR")
+    reader = reader_called("camus")
+    if not (camus.is_dir() and reader.recognises(camus)):
+        raise EchobenchError(f"there is no CAMUS dataset in {camus}; {reader.layout}")
     return lambda run: camus_target(camus, run, data)
 
 

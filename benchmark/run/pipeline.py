@@ -24,7 +24,7 @@ from echobench.benchmark.run.trained import (
     offered_generators,
     trained_generators,
 )
-from echobench.benchmark.run.trial import Trial, begin, claimed, load_dataset, reopen
+from echobench.benchmark.run.trial import Trial, begin, claimed, load_dataset, reopen, require_data
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, write_whole
@@ -32,6 +32,7 @@ from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
 from echobench.generators.base import Generator
 from echobench.generators.folder import folder_of
+from echobench.generators.in_file import file_of
 from echobench.results.records.run import (
     SCORED_ON,
     FailedRun,
@@ -83,10 +84,11 @@ def opened(
     """
     if generator_from is not None and generator_from.resolve() == folder.resolve():
         raise EchobenchError(f"{folder} cannot take its own generator; choose another --out")
+    require_data(settings)  # before anything is made
+    if generator_from is not None:
+        StageFolder(generator_from, "cpu").begun_with()
     if force:
         load_dataset(settings)  # before anything is removed
-        if generator_from is not None:
-            StageFolder(generator_from, "cpu").begun_with()
     with StageFolder(folder, "cpu").opened(settings.identity(), force=force):
         yield
 
@@ -320,7 +322,9 @@ def _failure(settings: RunSettings, stages: StageFolder, error: Exception) -> Fa
 
 def _without_places(text: str, settings: RunSettings, stages: StageFolder) -> str:
     """A text for others, who need not know where folders lie on this machine: by name alone."""
-    places = [settings.data, folder_of(settings.generator), stages.run.resolve(), stages.run, cache_folder()]
+    written = file_of(settings.generator)
+    drawn = written.path if written else folder_of(settings.generator)
+    places = [settings.data, drawn, stages.run.resolve(), stages.run, cache_folder()]
     for place in (Path(place) for place in places if place):
         text = text.replace(str(place), place.name) if place.is_absolute() else text
     return text

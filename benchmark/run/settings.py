@@ -14,14 +14,16 @@ from typing import Any
 
 import torch
 
+from echobench.benchmark.choices import DEVICES, PHASE_CHOICES, VIEW_CHOICES
 from echobench.benchmark.run.overrides import overridden
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import EchobenchError, require_known
 from echobench.data.base.files import typed_path
 from echobench.data.datasets.registry import layout_of, reader_called
 from echobench.data.deform import REPEATS, VERSION
 from echobench.data.frames import PHASES, VIEWS
 from echobench.generators.base import Generator
 from echobench.generators.folder import FolderSettings, folder_of
+from echobench.generators.in_file import file_of
 from echobench.generators.registry import generator_class
 from echobench.results.records.run import SCORED_ON
 from echobench.results.records.unsaid import UNSAID
@@ -29,10 +31,6 @@ from echobench.results.shown.departures import OFFICIAL, Departure, departures
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 from echobench.segmentation.settings import UNetSettings
 
-# Departs from the paper [data.frames, sdm.frames]: a run may join both phases of one view, which no row of its Table 1
-# does, so that a first look at a generator costs one training.
-VIEW_CHOICES = (*VIEWS, "all")
-PHASE_CHOICES = (*PHASES, "all")
 DATA_VARIABLE = "ECHOBENCH_CAMUS"
 
 
@@ -58,7 +56,9 @@ class RunSettings:
     """A run, fully resolved. data: the folder of a dataset, or None for the phantom. images: how many training images
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
     from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. deformation: version
-    of the random deformation, None where nothing is deformed. The device is not part of a run's identity.
+    of the random deformation, None where nothing is deformed. code: SHA-256 of the file that the generator's class is
+    in, so that a changed one is another run; None for one that is installed. The device is not part of a run's
+    identity.
 
     A field with a default is one that runs have not always had, and the default is what they had. A run that has just
     that is the run of before: its identity leaves it out, so that names and folders stay."""
@@ -79,6 +79,7 @@ class RunSettings:
     fraction: float = 1.0
     deformation: str | None = None
     scored_on: str = "testing"
+    code: str | None = None
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -104,13 +105,12 @@ class RunSettings:
 
     @property
     def label(self) -> str:
-        """The generator's name as tables show it: a folder by its last part."""
-        drawn = folder_of(self.generator)
-        return f"folder:{drawn.name}" if drawn else self.generator
+        """The generator's name as tables show it, see `label_of`."""
+        return label_of(self.generator)
 
     @property
     def backend(self) -> type[Generator]:
-        return generator_class(self.generator)
+        return generator_class(self.generator, self.code)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested values, as JSON reads them back."""
@@ -161,6 +161,14 @@ class RunSettings:
         return [departure.sentence for departure in self.departures(split)]
 
 
+def label_of(generator: str) -> str:
+    """The name of a generator as tables and records show it: a folder or a file by its last part."""
+    if drawn := folder_of(generator):
+        return f"folder:{drawn.name}"
+    written = file_of(generator)
+    return written.label if written else generator
+
+
 def resolve(
     *,
     generator: str,
@@ -185,7 +193,9 @@ def resolve(
     patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
     `SCORED_ON`. assignments: changes to the preset's settings, see `overridden`.
     """
-    backend, drawn = generator_class(generator), folder_of(generator)
+    drawn, written = folder_of(generator), file_of(generator)
+    code = written.code() if written else None
+    backend = generator_class(generator, code)
     if generator == "folder":
         raise EchobenchError("generator folder needs a path behind a colon: --generator folder:DIR")
     data = data or os.environ.get(DATA_VARIABLE) or None
@@ -197,8 +207,7 @@ def resolve(
         ("preset", preset, tuple(PRESETS)),
         ("patients to score on", scored_on, tuple(SCORED_ON)),
     ):
-        if value not in choices:
-            raise EchobenchError(f"unknown {name} {value!r}; known: {', '.join(choices)}")
+        require_known(name, value, choices)
     if preset not in backend.presets:
         raise EchobenchError(f"generator {generator} has no preset {preset!r}; it has: {', '.join(backend.presets)}")
     if not 0 <= seed < 2**63 - unet_seeds:
@@ -217,7 +226,7 @@ def resolve(
     # What a folder of drawn images has in place of settings, nobody can choose.
     parts = overridden(unet if drawn else {"generator": backend.presets[preset]} | unet, assignments)
     return RunSettings(
-        generator=f"folder:{drawn.resolve()}" if drawn else generator,
+        generator=f"folder:{drawn.resolve()}" if drawn else written.resolved() if written else generator,
         view=view,
         data=str(Path(data).resolve()) if data else None,
         preset=preset,
@@ -233,14 +242,13 @@ def resolve(
         fraction=float(fraction),
         deformation=VERSION if backend.deforms and strength else None,
         scored_on=scored_on,
+        code=code,
     )
 
 
 def resolve_device(name: str) -> str:
     """ "auto" is the GPU where there is one; raises EchobenchError where a GPU is asked for and there is none."""
-    choices = ("auto", "cpu", "cuda")
-    if name not in choices:
-        raise EchobenchError(f"unknown device {name!r}; known: {', '.join(choices)}")
+    require_known("device", name, DEVICES)
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -19,6 +19,7 @@ from echobench.data.base.progress import Progress
 from echobench.data.base.text import read_json, read_text
 from echobench.data.base.typed import typed
 from echobench.data.datasets.folder import PREFIX as FOLDER
+from echobench.generators.in_file import file_of
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.patients import PATIENTS
@@ -42,8 +43,8 @@ _SETTINGS, _DATA = "settings.json", "data.json"
 _FILES = "files"
 """In the file of a finished stage: SHA-256 of each file that it wrote, by the place under `stages`."""
 
-_PLACES = {"data": "", "generator": FOLDER}
-"""Settings that are the place of a folder, and how such a value begins. What is in the folder counts, not the place."""
+_PLACES = ("data", "generator")
+"""Settings that may be the place of a folder or a file. What is in it counts, not the place."""
 _AGAIN = "start over with --force"
 _THREADS = re.compile(r"[0-9]{1,6}", re.ASCII)
 PATIENCE_SECONDS = 10.0
@@ -127,8 +128,9 @@ class StageFolder:
             return begun
         return begun | {
             name: settings[name]
-            for name, start in _PLACES.items()
-            if all(str(of.get(name) or "").startswith(start) and of.get(name) for of in (begun, settings))
+            for name in _PLACES
+            if (kind := _kind_of_place(name, begun.get(name))) is not None
+            and kind == _kind_of_place(name, settings.get(name))
         }
 
     def _known_data(self) -> dict[str, Any]:
@@ -272,6 +274,14 @@ class StageFolder:
 
     def _stage_file(self, name: str) -> Path:
         return self.work / f"{name}.stage.json"
+
+
+def _kind_of_place(name: str, value: Any) -> str | None:
+    """What must be alike in two places of a setting for them to be the same, moved; None for what is no place."""
+    if name == "data":
+        return "" if value else None
+    written = file_of(str(value))
+    return written.label if written else FOLDER if str(value).startswith(FOLDER) else None
 
 
 def read_part(path: Path, hint: Any = dict[str, Any]) -> Any:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pandas as pd
 
-from echobench.benchmark.run.settings import RunSettings
+from echobench.benchmark.run.settings import RunSettings, label_of
 from echobench.benchmark.run.stages import StageFolder, read_part
 from echobench.benchmark.run.trial import Trial, load_dataset
 from echobench.data.base.differences import differences
@@ -23,11 +23,13 @@ from echobench.results.records.run import read_record
 
 
 class Identity(TypedDict):
-    """What a training is a function of, but for the generator's settings, which lie with its weights."""
+    """What a training is a function of, but for the generator's settings, which lie with its weights. generator: as
+    tables name it; code: see `RunSettings`."""
 
     generator: str
     seed: int
     frames: str
+    code: NotRequired[str]
 
 
 def trained_generators(trial: Trial, earlier: Path | None = None) -> dict[str, Generator]:
@@ -62,17 +64,30 @@ def kept_generator(run: Path, view: str, training: Frames, device: str) -> tuple
 
     training: the frames that it must have learnt from. Raises EchobenchError where there is none, or it has others.
     """
-    stages = StageFolder(run, device)
-    if not stages.finished(_stage(view)):
-        raise EchobenchError(f"{run} keeps no trained generator for {view}; name the folder of a run that has one")
-    identity = _identity_of(stages, view)
-    if identity["frames"] != training.fingerprint():
+    stages = _with_generator(run, view)
+    if _identity_of(stages, view)["frames"] != training.fingerprint():
         raise EchobenchError(
             f"the generator of {run} has learnt from other frames than the training patients' {view} frames here, "
             "perhaps from those whose maps it is to draw; name another run, or its --data and --seed"
         )
-    name: str = identity["generator"]
-    return name, generator_class(name).load(kept_weights(run, view), device)
+    return label_of(stages.begun_with()["generator"]), generator_of(run, view, device)
+
+
+def generator_of(run: Path, view: str, device: str) -> Generator:
+    """The generator of a view that a run has trained, or made where there is nothing to train.
+
+    Raises EchobenchError where there is none, or its file is damaged.
+    """
+    begun = _with_generator(run, view).begun_with()
+    return generator_class(begun["generator"], begun.get("code")).load(kept_weights(run, view), device)
+
+
+def _with_generator(run: Path, view: str) -> StageFolder:
+    """The stages of a run that has finished the generator of a view; raises EchobenchError for another run."""
+    stages = StageFolder(run, "cpu")
+    if not stages.finished(_stage(view)):
+        raise EchobenchError(f"{run} keeps no trained generator for {view}; name the folder of a run that has one")
+    return stages
 
 
 def kept_weights(run: Path, view: str) -> Path:
@@ -170,8 +185,9 @@ def _keep(trial: Trial, view: str, generator: Generator, curve: pd.DataFrame) ->
 
 
 def _identity(trial: Trial, view: str) -> Identity:
-    frames = trial.dataset.subset("training", view).fingerprint()
-    return {"generator": trial.settings.generator, "seed": trial.settings.seed, "frames": frames}
+    settings, frames = trial.settings, trial.dataset.subset("training", view).fingerprint()
+    identity: Identity = {"generator": settings.label, "seed": settings.seed, "frames": frames}
+    return identity if settings.code is None else {**identity, "code": settings.code}
 
 
 def _identity_of(stages: StageFolder, view: str) -> Identity:

@@ -9,7 +9,7 @@ from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.dataset import Dataset
-from echobench.data.datasets.registry import read_dataset, read_drawn
+from echobench.data.datasets.registry import layout_of, read_dataset, read_drawn
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, write_phantom
 from echobench.generators.folder import folder_of
@@ -87,6 +87,12 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
                     "--view and --phase that it has"
                 )
     return replace(dataset, split=dataset.split.fewer(settings.fraction, settings.seed))
+
+
+def require_data(settings: RunSettings) -> None:
+    """Raises EchobenchError where the folder that a run names holds no dataset: before anything is made for the run."""
+    if settings.data is not None:
+        layout_of(Path(settings.data))
 
 
 def read_view(settings: RunSettings, view: str | None, progress: Progress = silent) -> Dataset:

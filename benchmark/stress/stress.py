@@ -85,7 +85,10 @@ def stress(
     over, whatever is there. executor: see `find_executor`.
     Raises EchobenchError for whatever a user can cause.
     """
-    started, place, dataset = now(), find_executor(executor), load_dataset(settings.ideal, report("read"))
+    started, place = now(), find_executor(executor)
+    for run in runs:
+        StageFolder(run, device).begun_with()  # before data are read, which may be made first
+    dataset = load_dataset(settings.ideal, report("read"))
     frames = _frames(settings, dataset)
     stages, training = StageFolder(folder, device), dataset.subset("training", settings.ideal.view)
     competitors(runs, settings.ideal.view, training, device)  # before anything is removed or trained

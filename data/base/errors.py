@@ -1,6 +1,7 @@
 """The one exception that a user can cause, and how others say that memory was short."""
 
 import errno
+from collections.abc import Collection
 from math import inf
 
 TOO_LARGE = "{path} cannot be read: there is too little memory for it; if it is a small file, it is damaged"
@@ -41,3 +42,9 @@ def require(settings: object, **ranges: tuple[float, float]) -> None:
         if value == () or not all(low <= one <= high for one in values):
             limits = f"at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
             raise EchobenchError(f"{name} is {value}; it must be {limits}")
+
+
+def require_known(what: str, name: str, known: Collection[str]) -> None:
+    """Raises EchobenchError, listing the known ones, for a name that is none of them. what: it is the name of."""
+    if name not in known:
+        raise EchobenchError(f"unknown {what} {name!r}; known: {', '.join(known)}")

@@ -15,6 +15,8 @@ from echobench.data.base.typed import typed
 
 FORMAT = 1
 """Version of the files; raised when what they hold changes its meaning."""
+_OTHERS = {"preprocessing": "is a U-Net", "best_weights": "is the training of a U-Net under way"}
+"""What a file with an entry of that name is."""
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
@@ -23,8 +25,11 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `write` wrote, see `read_saved`. Raises EchobenchError for a file of another version, too."""
+    """What `write` wrote, see `read_saved`. Raises EchobenchError for a file of another version or kind, too."""
     content = read_saved(path)
+    if "format" not in content:
+        found = next((what for entry, what in _OTHERS.items() if entry in content), "is of something else")
+        raise EchobenchError(f"{path} {found}, not a generator's file: one is called generator-4C.pt")
     if type(version := content.get("format")) is not int or version != FORMAT:
         raise EchobenchError(f"{path} has format {version!r:.40}, this version of echobench reads format {FORMAT}")
     return content

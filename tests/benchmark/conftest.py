@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from echobench.benchmark import choices
 from echobench.benchmark.run import settings
 from echobench.benchmark.run.settings import Preset
 from echobench.benchmark.stress import settings as stress_settings
@@ -43,6 +44,7 @@ def tiny(monkeypatch):
 
 
 def make_known(monkeypatch):
+    monkeypatch.setattr(choices, "PRESETS", (*choices.PRESETS, "tiny"))
     monkeypatch.setattr(settings, "PRESETS", {**settings.PRESETS, "tiny": Preset(repeats=1, phantom_patients=10)})
     monkeypatch.setattr(settings, "UNET_PRESETS", {**settings.UNET_PRESETS, "tiny": TINY_UNET})
     stressed = {**stress_settings.PRESETS, "tiny": stress_settings.Preset(patients=1, repeats=1)}

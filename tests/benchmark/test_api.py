@@ -55,9 +55,9 @@ def test_the_module_is_the_command_line():
 @pytest.mark.parametrize("page", ["generator", "metric"])
 def test_the_python_of_a_how_to_runs(here, page, monkeypatch):
     monkeypatch.setattr(registry, "_registered", {})
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / f"{page}.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / f"{page}.md").read_text(), re.DOTALL)
     names: dict[str, object] = {}
-    exec(code, names)
+    exec("\n".join(blocks), names)
     assert len(names["scores"])
 
 

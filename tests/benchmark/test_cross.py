@@ -144,9 +144,9 @@ def test_patients_from_whom_a_run_has_learnt_test_nothing(camus_folder, make_fra
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--on", "mars"], "nothing to score on called 'mars'; known: echonet, camus, view"),
+        (["--on", "mars"], "unknown data to score on 'mars'; known: echonet, camus, view"),
         (["--on", "camus"], "--on camus needs a CAMUS folder: --data-camus DIR"),
-        (["--on", "view", "--from", "nowhere"], "there is no run in nowhere"),
+        (["--on", "view", "--from", "nowhere"], "--from nowhere: there is no such folder"),
     ],
 )
 def test_bad_requests(arguments, sentence, tmp_path):
@@ -155,9 +155,9 @@ def test_bad_requests(arguments, sentence, tmp_path):
     assert result.output.strip().count("\n") == 0
 
 
-def test_real_frames_are_not_trained_for_the_phantoms_scanner(videos, tmp_path, monkeypatch):
+def test_real_frames_are_not_trained_for_the_phantoms_scanner(videos, camus_folder, tmp_path, monkeypatch):
     """Said before anything is trained."""
-    monkeypatch.setenv("ECHOBENCH_CAMUS", str(tmp_path))
+    monkeypatch.setenv("ECHOBENCH_CAMUS", str(camus_folder))
     result = CliRunner().invoke(main, ["cross", "--preset", "tiny", "--out", str(tmp_path / "runs")])
     assert result.exit_code == 1 and "is of real frames; name real videos: --data-echonet DIR" in result.output
     assert not (tmp_path / "runs").exists()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from echobench.benchmark import choices
 from echobench.benchmark.cells import compare, execute, sweep
 from echobench.benchmark.cells.cell import Cell, in_order
 from echobench.benchmark.cells.execute import carry_out_cell
@@ -23,7 +24,7 @@ class LastFirst:
 
 @pytest.fixture
 def last_first(tiny, monkeypatch):
-    monkeypatch.setattr(execute, "EXECUTORS", {**execute.EXECUTORS, "last-first": f"{__name__}:LastFirst"})
+    monkeypatch.setattr(choices, "EXECUTORS", {**choices.EXECUTORS, "last-first": f"{__name__}:LastFirst"})
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_the_order_follows_every_link():
 
 def test_an_unknown_place_is_refused_before_anything_runs(tiny, tmp_path):
     cells = compare.plan(tmp_path, preset="tiny", generators=["real"])
-    with pytest.raises(EchobenchError, match="there is no executor 'cloud'; known: serial"):
+    with pytest.raises(EchobenchError, match="unknown executor 'cloud'; known: serial"):
         compare.carry_out(cells, "cpu", executor="cloud")
     assert not list(tmp_path.iterdir())
 

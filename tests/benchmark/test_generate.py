@@ -1,5 +1,6 @@
 """`echobench generate`: any number of images for label maps, again after a kill, and with bad input."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -11,8 +12,10 @@ from skimage.io import imsave
 from echobench.benchmark import generate as module
 from echobench.benchmark.cli.entry import main
 from echobench.benchmark.generate import find_maps, generate, read_map
-from echobench.benchmark.run import drawing
+from echobench.benchmark.run import drawing, pipeline, settings
+from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.saved import write_saved
 from echobench.data.datasets.camus import find_frames, read_frame
 from echobench.data.datasets.medical_image import write_image
 from echobench.data.datasets.registry import read_dataset
@@ -29,6 +32,7 @@ from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.sdm import SdmSettings, SemanticDiffusion
 from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.training import CycleSettings
+from echobench.segmentation.training import train
 
 SIZE = (32, 32)
 SETTINGS = SdmSettings(
@@ -236,3 +240,123 @@ def test_a_folder_to_train_on_leaves_out_who_tests(checkpoint, camus_folder, tmp
         generate(checkpoint, camus_folder, tmp_path / "none", subsets=["train"])
     with pytest.raises(EchobenchError, match="subsets"):
         generate(checkpoint, camus_folder, tmp_path / "some")
+
+
+# With the generators of a run
+
+
+@pytest.fixture
+def both(make_frames, make_camus, tmp_path):
+    """A CAMUS folder with both views of five patients."""
+    one = make_frames(5)
+    two = replace(one, view=np.full(len(one), "2C"))
+    return make_camus(tmp_path / "both", concatenate([one, two]), (3, 1, 1))
+
+
+@pytest.fixture
+def run_of(tmp_path, tiny):
+    """Carries out a tiny run, of which nothing but the generators and what they drew is needed."""
+
+    def run(generator, data, view="4C", assignments=()):
+        settings = resolve(generator=generator, view=view, data=str(data), preset="tiny", assignments=assignments)
+        folder = tmp_path / settings.slug()
+        with pipeline.opened(settings, folder):
+            asked = {"device": "cpu", "generator_from": None, "report": lambda stage: lambda *told: None}
+            pipeline.train_generators(settings, folder, **asked)
+        return folder
+
+    return run
+
+
+def pixels(folder):
+    """Every image that was drawn, by name."""
+    return {row.name + row.view + row.phase: row.image_sha256 for row in read_manifest(folder)}
+
+
+def test_a_run_draws_what_its_file_draws(run_of, camus_folder, tmp_path):
+    run = run_of("sdm", camus_folder)
+    words = ["generate", "--run", run, "--maps", camus_folder, "--out", tmp_path / "run", "--device", "cpu"]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    assert "10 images" in result.output
+    generate(run / "stages" / "generator-4C.pt", camus_folder, tmp_path / "file")
+    assert pixels(tmp_path / "run") == pixels(tmp_path / "file")
+    origin = json.loads((tmp_path / "run" / module.ORIGIN).read_text())
+    assert origin["generator"] == "sdm" and list(origin["weights_sha256"]) == ["4C"]
+
+
+def test_every_view_of_a_run_is_drawn_or_the_one_that_is_named(run_of, both, camus_folder, tmp_path):
+    run = run_of("paint", both, view="all")
+    assert generate(run, both, tmp_path / "all") == 20
+    assert [row.view for row in read_manifest(tmp_path / "all")] == ["2C"] * 10 + ["4C"] * 10
+    assert generate(run, both, tmp_path / "two", view="2C") == 10
+    assert generate(run, camus_folder, tmp_path / "four") == 10, "of the views that there are maps of"
+    everything = pixels(tmp_path / "all")
+    assert pixels(tmp_path / "two").items() | pixels(tmp_path / "four").items() <= everything.items()
+    with pytest.raises(EchobenchError, match="has maps of 4C, and the generator has learnt 2C"):
+        generate(run, camus_folder, tmp_path / "none", view="2C")
+    with pytest.raises(EchobenchError, match=r"unknown view of .* '2C'; known: 4C"):
+        generate(run_of("paint", camus_folder), both, tmp_path / "none", view="2C")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("rows", [3, 10, 17])
+def test_two_views_go_on_wherever_they_were_killed(run_of, both, tmp_path, rows):
+    run = run_of("sdm", both, view="all")
+    generate(run, both, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    manifest = tmp_path / "cut" / "manifest.csv"
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[: rows + 1]))
+    assert generate(run, both, tmp_path / "cut") == 20
+    assert manifest.read_bytes() == (tmp_path / "whole" / "manifest.csv").read_bytes()
+
+
+def test_who_changes_real_images_gets_them_with_the_maps(run_of, camus_folder, make_frames, tmp_path):
+    run = run_of("warp", camus_folder)
+    assert generate(run, camus_folder, tmp_path / "out", strength=0) == 10
+    for source, drawn in zip(find_frames(camus_folder), find_frames(tmp_path / "out"), strict=True):
+        frame = read_frame(source, SIZE)
+        np.testing.assert_array_equal(read_frame(drawn, SIZE).image, np.where(frame.sector, frame.image, 0))
+    pngs = tmp_path / "pngs"
+    pngs.mkdir()
+    imsave(pngs / "patient0001_4CH_ED.png", make_frames(1).labels[0], check_contrast=False)
+    with pytest.raises(EchobenchError, match=r"changes the images behind the maps, and there is none beside .*ED\.png"):
+        generate(run, pngs, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+
+def test_a_folder_that_has_no_generator_says_what_it_is(run_of, camus_folder, tmp_path):
+    real, out = run_of("real", camus_folder), tmp_path / "out"
+    with pytest.raises(EchobenchError, match="has no generator: real is ready-made frames, and draws none"):
+        generate(real, camus_folder, out)
+    with pytest.raises(EchobenchError, match="camus holds no run; name the folder of one"):
+        generate(camus_folder, camus_folder, out)
+    begun = run_of("paint", camus_folder)
+    (begun / "stages" / "fit-4C.stage.json").unlink()
+    with pytest.raises(EchobenchError, match="keeps no trained generator for 4C"):
+        generate(begun, camus_folder, out)
+    (begun / "stress.json").touch()
+    with pytest.raises(EchobenchError, match="is the folder of a stress, which keeps no generator"):
+        generate(begun, camus_folder, out)
+    assert not out.exists()
+
+
+def test_a_file_that_is_no_generator_says_what_it_is(run_of, camus_folder, make_frames, tmp_path):
+    frames, unet = make_frames(2), tmp_path / "unet.pt"
+    segmenter, _ = train(frames, frames, settings.UNET_PRESETS["tiny"], 0)
+    segmenter.save(unet)
+    warp, paint = (run_of(name, camus_folder) / "stages" / "generator-4C.pt" for name in ("warp", "paint"))
+    for path, sentence in (
+        (unet, "unet.pt is a U-Net, not a generator's file"),
+        (warp, "is of a generator without weights, or empty: give the run's folder to --run"),
+        (paint, "is of paint, which does not say what size and views it draws: give the run's folder to --run"),
+    ):
+        with pytest.raises(EchobenchError, match=sentence):
+            generate(path, camus_folder, tmp_path / "out")
+    write_saved(unet, {"best_weights": {}, "step": 3})
+    with pytest.raises(EchobenchError, match=r"unet.pt is the training of a U-Net under way, not a generator's file"):
+        generate(unet, camus_folder, tmp_path / "out")
+    write_saved(unet, {"format": 1, "generator": "theirs", "settings": {}})
+    with pytest.raises(EchobenchError, match="is of theirs, which is not installed here: give the run's folder"):
+        generate(unet, camus_folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

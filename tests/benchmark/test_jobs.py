@@ -198,7 +198,7 @@ def test_a_container_has_the_cores_that_it_may_use(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("cloud", {}, "there is no executor 'cloud'; known: serial, processes"),
+        ("cloud", {}, "unknown executor 'cloud'; known: serial, processes"),
         ("serial", {"jobs": 2}, "the executor serial has no jobs; it has: threads"),
         ("processes", {"address": "auto"}, "the executor processes has no address; it has: jobs, threads"),
         (None, {"jobs": 0}, "jobs"),

@@ -26,7 +26,7 @@ LEAST: dict[str | tuple[str, str], list[str]] = {
     **{(verb, "--slurm"): [verb, "--executor", "slurm"] for verb in ("compare", "sweep", "stress", "cross")},
     "report": ["report", "a"],
     "verify": ["verify", "a"],
-    "generate": ["generate", "--checkpoint", "a", "--maps", "b", "--out", "c"],
+    "generate": ["generate", "--run", "a", "--maps", "b", "--out", "c"],
     "data check": ["data", "check", "a"],
     "data phantom": ["data", "phantom", "a"],
 }
@@ -132,8 +132,10 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("report", "--out"): ("--out", "o"),
     ("verify", "places"): ("verify", "b"),
     ("verify", "--data"): ("--data", "d"),
-    ("generate", "--checkpoint"): ("--checkpoint", "z"),
-    ("generate", "--maps"): ("--maps", "z"),
+    ("generate", "--run"): ("--run", "d"),
+    ("generate", "--checkpoint"): ("generate", "--checkpoint", "w.pth", "--maps", "b", "--out", "c"),
+    ("generate", "--view"): ("--view", "2C"),
+    ("generate", "--maps"): ("--maps", "d"),
     ("generate", "--out"): ("--out", "z"),
     ("generate", "--repeats"): ("--repeats", "2"),
     ("generate", "--strength"): ("--strength", "2"),
@@ -175,6 +177,11 @@ REFUSED: list[tuple[list[str], str, str]] = [
         "none of the generators draws deformed maps",
     ),
     (["compare", "--generators", "sdm,warp", "--inception", "x"], "--inception", "where real is among the generators"),
+    (
+        ["generate", "--checkpoint", "w.pth", "--maps", "b", "--out", "c", "--view", "4C"],
+        "--view",
+        "a checkpoint draws the views that it has learnt",
+    ),
     (["sweep", "--generators", "real", "--fractions", "0.5,1", "--images", "9"], "--images", "none of the generators"),
     (["sweep", "--generators", "real", "--fractions", "0.5,1", "--strengths", "1"], "--strengths", "none of the gener"),
     (["cross", "--from", "r", "--generators", "real,sdm"], "--generators", "the runs of --from are finished"),
@@ -263,6 +270,9 @@ def library(monkeypatch, tmp_path, make_camus, make_frames):
     found = Library()
     monkeypatch.chdir(tmp_path)
     make_camus(tmp_path / "drawn", make_frames(3), None)
+    for name in "abcderx":
+        (tmp_path / name).mkdir()
+    (tmp_path / "w.pth").touch()
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for name, result in ASKED.items():
         monkeypatch.setattr(f"echobench.{name}", found.stand_in(name, result))
@@ -338,6 +348,11 @@ def test_every_rule_is_tried():
         (
             ["run", "--generator", "real", "--set", "unet.steps=1", "--set", "unet.steps=2"],
             "--set unet.steps is there twice",
+        ),
+        (["generate", "--maps", "b", "--out", "c"], "give either --run DIR, the folder of a run, or --checkpoint FILE"),
+        (
+            ["generate", "--run", "a", "--checkpoint", "w.pth", "--maps", "b", "--out", "c"],
+            "give either --run DIR, the folder of a run, or --checkpoint FILE",
         ),
         (["generators", "--preset", "huge"], "unknown preset 'huge'; known: quick, standard, paper"),
     ],
