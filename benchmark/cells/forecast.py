@@ -128,7 +128,7 @@ class Forecast:
         shares = ", ".join(f"{name} {duration(seconds)}" for name, seconds in self.work.items() if seconds)
         crew = f"{self.jobs} job{'s' * (self.jobs > 1)} of {self.threads} thread{'s' * (self.threads > 1)}"
         return [
-            f"Estimate: {duration(self.seconds)} with {crew}, {self.bytes / 1e9:.1f} GB of disk.",
+            f"Estimate: {duration(self.seconds)} with {crew}, {_size(self.bytes)} of disk.",
             *([f"Of all jobs together: {shares}."] if shares else []),
             f"It is an estimate from a few steps that were timed just now on this machine ({self.machine}).",
             "Reading, scoring, measuring and figures are left out.",
@@ -281,6 +281,10 @@ def _shares(part: Part, probe: Probe) -> Iterator[_Share]:
         looks = ceil(steps / own.looks_every(counts.training))
         seconds = steps * unet.step + looks * counts.validation * unet.look
         yield _Share(UNETS, seconds, BYTES_PER_WEIGHT * unet.parameters)
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e6:.0f} MB" if number < 1e9 else f"{number / 1e9:.1f} GB"
 
 
 def _crew(executor: Executor, device: str) -> tuple[int, int]:

@@ -103,17 +103,18 @@ with_images = click.option(
     "--images",
     metavar="N",
     type=int,
-    help="Draws N training images in all; `real`, which draws none, keeps its frames.  [default: what the preset says]",
+    help="Trains each U-Net on N images in all; beside other generators, `real` keeps its frames.  "
+    "[default: what the preset says]",
 )
 with_assignments = click.option(
     "--set",
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Changes a setting of the preset: unet.steps=4000. Of several generators, those that have it. Repeatable.",
+    help="Changes a setting of the preset, as unet.steps=4000, in every generator that has it. Repeatable.",
 )
 with_device = click.option(
-    "--device", metavar="auto|cpu|cuda", default="auto", help="Runs the networks there; auto takes a GPU if it can."
+    "--device", metavar="auto|cpu|cuda", default="auto", help="Runs networks there; auto takes a GPU if there is one."
 )
 with_force = click.option("--force", is_flag=True, help="Starts over, whatever the folder holds of an earlier call.")
 
@@ -132,7 +133,7 @@ def with_plan(verb: Function) -> Function:
             metavar="text|json|toml",
             type=click.Choice(["text", "json", "toml"]),
             default="text",
-            help="Prints the dry run so; --config takes toml.",
+            help="Prints the dry run in this form; --config takes toml.",
         ),
         click.option(
             "--dry-run", is_flag=True, help="Prints every setting and an estimate of hours and disk, and stops."

@@ -140,7 +140,6 @@ def test_the_estimate_is_not_far_from_what_the_run_then_takes(cell_of):
     foretold = forecast([cell], Serial(), Probe("cpu"))
     record, _ = run(cell.settings, cell.folder)
     took = {stage.name: stage.seconds for stage in record.stages}
-    assert foretold.work[GENERATORS] / took["fit-4C"] == pytest.approx(1, rel=4, abs=0)
     for what, seconds in ((GENERATORS, took["fit-4C"]), (UNETS, took["unet-0"])):
         assert 1 / 5 < foretold.work[what] / seconds < 5
     size = sum(path.stat().st_size for path in cell.folder.rglob("*") if path.is_file())
@@ -150,7 +149,7 @@ def test_the_estimate_is_not_far_from_what_the_run_then_takes(cell_of):
 
 def test_a_stress_trains_a_judge_and_draws_every_map_once(camus_folder, tmp_path):
     settings = resolve_stress(
-        data=str(camus_folder), preset="tiny", severities=[0.5, 1], deformations=["swirl", "small", "hole"]
+        data=str(camus_folder), preset="tiny", severities=[0.5, 1], deformations=["swirl", "small", "mirror"]
     )
     found = forecast_stress(settings, [], ONE, FIXED, others=1)
     learnt = 3 * 2 * 3  # patients, phases, and as they are, at random, by the ladder
@@ -169,10 +168,12 @@ def test_what_a_person_reads(camus_folder, tmp_path, monkeypatch):
     result = CliRunner().invoke(main, [*words, "--threads", "1", "--device", "cpu", "--unet-seeds", "1", "--dry-run"])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0] == f"{'device':{len(lines[0].partition('  ')[0])}}".rstrip() + lines[0][len("device") :]
+    assert [line.split() for line in lines if line.startswith("unet_settings.steps ")] == [
+        ["unet_settings.steps", "12"]
+    ]
     assert "2 runs, none of them finished" in lines
     assert sum(line.startswith("  to do     runs/camus-") for line in lines) == 2
-    assert "Estimate: 18 minutes with 1 job of 1 thread, 0.0 GB of disk." in lines
+    assert "Estimate: 18 minutes with 1 job of 1 thread, 0 MB of disk." in lines
     assert "Of all jobs together: training generators 17 minutes, drawing 8 s, training U-Nets 52 s." in lines
     assert not list(tmp_path.glob("runs"))
 
