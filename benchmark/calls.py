@@ -28,7 +28,7 @@ from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.run.trial import require_data
 from echobench.benchmark.stress import outcome as outcomes
 from echobench.benchmark.stress import stress as stressing
-from echobench.benchmark.stress.settings import GENERATORS, cells, resolve_stress
+from echobench.benchmark.stress.settings import GENERATORS, StressSettings, cells, resolve_stress
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 from echobench.data.base.progress import silent
@@ -140,6 +140,7 @@ def stress(
     *,
     runs: Sequence[Place] = (),
     generators: Sequence[str] | None = None,
+    assignments: Sequence[str] = (),
     out: Place | None = None,
     device: str = "auto",
     force: bool = False,
@@ -152,16 +153,30 @@ def stress(
     """Find where generators stop following label maps that no training set holds.
 
     runs: whose generators are taken. generators: those of runs/, trained if need be; None is the usual ones, or none
-    beside `runs`. out: None is a folder in runs/, named by the settings. asked: names of `resolve_stress`.
+    beside `runs`. assignments: changes to the settings of these and of the judge's U-Net. out: None is a folder in
+    runs/, named by the settings. asked: names of `resolve_stress`.
     """
-    place, settings = find_executor(executor, jobs=jobs, threads=threads), resolve_stress(**asked)
-    missing = cells(RUNS, settings, generators or ([] if runs else GENERATORS))
-    folder = _typed(out) or stressing.place_of_stress(settings, RUNS)
+    place = find_executor(executor, jobs=jobs, threads=threads)
+    settings, missing, folder = plan_stress(runs=runs, generators=generators, assignments=assignments, out=out, **asked)
     stressing.stress(
         settings, folder, missing=missing, runs=[*map(typed_path, runs)], device=resolve_device(device), force=force,
         executor=place, report=report,
     )  # fmt: skip
     return outcomes.write_outcome(folder)
+
+
+def plan_stress(
+    *,
+    runs: Sequence[Place] = (),
+    generators: Sequence[str] | None = None,
+    assignments: Sequence[str] = (),
+    out: Place | None = None,
+    **asked: Any,
+) -> tuple[StressSettings, list[Cell], Path]:
+    """What `stress` is about: its settings, the runs that train its generators, its folder."""
+    settings = resolve_stress(assignments=assignments, **asked)
+    missing = cells(RUNS, settings, generators or ([] if runs else GENERATORS), assignments)
+    return settings, missing, _typed(out) or stressing.place_of_stress(settings, RUNS)
 
 
 def cross(

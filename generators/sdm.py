@@ -5,7 +5,7 @@ After "Echo from noise" (Stojanovski et al. 2023, arXiv 2305.05424v2), which tra
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -100,6 +100,9 @@ PAPER = SdmSettings(
 """The published model, 652.2 million weights, for machines with GPUs. Not yet trained here: one evaluation takes two
 processor cores 16 s, and an image 1000 of them."""
 
+FEW = 3
+"""Evaluations that tell what one costs; every solver takes an odd number."""
+
 
 class SemanticDiffusion(Trained):
     """Semantic diffusion: noise becomes an image in a few steps, each of which sees the label map."""
@@ -134,6 +137,10 @@ class SemanticDiffusion(Trained):
 
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
         return self.method.draw(network, planes, seeds)
+
+    def abridged(self) -> Self:
+        few = replace(self.settings.sampling, steps=min(FEW, self.settings.sampling.steps))
+        return type(self)(replace(self.settings, sampling=few), self.device)
 
     @classmethod
     def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:

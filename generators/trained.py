@@ -97,6 +97,11 @@ class Trained(Generator):
         """Those of the training frames that are learnt from."""
         return frames
 
+    def abridged(self) -> Self:
+        """The same without weights, which draws with few evaluations of its network per image where it takes many: one
+        is then timed soon."""
+        return self
+
     @classmethod
     def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a file of an earlier version holds, in the settings of today."""

@@ -14,11 +14,12 @@ from echobench.benchmark.measure.patients import describe_patients, describe_pat
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.place import place_of
-from echobench.benchmark.run.settings import RunSettings, resolve
+from echobench.benchmark.run.settings import RunSettings, resolve_each
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, working_in
 from echobench.data.base.progress import silent
+from echobench.generators.registry import generator_class
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.patients import PATIENTS
 from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
@@ -47,10 +48,14 @@ def plan(
     strength: float = 1.0,
     seed: int = 0,
     unet_seeds: int = 3,
+    images: int | None = None,
+    scored_on: str = "testing",
+    assignments: Sequence[str] = (),
 ) -> list[Cell]:
     """The cells of a comparison, each in the folder under `runs` that `echobench run` gives it.
 
     Without generators, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of the paper's Table 1.
+    images: of those who deform maps; the others have every frame once. assignments: see `resolve_each`.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     chosen = (generators, views, phases)
@@ -64,14 +69,19 @@ def plan(
             for generator in generators or GENERATORS
         ]
     )
-    settings = [
-        resolve(
-            generator=generator, view=view, phase=phase, data=data, preset=preset,
-            strength=strength, seed=seed, unet_seeds=unet_seeds,
-        )
+    shared = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}
+    asked = [
+        {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
+        | {"scored_on": scored_on, **shared}
         for generator, view, phase in cells
-    ]  # fmt: skip
-    return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in settings]
+    ]
+    return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in resolve_each(asked, assignments)]
+
+
+def images_of(generator: str, images: int | None) -> int | None:
+    """Of so many training images that several generators are asked for, those of one: who deforms no maps has every
+    frame once."""
+    return images if generator_class(generator).deforms else None
 
 
 def carry_out(

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from echobench.benchmark.cells.cell import Cell
+from echobench.benchmark.cells.compare import images_of
 from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.run.place import place_of
-from echobench.benchmark.run.settings import RunSettings, resolve
+from echobench.benchmark.run.settings import RunSettings, resolve_each
 from echobench.benchmark.run.stages import Reporter
 from echobench.benchmark.run.trained import has_generators, training_of
 from echobench.data.base.errors import EchobenchError
@@ -44,22 +45,21 @@ def plan(
     """The cells of a sweep, each in the folder under `runs` that `echobench run` gives it.
 
     strengths, fractions: one of them has several values; None is `STRENGTHS`, or strength 1 beside fractions, and
-    fraction 1. Who cannot draw deformed maps has one cell for all strengths, with every frame once, whatever `images`
-    is. scored_on: validation patients, since test patients that were looked at to choose cannot judge the choice.
+    fraction 1. Who cannot draw deformed maps has one cell for all strengths. images, assignments: see `compare.plan`.
+    scored_on: validation patients, since test patients that were looked at to choose cannot judge the choice.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     strengths = list(dict.fromkeys(strengths or (STRENGTHS if fractions is None else (1.0,))))
     fractions = list(dict.fromkeys(fractions or (1.0,)))
-    settings = [
-        resolve(
-            generator=generator, view=view, data=data, preset=preset, strength=strength, seed=seed,
-            unet_seeds=unet_seeds, images=images if generator_class(generator).deforms else None, fraction=fraction,
-            scored_on=scored_on, assignments=assignments,
-        )
+    shared = {"view": view, "data": data, "preset": preset, "seed": seed, "unet_seeds": unet_seeds}
+    asked = [
+        {"generator": generator, "strength": strength, "fraction": fraction, "images": images_of(generator, images)}
+        | {"scored_on": scored_on, **shared}
         for generator in generators or GENERATORS
         for fraction in fractions
         for strength in strengths
-    ]  # fmt: skip
+    ]
+    settings = resolve_each(asked, assignments)
     if (len(strengths) > 1) == (len(fractions) > 1):
         raise EchobenchError("a sweep has several strengths or several fractions, and one value of the other")
     if len(strengths) > 1 and not any(one.backend.deforms for one in settings):

@@ -1,7 +1,7 @@
 """`echobench compare`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,29 +10,51 @@ from echobench.benchmark.cli.options import Verb, names_in
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 
+if TYPE_CHECKING:
+    from echobench.benchmark.cells.execute import Executor
+
 
 @click.command(cls=Verb)
 @options.with_finished_runs
 # What is compared
-@click.option("--generators", metavar="A,B,…", help="[default: real,warp,sdm,cyclegan,paint; with paper Table 1's]")
-@click.option("--views", metavar="4C,2C,all", help="Each a table of its own.  [default: 4C; with paper Table 1's]")
-@click.option("--phases", metavar="ED,ES,all", help="Each a table of its own.  [default: all; with paper Table 1's]")
+@click.option(
+    "--generators",
+    metavar="A,B,…",
+    help="Compares these.  [default: real,warp,sdm,cyclegan,paint; Table 1's with preset paper]",
+)
+@click.option(
+    "--views",
+    metavar="4C,2C,all",
+    help="Makes a table of each of these views.  [default: 4C; Table 1's with preset paper]",
+)
+@click.option(
+    "--phases",
+    metavar="ED,ES,all",
+    help="Makes a table of each of these phases.  [default: all; Table 1's with preset paper]",
+)
 @options.with_data
 # How much
 @options.with_preset
 @options.with_strength
 @options.with_seed
+@options.with_images
 @options.with_unet_seeds(3)
+@options.with_assignments
+@options.with_scored_on("testing")
 # Where
 @click.option(
-    "--inception", metavar="FILE", type=typed_path, help="Weights of InceptionV3.  [default: torch-fidelity's cache]"
+    "--inception",
+    metavar="FILE",
+    type=typed_path,
+    help="Takes the weights of InceptionV3, for FID, from there.  [default: torch-fidelity's cache]",
 )
 @options.with_device
 @options.with_executor
 @options.with_out("comparison")
+@options.with_plan
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    inception: Path | None, device: str, out: Path, **asked: Any,
+    inception: Path | None, device: str, executor: "Executor", out: Path, dry_run: bool, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -44,15 +66,24 @@ def compare(
       echobench compare
       echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
       echobench compare --runs results/measured
+      echobench compare --preset standard --dry-run
     """
+    from echobench.benchmark.cells.compare import COMPARISON, plan
+
+    asked |= {"generators": names_in(generators), "views": names_in(views), "phases": names_in(phases)}
+    if dry_run:
+        from echobench.benchmark.cli.dry_run import shared, show_runs
+
+        cells = plan(out, **asked)
+        return show_runs({"out": str(out), **shared(cells)}, cells, executor, device)
+
     from echobench.benchmark import calls
-    from echobench.benchmark.cells.compare import COMPARISON
     from echobench.benchmark.cli.console import print_comparison, progress_bars
 
     with progress_bars() as report:
         comparison = calls.compare(
-            runs=[*runs, *folders], generators=names_in(generators), views=names_in(views), phases=names_in(phases),
-            inception=inception, device=device, out=out, report=report, **asked,
+            runs=[*runs, *folders], inception=inception, device=device, executor=executor, out=out, report=report,
+            **asked,
         )  # fmt: skip
     print_comparison(comparison)
     click.echo(f"all tables, figures and report.html: {out / COMPARISON}")

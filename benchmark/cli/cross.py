@@ -1,7 +1,7 @@
 """`echobench cross`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,26 +9,49 @@ from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
 from echobench.data.base.files import typed_path
 
+if TYPE_CHECKING:
+    from echobench.benchmark.cells.execute import Executor
+
 
 @click.command(cls=Verb)
 # What is scored
 @click.option(
-    "--from", "runs", metavar="RUN", multiple=True, type=typed_path, help="A finished run, or a folder of them."
+    "--from",
+    "runs",
+    metavar="RUN",
+    multiple=True,
+    type=typed_path,
+    help="Scores this finished run, or the runs in a folder. Repeatable.",
 )
-@click.option("--generators", metavar="A,B,…", default="real,sdm", help="Without --from: runs, made if missing.")
+@click.option(
+    "--generators", metavar="A,B,…", default="real,sdm", help="Without --from: scores runs of these, made if missing."
+)
 @options.with_data
 @options.with_preset
+@options.with_seed
+@options.with_images
 @options.with_unet_seeds(1)
+@options.with_assignments
 # On what
-@click.option("--on", metavar="echonet|camus|view", default="echonet", help="Another dataset, or the other view.")
-@click.option("--data-echonet", metavar="DIR", help="[default: $ECHOBENCH_ECHONET, else the phantom's second scanner]")
-@click.option("--data-camus", metavar="DIR", type=typed_path, help="With --on camus: a CAMUS folder.")
-@click.option("--skip-broken", is_flag=True, help="Leave out videos that cannot be read; the record says which.")
+@click.option(
+    "--on", metavar="echonet|camus|view", default="echonet", help="Scores on another dataset, or on the other view."
+)
+@click.option(
+    "--data-echonet",
+    metavar="DIR",
+    help="With --on echonet: reads this folder.  [default: $ECHOBENCH_ECHONET, else the phantom's second scanner]",
+)
+@click.option("--data-camus", metavar="DIR", type=typed_path, help="With --on camus: reads this folder.")
+@click.option("--skip-broken", is_flag=True, help="Leaves out videos that cannot be read; the record says which.")
 # Where
 @options.with_device
 @options.with_executor
 @options.with_out("cross")
-def cross(generators: str, out: Path, **asked: Any) -> None:
+@options.with_plan
+def cross(
+    runs: tuple[Path, ...], generators: str, device: str, executor: "Executor", out: Path, dry_run: bool,
+    on: str, data_echonet: str | None, data_camus: Path | None, skip_broken: bool, **asked: Any,
+) -> None:  # fmt: skip
     """Score the U-Nets of finished runs on data of another kind, and tabulate the gap to their own test patients.
 
     EchoNet-Dynamic is scored on its test videos, where experts traced the cavity (LVendo) alone.
@@ -39,12 +62,25 @@ def cross(generators: str, out: Path, **asked: Any) -> None:
       echobench cross --from runs --data-echonet EchoNet-Dynamic
       echobench cross --from runs/camus-sdm-4C-… --on view   # trained on 4C, tested on 2C
     """
+    asked |= {"generators": names_in(generators)}
+    if dry_run:
+        from echobench.benchmark.cells.compare import found_runs, plan
+        from echobench.benchmark.cli.dry_run import shared, show_runs
+
+        cells = [] if runs else plan(out, **asked)
+        scored = found_runs(runs) if runs else [cell.folder for cell in cells]
+        facts = {"out": str(out), "on": on, "scored": [*map(str, scored)], **shared(cells)}
+        return show_runs(facts, cells, executor, device, left_out=["scoring on the other data"])
+
     from echobench.benchmark import calls
     from echobench.benchmark.cli.console import print_table, progress_bars
     from echobench.benchmark.measure.cross import CROSS
 
     with progress_bars() as report:
-        tables = calls.cross(generators=names_in(generators), out=out, report=report, **asked)
+        tables = calls.cross(
+            runs=runs, on=on, data_echonet=data_echonet, data_camus=data_camus, skip_broken=skip_broken,
+            device=device, executor=executor, out=out, report=report, **asked,
+        )  # fmt: skip
     for table in tables:
         print_table(table)
     click.echo(f"tables and figures: {out / CROSS}")

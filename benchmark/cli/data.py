@@ -18,10 +18,14 @@ def data() -> None:
 @data.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=typed_path)
 @click.option(
-    "--format", "layout", metavar="camus|echonet|…", help="A layout of datasets. [default: the first that DIR has]"
+    "--format", "layout", metavar="camus|echonet|…", help="Expects this layout.  [default: the first that DIR has]"
 )
 @click.option(
-    "--drawn-for", "dataset", metavar="DIR", type=typed_path, help="The dataset whose maps the images were drawn for."
+    "--drawn-for",
+    "dataset",
+    metavar="DIR",
+    type=typed_path,
+    help="Expects images that were drawn for the label maps of this dataset.",
 )
 def check(folder: Path, layout: str | None, dataset: Path | None) -> None:
     """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound.
@@ -46,14 +50,20 @@ def check(folder: Path, layout: str | None, dataset: Path | None) -> None:
 
 @data.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=typed_path)
-@click.option("--patients", type=click.IntRange(3), default=120, help="Divided 80 / 10 / 10 per cent, or 75 / 12 / 12.")
-@click.option("--seed", type=int, default=0, help="Of the patients.")
+@click.option(
+    "--patients",
+    metavar="N",
+    type=click.IntRange(3),
+    default=120,
+    help="Writes N patients, divided 80 / 10 / 10 per cent, or 75 / 12 / 12 as echonet.",
+)
+@click.option("--seed", type=int, default=0, help="Seeds the patients.")
 @click.option(
     "--format",
     "layout",
     type=click.Choice(["camus", "echonet"]),
     default="camus",
-    help="echonet: other patients, filmed with another scanner, as EchoNet-Dynamic publishes its videos.",
+    help="Writes this layout; echonet has other patients, filmed by another scanner, as EchoNet-Dynamic's videos.",
 )
 def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:
     """Write the built-in phantom as a CAMUS or EchoNet-Dynamic folder, to look at or to train on elsewhere."""

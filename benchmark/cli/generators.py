@@ -7,7 +7,9 @@ from echobench.data.base.errors import EchobenchError
 
 
 @click.command(cls=Verb)
-@click.option("--preset", metavar="quick|standard|paper", default="standard", help="Whose parameters are counted.")
+@click.option(
+    "--preset", metavar="quick|standard|paper", default="standard", help="Counts the parameters of this preset."
+)
 def generators(preset: str) -> None:
     """List every generator there is, those of installed packages included."""
     from echobench.generators.registry import listed, names

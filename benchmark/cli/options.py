@@ -1,4 +1,7 @@
-"""What verbs share: their options, lists in one text, and the refusal of options that would change nothing."""
+"""What verbs share: their options, lists in one text, and the refusal of options that would change nothing.
+
+An option means the same in every verb that has it.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -8,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from echobench.benchmark import RUNS
+from echobench.benchmark.cli.config import where_from, with_config
 from echobench.benchmark.cli.values import kind_of, require_values
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
@@ -64,40 +67,89 @@ class Verb(click.Command):
 
 
 def refuse_idle(context: click.Context) -> None:
-    """Raises EchobenchError for an option that was typed and would change nothing, be its value the default or not."""
-    typed = {
-        parameter.name: parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
-    }
-    for name, option in typed.items():
+    """Raises EchobenchError for an option that was given and would change nothing.
+
+    A typed one is refused whatever its value is; one of a file, where its value is not the default.
+    """
+    given = {p.name: said for p in context.command.params if p.name and (said := where_from(context, p))}
+    for name, said in given.items():
         if context.params.get(name) == "":
-            raise EchobenchError(f"{option} was given an empty text; leave it out, or say what it shall be")
+            raise EchobenchError(f"{said} was given an empty text; leave it out, or say what it shall be")
     for idle in IDLE.get(context.command.name or "", ()):
-        found = [option for name, option in typed.items() if idle.concerns(name)]
+        found = [said for name, said in given.items() if idle.concerns(name)]
         if found and idle.where(context.params):
             because = idle.because.format(**context.params)
             raise EchobenchError(f"{', '.join(found)} would change nothing here: {because}; leave it out")
 
 
+def is_idle(context: click.Context, name: str) -> bool:
+    """Whether a parameter would change nothing in this call."""
+    return any(idle.concerns(name) and idle.where(context.params) for idle in IDLE.get(context.command.name or "", ()))
+
+
 with_data = click.option(
-    "--data", metavar="DIR", help="A dataset's folder: CAMUS, EchoNet, …  [default: $ECHOBENCH_CAMUS, else the phantom]"
+    "--data",
+    metavar="DIR",
+    help="Reads this folder: CAMUS, EchoNet-Dynamic, or frames of your own.  "
+    "[default: $ECHOBENCH_CAMUS, else the phantom]",
 )
 with_preset = click.option(
-    "--preset", metavar="quick|standard|paper", help="Budgets.  [default: quick on the phantom, standard with data]"
+    "--preset",
+    metavar="quick|standard|paper",
+    help="Sets the size of networks and the length of trainings.  [default: quick on the phantom, standard with data]",
 )
-with_view = click.option("--view", metavar="2C|4C|all", default="4C", help="Apical two-chamber, four-chamber, or both.")
+with_view = click.option(
+    "--view", metavar="2C|4C|all", default="4C", help="Takes frames of the apical two-chamber or four-chamber view."
+)
 with_strength = click.option(
-    "--strength", type=float, default=1.0, help="Deformation of the label maps; 1 is the paper's, 0 none."
+    "--strength", type=float, default=1.0, help="Deforms label maps this strongly: 1 is the paper's, 0 not at all."
 )
 with_seed = click.option(
-    "--seed", type=int, default=0, help="Of all that is drawn and trained, and of a derived split."
+    "--seed", type=int, default=0, help="Seeds every random choice: split, maps, training, drawing."
+)
+with_images = click.option(
+    "--images",
+    metavar="N",
+    type=int,
+    help="Trains each U-Net on N images in all; beside other generators, `real` keeps its frames.  "
+    "[default: what the preset says]",
 )
 with_assignments = click.option(
-    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting to change: unet.steps=4000. Repeatable."
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Changes a setting of the preset, as unet.steps=4000, in every generator that has it. Repeatable.",
 )
-with_device = click.option("--device", metavar="auto|cpu|cuda", default="auto", help="Where the networks run.")
-with_force = click.option("--force", is_flag=True, help="Start over, whatever the folder holds of an earlier call.")
+with_device = click.option(
+    "--device", metavar="auto|cpu|cuda", default="auto", help="Runs networks there; auto takes a GPU if there is one."
+)
+with_force = click.option("--force", is_flag=True, help="Starts over, whatever the folder holds of an earlier call.")
+
+
+def with_plan(verb: Function) -> Function:
+    """Options that look ahead, and that repeat what was looked at. The verb gets `dry_run`."""
+
+    @wraps(verb)
+    def planned(form: str, **others: Any) -> Any:  # `cli.dry_run.show` finds it in the context
+        return verb(**others)
+
+    for option in (
+        click.option(
+            "--format",
+            "form",
+            metavar="text|json|toml",
+            type=click.Choice(["text", "json", "toml"]),
+            default="text",
+            help="Prints the dry run in this form; --config takes toml.",
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="Prints every setting and an estimate of hours and disk, and stops."
+        ),
+        with_config,
+    ):
+        planned = option(planned)
+    return planned
 
 
 def with_executor(verb: Function) -> Function:
@@ -115,31 +167,31 @@ def with_executor(verb: Function) -> Function:
             "--threads",
             metavar="T",
             type=int,
-            help="Of torch in each job. Other scores on other threads.  [default: $OMP_NUM_THREADS, else 1 on up to 3 "
-            "cores, else half of them, 4 at most]",
+            help="Computes on T threads of torch in each job; another T gives other scores.  [default: "
+            "$OMP_NUM_THREADS, else 1 on up to 3 cores, else half of them, 4 at most]",
         ),
         click.option(
             "--jobs",
             metavar="N",
             type=int,
             envvar="ECHOBENCH_JOBS",
-            help="U-Nets and generators that are trained at a time, each in a process. The same scores for any N.  "
+            help="Trains N U-Nets and generators at a time, each in a process. Scores are the same for any N.  "
             "[default: $ECHOBENCH_JOBS, else as many as the cores hold with T threads each, or one per GPU]",
         ),
         click.option(
             "--slurm",
             metavar="KEY=VALUE|FILE.toml",
             multiple=True,
-            help="With --executor slurm: what sbatch is asked for, as partition=gpu, time=600 (minutes). Repeatable.",
+            help="With --executor slurm: asks sbatch for this, as partition=gpu, time=600 (minutes). Repeatable.",
         ),
         click.option(
-            "--address", metavar="HOST:PORT|auto", help="With --executor ray: of a cluster.  [default: this machine]"
+            "--address", metavar="HOST:PORT|auto", help="With --executor ray: joins a cluster.  [default: this machine]"
         ),
         click.option(
             "--executor",
             metavar="processes|serial|ray|slurm",
             default="processes",
-            help="Where they are trained: in processes here, or on a cluster that sees the same folders.",
+            help="Trains in processes here, one after another, or on a cluster that sees the same folders.",
         ),
     ):
         placed = option(placed)
@@ -147,9 +199,7 @@ def with_executor(verb: Function) -> Function:
 
 
 def with_unet_seeds(default: int) -> Decorator:
-    return click.option(
-        "--unet-seeds", type=int, default=default, help="How many U-Nets are trained on the same images."
-    )
+    return click.option("--unet-seeds", type=int, default=default, help="Trains so many U-Nets on the same images.")
 
 
 def with_scored_on(default: str) -> Decorator:
@@ -158,7 +208,7 @@ def with_scored_on(default: str) -> Decorator:
         "scored_on",
         metavar="testing|validation",
         default=default,
-        help="Patients who are scored. Test patients who were looked at to choose cannot judge the choice any more.",
+        help="Scores these patients. Test patients who were looked at to choose cannot judge the choice any more.",
     )
 
 
@@ -172,7 +222,7 @@ def with_out(gets: str) -> Decorator:
 def with_finished_runs(verb: Function) -> Function:
     """Arguments and an option of the same meaning, of a verb that can tabulate without running."""
     verb = click.option(
-        "--runs", metavar="DIR", multiple=True, type=typed_path, help="Only tabulate these runs, or those in them."
+        "--runs", metavar="DIR", multiple=True, type=typed_path, help="Only tabulates this run, or the runs in DIR."
     )(verb)
     return click.argument("folders", metavar="[DIR]...", nargs=-1, type=typed_path)(verb)
 
@@ -218,17 +268,19 @@ _PLACE = ("executor", "jobs", "threads", "address", "slurm")
 """The parameters of `with_executor`."""
 _FINISHED = "runs that are named are only tabulated"
 _UNDEFORMED = "none of the generators draws deformed maps"
+_UNPRINTED = Idle(lambda v: not v["dry_run"], "it is how --dry-run prints", ("form",))
 IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
     {
         "run": (
             Idle(lambda v: not _deforms(v["generator"]), "{generator} draws no deformed maps", ("strength",)),
             Idle(lambda v: v["generator"].startswith("folder:"), "{generator} was drawn elsewhere", ("fraction",)),
             Idle(lambda v: not _trains(v["generator"]), "{generator} learns no weights to take", ("generator_from",)),
-            Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force", *_PLACE)),
+            _UNPRINTED,
         ),
         "compare": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "data")),
-            Idle(_none_deforms, _UNDEFORMED, ("strength",)),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "data", "config")),
+            Idle(_none_deforms, _UNDEFORMED, ("strength", "images")),
+            _UNPRINTED,
             Idle(
                 lambda v: "real" not in (names_in(v["generators"]) or ["real"]),
                 "realism is measured where real is among the generators",
@@ -239,15 +291,19 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: v["checkpoint"] is not None, "a checkpoint draws the views that it has learnt", ("view",)),
         ),
         "sweep": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "config")),
             Idle(_none_deforms, _UNDEFORMED, ("strengths", "images")),
+            _UNPRINTED,
         ),
+        "stress": (_UNPRINTED,),
         "cross": (
             Idle(
                 lambda v: bool(v["runs"]),
                 "the runs of --from are finished",
-                ("generators", "preset", "unet_seeds", *_PLACE),
+                ("generators", "preset", "seed", "images", "unet_seeds", "assignments", *_PLACE),
             ),
+            Idle(_none_deforms, _UNDEFORMED, ("images",)),
+            _UNPRINTED,
             Idle(lambda v: bool(v["runs"]) and v["on"] == "echonet", "the runs of --from are finished", ("data",)),
             Idle(lambda v: v["on"] != "echonet", "--on {on} reads no videos", ("data_echonet", "skip_broken")),
             Idle(lambda v: v["on"] != "camus", "it is for --on camus, and this is --on {on}", ("data_camus",)),

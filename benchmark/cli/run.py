@@ -1,6 +1,5 @@
 """`echobench run`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +20,35 @@ if TYPE_CHECKING:
 # What is compared
 @click.option("--generator", metavar="NAME", required=True, help=GENERATOR_HELP)
 @options.with_view
-@click.option("--phase", metavar="ED|ES|all", default="all", help="Frames that the U-Net trains on and is scored on.")
+@click.option(
+    "--phase", metavar="ED|ES|all", default="all", help="Trains and scores the U-Net on frames of this phase."
+)
 @options.with_data
 # How much
 @options.with_preset
 @options.with_strength
 @options.with_seed
-@click.option("--images", metavar="N", type=int, help="Training images in all.  [default: what the preset says]")
-@click.option("--fraction", type=float, default=1.0, help="Of the training patients, of generator and maps.")
+@options.with_images
+@click.option(
+    "--fraction", type=float, default=1.0, help="Takes this share of the training patients, for generator and maps."
+)
 @options.with_unet_seeds(1)
 @options.with_assignments
 @options.with_scored_on("testing")
 # Where
 @click.option(
-    "--generator-from", metavar="RUN", type=typed_path, help="A run's folder: take its generator, train none."
+    "--generator-from",
+    metavar="RUN",
+    type=typed_path,
+    help="Takes the generator of this run's folder, and trains none.",
 )
 @options.with_device
 @options.with_executor
 @click.option(
-    "--out", metavar="DIR", type=typed_path, help="Folder of the run.  [default: runs/, named by the settings]"
+    "--out", metavar="DIR", type=typed_path, help="Gets the run.  [default: a folder in runs/, named by the settings]"
 )
 @options.with_force
-@click.option("--dry-run", is_flag=True, help="Print every resolved setting and stop.")
+@options.with_plan
 def run(
     generator_from: Path | None, device: str, executor: "Executor", out: Path | None, force: bool, dry_run: bool,
     **asked: Any,
@@ -59,6 +65,7 @@ def run(
       echobench run --generator sdm --view 4C
       echobench run --generator real --view 4C --data CAMUS_public
       echobench run --generator sdm --set generator.sampling.steps=50 --generator-from runs/phantom-sdm-4C-…
+      echobench run --generator sdm --dry-run
     """
     from echobench.benchmark.run.place import place_of
     from echobench.benchmark.run.settings import resolve, resolve_device
@@ -66,8 +73,11 @@ def run(
     settings, device = resolve(**asked), resolve_device(device)
     folder = out or place_of(settings, RUNS)
     if dry_run:
-        click.echo(json.dumps(_plan(settings, device, folder, generator_from), indent=1, ensure_ascii=False))
-        return
+        from echobench.benchmark.cells.cell import Cell
+        from echobench.benchmark.cli.dry_run import show_runs
+
+        cell = Cell(settings, folder, "", generator_from, force=force)
+        return show_runs(_plan(settings, device, folder, generator_from), [cell], executor, device)
 
     from echobench.benchmark import calls
     from echobench.benchmark.cli.console import print_runs, progress_bars
@@ -89,11 +99,8 @@ def run(
 def _plan(settings: "RunSettings", device: str, folder: Path, generator_from: Path | None) -> dict[str, Any]:
     """Every resolved setting, where its default is from, and how the run departs from the paper."""
     from echobench.benchmark.run.trained import training_of
-    from echobench.data.datasets.registry import layout_of
     from echobench.generators.settings import sources
 
-    if settings.data is not None:
-        layout_of(Path(settings.data))  # there has to be one
     plan = settings.as_dict() | {"device": device, "out": str(folder)}
     if generator_from is not None:
         training_of(generator_from)  # there has to be one

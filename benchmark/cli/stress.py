@@ -1,6 +1,7 @@
 """`echobench stress`."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,31 +9,56 @@ from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
 from echobench.data.base.files import typed_path
 
+if TYPE_CHECKING:
+    from echobench.benchmark.cells.execute import Executor
+
 
 @click.command(cls=Verb)
 @click.option(
-    "--runs", metavar="DIR", multiple=True, type=typed_path, help="Take the generator of this run. Repeatable."
+    "--runs", metavar="DIR", multiple=True, type=typed_path, help="Takes the generator of this run. Repeatable."
 )
 # What is drawn
-@click.option("--generators", metavar="A,B,…", help="Of runs/, trained if need be.  [default: sdm,cyclegan,paint]")
-@click.option("--view", metavar="2C|4C", default="4C", help="Apical two-chamber or four-chamber.")
+@click.option(
+    "--generators",
+    metavar="A,B,…",
+    help="Takes these of runs/, and trains those that are missing.  [default: sdm,cyclegan,paint; none with --runs]",
+)
+@click.option(
+    "--view", metavar="2C|4C", default="4C", help="Takes frames of the apical two-chamber or four-chamber view."
+)
 @options.with_data
-@click.option("--deformations", metavar="A,B,…", help="[default: all that the view shows]")
-@click.option("--severities", metavar="X,Y,…", default="0,0.25,0.5,0.75,1", help="From 0, none, to 1, the extreme.")
+@click.option("--deformations", metavar="A,B,…", help="Asks for these.  [default: all that the view shows]")
+@click.option(
+    "--severities",
+    metavar="X,Y,…",
+    default="0,0.25,0.5,0.75,1",
+    help="Deforms maps so far: 0 is not at all, 1 extreme.",
+)
 # How much
 @options.with_preset
-@click.option("--patients", metavar="N", type=int, help="Validation patients whose maps are deformed.")
+@click.option(
+    "--patients",
+    metavar="N",
+    type=int,
+    help="Deforms the maps of N validation patients.  [default: what the preset says]",
+)
 @options.with_seed
+@options.with_assignments
 # Where
 @options.with_device
 @options.with_executor
-@click.option("--out", metavar="DIR", type=typed_path, help="[default: runs/, named by the settings]")
+@click.option("--out", metavar="DIR", type=typed_path, help="Gets the stress.  [default: a folder in runs/]")
 @options.with_force
-def stress(generators: str | None, deformations: str | None, severities: str, **asked: Any) -> None:
+@options.with_plan
+def stress(
+    runs: tuple[Path, ...], generators: str | None, deformations: str | None, severities: str, device: str,
+    executor: "Executor", force: bool, dry_run: bool, **asked: Any,
+) -> None:  # fmt: skip
     """Draw label maps that no training set holds, and find where each generator stops following them.
 
     The maps are those of validation patients. warp, the real frame deformed, stands beside all as the ideal. A stress
-    that was killed goes on where it was when the same command is given again.
+    that was killed goes on where it was when the same command is given again. There is no --images, as no U-Net trains
+    on what is drawn; unet.… of --set is about the U-Net that judges.
 
     \b
     Examples:
@@ -43,11 +69,24 @@ def stress(generators: str | None, deformations: str | None, severities: str, **
     from echobench.benchmark import calls
     from echobench.benchmark.cli.console import print_table, progress_bars
 
+    asked |= {"generators": names_in(generators), "deformations": names_in(deformations)}
+    asked |= {"severities": numbers_in(severities), "runs": runs}
+    if dry_run:
+        from echobench.benchmark.cells.forecast import Probe
+        from echobench.benchmark.cli.dry_run import joined, shared, show
+        from echobench.benchmark.run.settings import resolve_device
+        from echobench.benchmark.stress.forecast import forecast_stress
+
+        (settings, cells, folder), device = calls.plan_stress(**asked), resolve_device(device)
+        facts = settings.identity() | {"deformations": settings.deformations, "device": device, "out": str(folder)}
+        cost = forecast_stress(settings, cells, executor, Probe(device), others=len(runs))
+        usual = {"data": settings.ideal.data, "preset": settings.ideal.preset, "patients": settings.patients}
+        usual |= {"deformations": joined(settings.deformations)}
+        usual |= {"generators": joined(cell.settings.generator for cell in cells)}
+        return show(facts | {"runs": shared(cells)["runs"]}, cells, cost, usual)
+
     with progress_bars() as report:
-        outcome = calls.stress(
-            generators=names_in(generators), deformations=names_in(deformations), severities=numbers_in(severities),
-            report=report, **asked,
-        )  # fmt: skip
+        outcome = calls.stress(device=device, executor=executor, force=force, report=report, **asked)
     print_table(outcome.ladder)
     for sentence in outcome.finding:
         click.echo(sentence)

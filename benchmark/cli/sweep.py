@@ -1,7 +1,7 @@
 """`echobench sweep`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,19 +9,30 @@ from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
 from echobench.data.base.files import typed_path
 
+if TYPE_CHECKING:
+    from echobench.benchmark.cells.execute import Executor
+
 
 @click.command(cls=Verb)
 @options.with_finished_runs
 # What is swept
-@click.option("--generators", metavar="A,B,…", help="[default: real,warp,sdm]")
-@click.option("--strengths", metavar="X,Y,…", help="Of deformation.  [default: 0,0.5,1,1.5,2,3; 1 with --fractions]")
-@click.option("--fractions", metavar="X,Y,…", help="Of the training patients, in place of strengths.  [default: 1]")
+@click.option("--generators", metavar="A,B,…", help="Sweeps these.  [default: real,warp,sdm]")
+@click.option(
+    "--strengths",
+    metavar="X,Y,…",
+    help="Deforms label maps so strongly, 1 being the paper's.  [default: 0,0.5,1,1.5,2,3; 1 with --fractions]",
+)
+@click.option(
+    "--fractions",
+    metavar="X,Y,…",
+    help="Takes these shares of the training patients, in place of several strengths.  [default: 1]",
+)
 @options.with_view
 @options.with_data
 # How much
 @options.with_preset
 @options.with_seed
-@click.option("--images", metavar="N", type=int, help="Training images of who draws.  [default: what the preset says]")
+@options.with_images
 @options.with_unet_seeds(3)
 @options.with_assignments
 @options.with_scored_on("validation")
@@ -31,14 +42,16 @@ from echobench.data.base.files import typed_path
     metavar="RUN",
     multiple=True,
     type=typed_path,
-    help="A run whose generator is taken. Repeatable.",
+    help="Takes the generator of this run, and trains none. Repeatable.",
 )
 @options.with_device
 @options.with_executor
 @options.with_out("sweep")
+@options.with_plan
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
-    fractions: str | None, generator_from: tuple[Path, ...], device: str, out: Path, **asked: Any,
+    fractions: str | None, generator_from: tuple[Path, ...], device: str, executor: "Executor", out: Path,
+    dry_run: bool, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
     patients there are to learn from.
@@ -55,16 +68,31 @@ def sweep(
       echobench sweep --fractions 0.05,0.1,0.25,0.5,1
       echobench sweep --runs runs
     """
+    from echobench.benchmark.cells.sweep import SWEEP, plan, with_teachers
+
+    asked |= {
+        "generators": names_in(generators),
+        "strengths": numbers_in(strengths) if strengths else None,
+        "fractions": numbers_in(fractions) if fractions else None,
+    }
+    if dry_run:
+        from echobench.benchmark.cli.dry_run import joined, shared, show_runs
+
+        cells = with_teachers(plan(out, **asked), generator_from)
+        swept = {
+            "generators": joined(cell.settings.generator for cell in cells),
+            "strengths": joined(cell.settings.strength for cell in cells if cell.settings.backend.deforms),
+            "fractions": joined(cell.settings.fraction for cell in cells),
+        }
+        return show_runs({"out": str(out), **shared(cells)}, cells, executor, device, left_open=swept)
+
     from echobench.benchmark import calls
-    from echobench.benchmark.cells.sweep import SWEEP
     from echobench.benchmark.cli.console import print_table, progress_bars
 
     with progress_bars() as report:
         tables = calls.sweep(
-            runs=[*runs, *folders], generators=names_in(generators),
-            strengths=numbers_in(strengths) if strengths else None,
-            fractions=numbers_in(fractions) if fractions else None,
-            generator_from=generator_from, device=device, out=out, report=report, **asked,
+            runs=[*runs, *folders], generator_from=generator_from, device=device, executor=executor, out=out,
+            report=report, **asked,
         )  # fmt: skip
     for table in tables:
         print_table(table)

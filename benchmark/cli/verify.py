@@ -11,7 +11,7 @@ from echobench.data.base.files import typed_path
 
 @click.command(cls=Verb)
 @click.argument("places", metavar="RUN...", nargs=-1, required=True, type=typed_path)
-@click.option("--data", metavar="DIR", help="Where the data of the runs lie, if they were moved since.")
+@click.option("--data", metavar="DIR", help="Reads the data of the runs there, if they were moved since.")
 def verify(places: tuple[Path, ...], data: str | None) -> None:
     """Check records: is every file what its run wrote, and do the U-Nets that the run keeps give the same scores?
 

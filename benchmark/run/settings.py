@@ -32,6 +32,8 @@ from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 from echobench.segmentation.settings import UNetSettings
 
 DATA_VARIABLE = "ECHOBENCH_CAMUS"
+OF_GENERATOR = "generator."
+"""How an assignment to a generator's settings begins."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,37 @@ def resolve(
         scored_on=scored_on,
         code=code,
     )
+
+
+def resolve_each(asked: Sequence[Mapping[str, Any]], assignments: Sequence[str] = ()) -> list[RunSettings]:
+    """`resolve` for each of several generators; asked: its other parameters.
+
+    Assignments to `unet` are made in all. One to `generator` is made in those generators that have the setting, and
+    raises EchobenchError where none has.
+    """
+    shared = [one for one in assignments if not one.startswith(OF_GENERATOR)]
+    settings = [resolve(**one, assignments=shared) for one in asked]
+    chosen = [list(shared) for _ in asked]
+    for assignment in (one for one in assignments if one.startswith(OF_GENERATOR)):
+        if not asked:
+            raise EchobenchError(f"--set {assignment}: no generator is trained here, so that there is none to change")
+        path = assignment.partition("=")[0].removeprefix(OF_GENERATOR).split(".")
+        known = [_known(one, path) for one in settings]
+        for own, names in zip(chosen, known, strict=True):
+            if names == max(known):  # where even that is too few, `resolve` says which settings there are
+                own.append(assignment)
+    each = zip(settings, asked, chosen, strict=True)
+    return [usual if own == shared else resolve(**one, assignments=own) for usual, one, own in each]
+
+
+def _known(settings: RunSettings, path: Sequence[str]) -> int:
+    """How many names of a path, from its start on, lead to settings of a run's generator that can be chosen."""
+    current = None if folder_of(settings.generator) else settings.generator_settings
+    for number, name in enumerate(path):
+        if not dataclasses.is_dataclass(current) or name not in {field.name for field in dataclasses.fields(current)}:
+            return number
+        current = getattr(current, name)
+    return len(path)
 
 
 def resolve_device(name: str) -> str:

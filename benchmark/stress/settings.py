@@ -10,7 +10,7 @@ from typing import Any
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.run.place import place_of
-from echobench.benchmark.run.settings import RunSettings, resolve
+from echobench.benchmark.run.settings import OF_GENERATOR, RunSettings, resolve, resolve_each
 from echobench.benchmark.stress.judge import JudgeSettings, ladder_fingerprint
 from echobench.data.base.errors import EchobenchError
 from echobench.data.deform import VERSION
@@ -82,12 +82,15 @@ def resolve_stress(
     severities: Sequence[float] | None = None,
     patients: int | None = None,
     seed: int = 0,
+    assignments: Sequence[str] = (),
 ) -> StressSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
 
-    deformations: None is all of the ladder that the view shows. severities: None is those of the ladder.
+    deformations: None is all of the ladder that the view shows. severities: None is those of the ladder. assignments:
+    to the settings of the judge's `unet`; those to a generator are for `cells`.
     """
-    ideal = resolve(generator=IDEAL, view=view, data=data, preset=preset, seed=seed)
+    of_judge = [one for one in assignments if not one.startswith(OF_GENERATOR)]
+    ideal = resolve(generator=IDEAL, view=view, data=data, preset=preset, seed=seed, assignments=of_judge)
     if view not in VIEWS:
         raise EchobenchError(f"stress looks at one view at a time, got {view!r}; known: {', '.join(VIEWS)}")
     for name in deformations or ():
@@ -111,10 +114,13 @@ def resolve_stress(
     )
 
 
-def cells(runs: Path, settings: StressSettings, generators: Sequence[str]) -> list[Cell]:
+def cells(
+    runs: Path, settings: StressSettings, generators: Sequence[str], assignments: Sequence[str] = ()
+) -> list[Cell]:
     """The cells that train these generators on the same data, in the folders under `runs` that `run` gives them.
 
-    Raises EchobenchError for an unknown name, and for a generator that draws no deformed maps.
+    assignments: see `resolve_each`. Raises EchobenchError for an unknown name, and for a generator that draws no
+    deformed maps.
     """
     chosen = [name for name in generators if name != IDEAL]
     for name in chosen:
@@ -122,5 +128,5 @@ def cells(runs: Path, settings: StressSettings, generators: Sequence[str]) -> li
             raise EchobenchError(f"{name} draws no deformed maps: there is nothing to put it to the test with")
     ideal = settings.ideal
     same: dict[str, Any] = {"view": ideal.view, "data": ideal.data, "preset": ideal.preset, "seed": ideal.seed}
-    trained = [resolve(generator=name, **same) for name in chosen]
+    trained = resolve_each([{"generator": name, **same} for name in chosen], assignments)
     return [Cell(one, place_of(one, runs), one.label, generator_only=True) for one in trained]

@@ -114,7 +114,7 @@ def write_phantom(
     """
     settings = {"version": VERSION, "patients": patients, "seed": seed, "size": size, "split": list(split)}
     record = json.dumps(settings | {"scanner": asdict(scanner)}, indent=1)
-    subgroups = _subgroups(patients, split)
+    subgroups = subgroups_of(patients, split)
 
     def write(unfinished: Path) -> None:
         _write_split(unfinished / "database_split", subgroups)
@@ -132,7 +132,7 @@ def write_phantom(
     return write_once(folder, record, write)
 
 
-def _subgroups(patients: int, split: tuple[float, float, float]) -> dict[str, list[str]]:
+def subgroups_of(patients: int, split: tuple[float, float, float] = SPLIT) -> dict[str, list[str]]:
     """Names per subgroup, in order; validation and testing get at least one patient each if there are three."""
     if min(split) < 0 or abs(sum(split) - 1) > 1e-6:
         raise EchobenchError(f"split {split} must be three shares that sum to 1, for example {SPLIT}")

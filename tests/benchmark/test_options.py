@@ -20,6 +20,8 @@ LEAST: dict[str | tuple[str, str], list[str]] = {
     "run": ["run", "--generator", "warp"],
     ("run", "--generator-from"): ["run", "--generator", "sdm"],
     ("cross", "--data-camus"): ["cross", "--on", "camus"],
+    ("run", "--format"): ["run", "--generator", "warp", "--dry-run"],
+    **{(verb, "--format"): [verb, "--dry-run"] for verb in ("compare", "sweep", "stress", "cross")},
     ("run", "--address"): ["run", "--generator", "warp", "--executor", "ray"],
     ("run", "--slurm"): ["run", "--generator", "warp", "--executor", "slurm"],
     **{(verb, "--address"): [verb, "--executor", "ray"] for verb in ("compare", "sweep", "stress", "cross")},
@@ -31,6 +33,9 @@ LEAST: dict[str | tuple[str, str], list[str]] = {
     "data phantom": ["data", "phantom", "a"],
 }
 """The shortest call of a verb that needs more than its name, or of an option that needs another one."""
+
+PLANNED = ("run", "compare", "sweep", "stress", "cross")
+"""The verbs that look ahead, and take a file of options."""
 
 EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "--version"): ("--version",),
@@ -55,7 +60,9 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("run", "--slurm"): ("--slurm", "time=9"),
     ("run", "--out"): ("--out", "o"),
     ("run", "--force"): ("--force",),
-    ("run", "--dry-run"): ("--dry-run",),
+    **{(verb, "--dry-run"): ("--dry-run",) for verb in PLANNED},
+    **{(verb, "--format"): ("--format", "json") for verb in PLANNED},
+    **{(verb, "--config"): ("--config", f"{verb}.toml") for verb in PLANNED},
     ("compare", "folders"): ("r",),
     ("compare", "--runs"): ("--runs", "r"),
     ("compare", "--generators"): ("--generators", "real"),
@@ -65,7 +72,10 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("compare", "--preset"): ("--preset", "standard"),
     ("compare", "--strength"): ("--strength", "2"),
     ("compare", "--seed"): ("--seed", "1"),
+    ("compare", "--images"): ("--images", "5"),
     ("compare", "--unet-seeds"): ("--unet-seeds", "2"),
+    ("compare", "--set"): ("--set", "unet.steps=1"),
+    ("compare", "--on"): ("--on", "validation"),
     ("compare", "--inception"): ("--inception", "w.pth"),
     ("compare", "--device"): ("--device", "cpu"),
     ("compare", "--executor"): ("--executor", "serial"),
@@ -104,6 +114,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("stress", "--preset"): ("--preset", "standard"),
     ("stress", "--patients"): ("--patients", "3"),
     ("stress", "--seed"): ("--seed", "1"),
+    ("stress", "--set"): ("--set", "unet.steps=1"),
     ("stress", "--device"): ("--device", "cpu"),
     ("stress", "--executor"): ("--executor", "serial"),
     ("stress", "--jobs"): ("--jobs", "2"),
@@ -116,7 +127,10 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("cross", "--generators"): ("--generators", "real"),
     ("cross", "--data"): ("--data", "d"),
     ("cross", "--preset"): ("--preset", "standard"),
+    ("cross", "--seed"): ("--seed", "1"),
+    ("cross", "--images"): ("--images", "5"),
     ("cross", "--unet-seeds"): ("--unet-seeds", "2"),
+    ("cross", "--set"): ("--set", "unet.steps=1"),
     ("cross", "--on"): ("--on", "view"),
     ("cross", "--data-echonet"): ("--data-echonet", "e"),
     ("cross", "--data-camus"): ("--data-camus", "c"),
@@ -165,12 +179,9 @@ REFUSED: list[tuple[list[str], str, str]] = [
     (["run", "--generator", "folder:drawn", "--fraction", "1"], "--fraction", "folder:drawn was drawn elsewhere"),
     (["run", "--generator", "warp", "--generator-from", "x"], "--generator-from", "warp learns no weights to take"),
     (["run", "--generator", "paint", "--generator-from", "x"], "--generator-from", "paint learns no weights to take"),
-    (["run", "--generator", "sdm", "--dry-run", "--force"], "--force", "--dry-run only prints"),
-    (["run", "--generator", "sdm", "--dry-run", "--executor", "processes"], "--executor", "--dry-run only prints"),
-    (["run", "--generator", "sdm", "--dry-run", "--jobs", "1"], "--jobs", "--dry-run only prints"),
-    (["run", "--generator", "sdm", "--dry-run", "--threads", "1"], "--threads", "--dry-run only prints"),
-    (["run", "--generator", "sdm", "--dry-run", "--slurm", "time=1"], "--slurm", "--dry-run only prints"),
-    (["run", "--generator", "sdm", "--dry-run", "--address", "auto"], "--address", "--dry-run only prints"),
+    (["run", "--generator", "sdm", "--format", "json"], "--format", "it is how --dry-run prints"),
+    *(([verb, "--format", "text"], "--format", "it is how --dry-run prints") for verb in PLANNED[1:]),
+    (["compare", "--generators", "real", "--images", "9"], "--images", "none of the generators draws deformed maps"),
     (
         ["compare", "--generators", "real", "--strength", "1"],
         "--strength",
@@ -187,6 +198,10 @@ REFUSED: list[tuple[list[str], str, str]] = [
     (["cross", "--from", "r", "--generators", "real,sdm"], "--generators", "the runs of --from are finished"),
     (["cross", "--from", "r", "--data", "d"], "--data", "the runs of --from are finished"),
     (["cross", "--from", "r", "--preset", "quick"], "--preset", "the runs of --from are finished"),
+    (["cross", "--from", "r", "--seed", "0"], "--seed", "the runs of --from are finished"),
+    (["cross", "--from", "r", "--images", "9"], "--images", "the runs of --from are finished"),
+    (["cross", "--from", "r", "--set", "unet.steps=1"], "--set", "the runs of --from are finished"),
+    (["cross", "--generators", "real", "--images", "9"], "--images", "none of the generators draws deformed maps"),
     (["cross", "--from", "r", "--unet-seeds", "1"], "--unet-seeds", "the runs of --from are finished"),
     (["cross", "--from", "r", "--executor", "processes"], "--executor", "the runs of --from are finished"),
     (["cross", "--from", "r", "--jobs", "1"], "--jobs", "the runs of --from are finished"),
@@ -228,10 +243,22 @@ class Library:
         return called
 
 
+class Cost(SimpleNamespace):
+    """Stands for a `Forecast`."""
+
+    def followed_by(self, work, left_out=()):
+        return self
+
+
+COST = Cost(sentences=["two hours"], as_dict=lambda: {"hours": 2})
 REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
 RECORD = SimpleNamespace(machine={}, split_origin="official", scored_patients=[], whom="")
 ASKED: dict[str, object] = {
     "benchmark.calls.run": (RECORD, "scores"),
+    "benchmark.cells.forecast.Probe": None,
+    "benchmark.cli.dry_run.Probe": None,
+    "benchmark.cli.dry_run.forecast": COST,
+    "benchmark.stress.forecast.forecast_stress": COST,
     "benchmark.run.trained.training_of": ("sdm", 1.0),
     "benchmark.cells.compare.carry_out": None,
     "benchmark.cells.compare.draw_pictures": {},
@@ -273,6 +300,8 @@ def library(monkeypatch, tmp_path, make_camus, make_frames):
     for name in "abcderx":
         (tmp_path / name).mkdir()
     (tmp_path / "w.pth").touch()
+    for verb in PLANNED:
+        (tmp_path / f"{verb}.toml").write_text(f"[{verb}]\nseed = 1\n")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for name, result in ASKED.items():
         monkeypatch.setattr(f"echobench.{name}", found.stand_in(name, result))
@@ -319,7 +348,8 @@ def test_beside_finished_runs_nothing_but_a_folder_for_the_tables_is_taken(libra
         if option in KEPT:
             effect(library, words)
         else:
-            assert f"{option} would change nothing here: runs that are named are only" in refusal(library, words)
+            said = f"seed in {verb}.toml" if option == "--config" else option
+            assert f"{said} would change nothing here: runs that are named are only" in refusal(library, words)
 
 
 @pytest.mark.parametrize(("words", "option", "why"), REFUSED, ids=[" ".join(words) for words, *_ in REFUSED])
@@ -366,7 +396,7 @@ def test_a_dry_run_names_the_run_whose_generator_would_be_taken(library, monkeyp
     def none_there(run):
         raise EchobenchError(f"{run} holds no run")
 
-    words = ["run", "--generator", "sdm", "--dry-run", "--generator-from", "earlier"]
+    words = ["run", "--generator", "sdm", "--dry-run", "--format", "json", "--generator-from", "earlier"]
     assert '"generator_from": "earlier"' in effect(library, words)[1]
     monkeypatch.setattr("echobench.benchmark.run.trained.training_of", none_there)
     assert "earlier holds no run" in refusal(library, words)

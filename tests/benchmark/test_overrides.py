@@ -110,6 +110,8 @@ def test_guidance_without_a_training_for_it_is_refused_before_anything_is_read()
         "--set",
         "generator.sampling.guidance=1",
         "--dry-run",
+        "--format",
+        "json",
     ]
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code == 1
@@ -120,7 +122,7 @@ def test_guidance_without_a_training_for_it_is_refused_before_anything_is_read()
 
 def test_the_run_has_the_changed_settings_and_another_folder():
     arguments = ["run", "--generator", "sdm", "--set", "generator.sampling.steps=50", "--set", "unet.steps=9000"]
-    plan = json.loads(CliRunner().invoke(main, [*arguments, "--dry-run"]).output)
+    plan = json.loads(CliRunner().invoke(main, [*arguments, "--dry-run", "--format", "json"]).output)
     assert plan["generator_settings"]["sampling"]["steps"] == 50
     assert plan["unet_settings"]["steps"] == 9000
     assert "unet.steps: 9000, paper 300 epochs" in plan["deviations"]

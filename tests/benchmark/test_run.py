@@ -359,7 +359,7 @@ def test_who_is_scored_is_part_of_a_runs_identity_where_it_is_not_the_test_patie
 
 
 def test_dry_run_prints_everything_and_writes_nothing(camus_folder, tmp_path):
-    result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--dry-run"))
+    result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--dry-run", "--format", "json"))
     assert result.exit_code == 0
     plan = json.loads(result.output)
     assert plan["unet_settings"]["adam_betas"] == [0.9, 0.999]
