@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 
@@ -30,9 +31,10 @@ from echobench.data.base.files import typed_path
 @options.with_device
 @options.with_executor
 @options.with_out("comparison")
+@with_output
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    inception: Path | None, device: str, out: Path, **asked: Any,
+    inception: Path | None, device: str, out: Path, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -45,15 +47,18 @@ def compare(
       echobench compare --runs results/measured
     """
     from echobench.benchmark import calls
-    from echobench.benchmark.cells.compare import COMPARISON
-    from echobench.benchmark.cli.console import print_comparison, progress_bars
+    from echobench.benchmark.cells.compare import COMPARISON, panel_of
+    from echobench.results.report.ends import compare_end
+    from echobench.results.report.page import REPORT
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         comparison = calls.compare(
             runs=[*runs, *folders], generators=names_in(generators), views=names_in(views), phases=names_in(phases),
             inception=inception, device=device, out=out, report=report, **asked,
         )  # fmt: skip
-    print_comparison(comparison)
-    click.echo(f"all tables, figures and report.html: {out / COMPARISON}")
+    folder = out / COMPARISON
+    picture = None if runs or folders else panel_of(comparison, folder)
+    drawn = {} if picture is None else {"picture": picture}
+    screen.show(compare_end(comparison, {"report": folder / REPORT} | drawn | {"all tables and figures": folder}))
     if not comparison.groups:
         raise EchobenchError("none of the runs has finished")

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 
@@ -28,7 +29,8 @@ from echobench.data.base.files import typed_path
 @options.with_device
 @options.with_executor
 @options.with_out("cross")
-def cross(generators: str, out: Path, **asked: Any) -> None:
+@with_output
+def cross(generators: str, out: Path, screen: Screen, **asked: Any) -> None:
     """Score the U-Nets of finished runs on data of another kind, and tabulate the gap to their own test patients.
 
     EchoNet-Dynamic is scored on its test videos, where experts traced the cavity (LVendo) alone.
@@ -40,11 +42,9 @@ def cross(generators: str, out: Path, **asked: Any) -> None:
       echobench cross --from runs/camus-sdm-4C-… --on view   # trained on 4C, tested on 2C
     """
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_table, progress_bars
     from echobench.benchmark.measure.cross import CROSS
+    from echobench.results.report.ends import cross_end
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         tables = calls.cross(generators=names_in(generators), out=out, report=report, **asked)
-    for table in tables:
-        print_table(table)
-    click.echo(f"tables and figures: {out / CROSS}")
+    screen.show(cross_end(tables, out / CROSS))

@@ -6,6 +6,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 
@@ -26,22 +27,22 @@ from echobench.data.base.files import typed_path
     help="Only these patients' maps: training, validation, testing. Repeatable.",
 )
 @options.with_device
+@with_output
 def generate(
     checkpoint: Path, maps: Path, out: Path, repeats: int, strength: float, seed: int, subsets: tuple[str, ...],
-    device: str,
+    device: str, screen: Screen,
 ) -> None:  # fmt: skip
     """Draw images for label maps with a trained generator, as many as the disk holds.
 
     A call that was killed goes on at the first missing image when it is given again. PNGs are called like
     patient0001_4CH_ED.png; their values are 0 background, 1 cavity, 2 wall, 3 atrium, 255 outside the sector.
     """
-    from echobench.benchmark.cli.console import progress_bars
     from echobench.benchmark.generate import generate as draw
     from echobench.benchmark.run.settings import resolve_device
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         number = draw(
             checkpoint, maps, out, repeats=repeats, strength=strength, seed=seed, subsets=subsets,
             device=resolve_device(device), progress=report("draw"),
         )  # fmt: skip
-    click.echo(f"{number} images: {out}")
+    screen.say(f"{number} images: {out}", images=number, folder=str(out))

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from echobench.benchmark import RUNS
+from echobench.benchmark.cli.output import OUTPUT
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 
@@ -219,7 +220,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: v["dry_run"], "--dry-run only prints", ("force", *_PLACE)),
         ),
         "compare": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", *OUTPUT)),
             Idle(_none_deforms, _UNDEFORMED, ("strength",)),
             Idle(
                 lambda v: "real" not in (names_in(v["generators"]) or ["real"]),
@@ -228,7 +229,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             ),
         ),
         "sweep": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out")),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", *OUTPUT)),
             Idle(_none_deforms, _UNDEFORMED, ("strengths", "images")),
         ),
         "cross": (

@@ -6,6 +6,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 
@@ -28,7 +29,10 @@ from echobench.data.base.files import typed_path
 @options.with_executor
 @click.option("--out", metavar="DIR", type=typed_path, help="[default: runs/, named by the settings]")
 @options.with_force
-def stress(generators: str | None, deformations: str | None, severities: str, **asked: Any) -> None:
+@with_output
+def stress(
+    generators: str | None, deformations: str | None, severities: str, screen: Screen, **asked: Any,
+) -> None:  # fmt: skip
     """Draw label maps that no training set holds, and find where each generator stops following them.
 
     The maps are those of validation patients. warp, the real frame deformed, stands beside all as the ideal. A stress
@@ -41,14 +45,11 @@ def stress(generators: str | None, deformations: str | None, severities: str, **
       echobench stress --runs runs/camus-sdm-4C-… --data CAMUS_public
     """
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_table, progress_bars
+    from echobench.results.report.ends import stress_end
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         outcome = calls.stress(
             generators=names_in(generators), deformations=names_in(deformations), severities=numbers_in(severities),
             report=report, **asked,
         )  # fmt: skip
-    print_table(outcome.ladder)
-    for sentence in outcome.finding:
-        click.echo(sentence)
-    click.echo(f"tables, figures and pictures: {outcome.folder}")
+    screen.show(stress_end(outcome.title, outcome.short, outcome.tables, outcome.folder))

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 
@@ -36,9 +37,11 @@ from echobench.data.base.files import typed_path
 @options.with_device
 @options.with_executor
 @options.with_out("sweep")
+@with_output
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
-    fractions: str | None, generator_from: tuple[Path, ...], device: str, out: Path, **asked: Any,
+    fractions: str | None, generator_from: tuple[Path, ...], device: str, out: Path, screen: Screen,
+    **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
     patients there are to learn from.
@@ -57,15 +60,13 @@ def sweep(
     """
     from echobench.benchmark import calls
     from echobench.benchmark.cells.sweep import SWEEP
-    from echobench.benchmark.cli.console import print_table, progress_bars
+    from echobench.results.report.ends import sweep_end
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         tables = calls.sweep(
             runs=[*runs, *folders], generators=names_in(generators),
             strengths=numbers_in(strengths) if strengths else None,
             fractions=numbers_in(fractions) if fractions else None,
             generator_from=generator_from, device=device, out=out, report=report, **asked,
         )  # fmt: skip
-    for table in tables:
-        print_table(table)
-    click.echo(f"tables and figure: {out / SWEEP}")
+    screen.show(sweep_end(tables, out / SWEEP))
