@@ -152,7 +152,7 @@ def _compared(group: Group) -> Part:
     of_name = {table.name: table for table in tables}
     summary, evidence = of_name["summary"].frame, of_name["evidence"].frame
     said = answer(group, summary, evidence, verdict_rows(group, stresses))
-    return Part(group.title, tuple(said), _standing(group, summary), tuple(tables), tuple(_limits(group)))
+    return Part(group.title, tuple(said), _standing(group, summary), tuple(tables), (*_limits(group), *group.notes))
 
 
 def _standing(group: Group, summary: pd.DataFrame) -> Table:
@@ -165,11 +165,10 @@ def _standing(group: Group, summary: pd.DataFrame) -> Table:
     trained = {run.label: duration(spent[run.label].training_seconds) for run in group.runs if run.record.parameters}
     frame["training"] = pd.Series(trained, dtype=object).reindex(frame.index)
     frame["s per image"] = pd.Series({label: one.seconds_per_image for label, one in spent.items()})
-    machines = dict.fromkeys(machine(run.record) for run in group.runs)
     return Table(
         "standing",
         f"Mean Dice in % over {group.whom}, with its 95 % interval; the verdicts against the rows real and warp; what "
-        f"each generator cost on {'; '.join(machines)}.",
+        f"each generator cost. {group.title}.",
         frame.sort_values("Dice", ascending=False).reset_index(names=WHO),
         {"Dice": ".1f", "Dice 95 %": ".1f", "s per image": ".3g"},
     )
