@@ -85,7 +85,7 @@ def run_end(folder: Path) -> End:
     said = (
         f"{run.label}: Dice {dice_of(row)}, the mean over {row['patients']} {alone.whom} of {alone.title}.",
         beside(run.label, together),
-        _costing(run),
+        _took(run),
     )
     own = [*(note for note in spent.notes if note not in alone.notes), *(n for n in alone.notes if n in together.notes)]
     stages = Table("stages", "What each stage took.", pd.DataFrame([asdict(stage) for stage in record.stages]))
@@ -137,7 +137,7 @@ def _stopped(failure: Failure) -> str:
     return f"{failure.label} is not in a table: {failure.reason}"
 
 
-def _costing(run: Run) -> str:
+def _took(run: Run) -> str:
     """What a run took, and where."""
     spent = cost(run.record)
     parts = [f"{duration(spent.training_seconds)} to train the generator"] if run.record.parameters else []
