@@ -4,9 +4,10 @@ BIN := .venv/bin
 
 .PHONY: demo test check layout docs test-slow campaign benchmark speed readme tutorial
 
-# The main job on the built-in phantom: real frames and the diffusion model, trained side by side, in one table.
+# The main job on the built-in phantom: real frames and the diffusion model, trained side by side. It says at its end who
+# won, and where the picture and the report are.
 demo: .venv/installed
-	env -u ECHOBENCH_CAMUS $(BIN)/echobench compare --generators real,sdm --unet-seeds 1
+	env -u ECHOBENCH_CAMUS $(BIN)/echobench compare --generators real,sdm --unet-seeds 1 --jobs 2
 
 test: check
 	$(BIN)/pytest -n 2

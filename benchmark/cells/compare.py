@@ -9,7 +9,7 @@ import torch
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Executor, find_executor
 from echobench.benchmark.measure.ejection import measure_ejection
-from echobench.benchmark.measure.panel import picture_runs
+from echobench.benchmark.measure.panel import PANEL, picture_runs
 from echobench.benchmark.measure.patients import describe_patients, describe_patients_of
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism_of_runs import measure_realism
@@ -104,12 +104,14 @@ def carry_out(
     place.carry_out(cells, device, report)
     finished = [cell for cell in cells if is_finished(cell.folder)]
     judges = {_frames_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
-    for cell in finished:
+    progress = report("measure")
+    for number, cell in enumerate(finished, start=1):
         with locked(cell.folder):
             if judge := judges.get(_frames_of(cell)):
                 measure_realism(cell.settings, cell.folder, judge, device, inception)
             measure_ejection(cell.settings, cell.folder, device)
             describe_patients(cell.settings, cell.folder)
+        progress(number, len(finished))
 
 
 def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str, Path]:
@@ -124,6 +126,15 @@ def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str,
     with working_in(out, PICTURES):
         panels = [picture_runs(runs, out / PICTURES / "-".join(of), device) for of, runs in together.items()]
     return next(filter(None, panels), {})
+
+
+def panel_of(comparison: Comparison, out: Path) -> Path | None:
+    """The picture that `draw_pictures` has left in `out` of what is compared first; None without it."""
+    for group in comparison.groups:
+        path = out / PICTURES / f"{group.facts['view']}-{group.facts['phase']}" / f"{PANEL}.png"
+        if path.is_file():
+            return path
+    return None
 
 
 def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = MappingProxyType({})) -> Comparison:

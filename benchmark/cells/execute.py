@@ -1,6 +1,6 @@
 """Where the cells of a plan are carried out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from math import inf
 from pkgutil import resolve_name
@@ -10,11 +10,12 @@ import torch
 
 from echobench.benchmark import choices
 from echobench.benchmark.cells.cell import Cell, in_order
-from echobench.benchmark.cells.parts import kept_failure
+from echobench.benchmark.cells.parts import kept_failure, share, steps_of
 from echobench.benchmark.run.pipeline import opened, run, train_generators
-from echobench.benchmark.run.stages import Reporter
+from echobench.benchmark.run.stages import WHOLE, Reporter
 from echobench.data.base.errors import EchobenchError, require, require_known
 from echobench.data.base.files import working_as
+from echobench.data.base.progress import Progress
 
 
 class Executor(Protocol):
@@ -41,8 +42,14 @@ class Serial:
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+        steps, done = steps_of(cells), 0
+        total = sum(map(len, steps.values()))
         for cell in in_order(cells):
-            carry_out_cell(cell, device, report)
+            own = steps.get(cell.folder, [])
+            carry_out_cell(cell, device, _counted(share(report, done, total), cell, own) if total > 1 else report)
+            done += len(own)
+            if total > 1:
+                report(WHOLE)(done, total)
 
 
 def find_executor(executor: str | Executor | None = None, **options: Any) -> Executor:
@@ -66,6 +73,25 @@ def find_executor(executor: str | Executor | None = None, **options: Any) -> Exe
         raise EchobenchError(f"the executor {name} has no {unknown[0]}; it has: {', '.join(known) or 'no options'}")
     found: Executor = kind(**given)
     return found
+
+
+def _counted(report: Reporter, cell: Cell, steps: Sequence[str]) -> Reporter:
+    """The same, which is told of `WHOLE` too, whenever one of the cell's steps reports: those before it are done."""
+    whole = report(WHOLE)
+    whole(0, len(steps))
+
+    def of_stage(stage: str) -> Progress:
+        bar, step = report(stage), stage.removeprefix(cell.title).strip()
+        if step not in steps:
+            return bar
+
+        def counted(done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
+            bar(done, total, figures)
+            whole(steps.index(step) + (done >= total), len(steps))
+
+        return counted
+
+    return of_stage
 
 
 def carry_out_cell(cell: Cell, device: str, report: Reporter) -> None:

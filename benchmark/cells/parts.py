@@ -4,9 +4,9 @@ A part that has failed leaves its reason in failed.json of its cell. The other p
 carried out; other cells go on.
 """
 
-import traceback
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -14,13 +14,15 @@ from typing import Any, Self
 
 from echobench.benchmark.cells.cell import Cell, in_order
 from echobench.benchmark.run import pipeline
-from echobench.benchmark.run.stages import Reporter, StageFolder
+from echobench.benchmark.run.stages import WHOLE, Reporter, StageFolder
 from echobench.benchmark.run.trained import has_generators
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.progress import Progress
 from echobench.generators.registry import is_known_here_alone
 from echobench.results.records.run import FAILED, is_finished, read_description, read_failed
 
 GENERATOR, IMAGES, RECORD = "generator", "images", "record"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,30 @@ def parts_of(cells: Sequence[Cell]) -> list[Part]:
     return list(parts.values())
 
 
+def steps_of(cells: Sequence[Cell]) -> dict[Path, list[str]]:
+    """The steps that are left of each cell, by its folder; none where a damaged record keeps them from being known."""
+    found: dict[Path, list[str]] = {}
+    with suppress(EchobenchError):
+        for part in parts_of(cells):
+            found.setdefault(part.cell.folder, []).append(part.step)
+    return found
+
+
+def number_of_parts(cells: Sequence[Cell]) -> int:
+    """How many parts are left to do, as far as it is known."""
+    return sum(map(len, steps_of(cells).values()))
+
+
+def share(report: Reporter, before: int, total: int) -> Reporter:
+    """The same, for who does a share of the parts: so many are done before it, of so many in all."""
+
+    def of_stage(stage: str) -> Progress:
+        bar = report(stage)
+        return bar if stage != WHOLE else lambda done, _, figures=None: bar(before + done, total, figures)
+
+    return of_stage
+
+
 def divide(cells: Sequence[Cell]) -> tuple[list[Cell], list[Part]]:
     """The cells that are for this process, in their order, and the parts of the others, which any process can take.
 
@@ -93,7 +119,7 @@ def carry_out_part(part: Part, device: str, report: Reporter) -> str | None:
 def kept_failure(folder: Path) -> Iterator[list[str]]:
     """Meanwhile, an error that failed.json tells is put into the list; another one is raised.
 
-    Where a fault of the program stands in a line of it, more is said on stderr.
+    Where a fault of the program stands in a line of it, its traceback is logged.
     """
     failures: list[str] = []
     before = _stamp(folder / FAILED)
@@ -103,7 +129,7 @@ def kept_failure(folder: Path) -> Iterator[list[str]]:
         if _stamp(folder / FAILED) == before or (failed := read_failed(folder)) is None:
             raise
         if not isinstance(error, EchobenchError):
-            traceback.print_exception(error)
+            log.error("%s: %s", folder.name, failed.error, exc_info=error)
         failures.append(failed.error)
 
 
@@ -130,7 +156,12 @@ class Agenda:
     @property
     def is_done(self) -> bool:
         """Whether no part is left, waiting or given."""
-        return not (self._waiting or self._given)
+        return not self.left
+
+    @property
+    def left(self) -> int:
+        """How many parts have not come to their end."""
+        return len(self._waiting) + len(self._given)
 
     def take(self) -> Part | None:
         """A part that can be carried out now, if there is one; give it back with `settle`.

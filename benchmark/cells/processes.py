@@ -3,6 +3,7 @@
 The pools of concurrent.futures and of loky end every worker where one is lost. Here a lost worker costs what it was at.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -23,15 +24,16 @@ import torch
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Serial
-from echobench.benchmark.cells.parts import Agenda, Part, carry_out_part, divide
+from echobench.benchmark.cells.parts import Agenda, Part, carry_out_part, divide, number_of_parts, share
 from echobench.benchmark.run.machine import cores, default_jobs, default_threads
 from echobench.benchmark.run.pipeline import give_up
-from echobench.benchmark.run.stages import Reporter
+from echobench.benchmark.run.stages import WHOLE, Reporter
 from echobench.data.base.errors import EchobenchError, require
 from echobench.data.base.files import AtWork, working_as
-from echobench.data.base.progress import Progress
+from echobench.data.base.progress import Progress, silent
 from echobench.generators.training.parallel import processes
 
+log = logging.getLogger(__name__)
 TRIES = 2
 """How often a part is begun whose workers are lost."""
 TOLD_SECONDS = 0.2
@@ -65,23 +67,31 @@ class Processes:
             )
         jobs, (here, parts) = self.jobs or default_jobs(device, threads), divide(cells)
         if jobs * threads > cores():
-            sys.stderr.write(f"{jobs} jobs of {threads} threads share {cores()} cores: each of them is slower for it\n")
+            log.warning("%d jobs of %d threads share %d cores: each of them is slower for it", jobs, threads, cores())
         folders, unets = {part.cell.folder for part in parts}, [part for part in parts if part.seed is not None]
         if processes() > 1 or jobs == 1 or max(len(folders), len(unets)) < 2:  # nothing beside anything
             Serial(threads).carry_out(cells, device, report)
             return
-        Serial(threads).carry_out(here, device, report)
+        report = _after(here, parts, threads, device, report)
         with _Workers(jobs, threads, device) as workers, Agenda(parts) as agenda:
             work_off(agenda, workers, report)
 
 
-def for_workers(cells: Sequence[Cell], device: str, report: Reporter, threads: int) -> list[Part]:
-    """The parts that workers elsewhere take, once the cells that are for this process are carried out in it."""
+def for_workers(cells: Sequence[Cell], device: str, report: Reporter, threads: int) -> tuple[list[Part], Reporter]:
+    """The parts that workers elsewhere take, and to whom they report, once the cells that are for this process are
+    carried out in it."""
     if processes() > 1:
         raise EchobenchError("torchrun has started the processes of this call: leave --executor out")
     here, parts = divide(cells)
-    Serial(threads).carry_out(here, device, report)
-    return parts
+    return parts, _after(here, parts, threads, device, report)
+
+
+def _after(here: Sequence[Cell], parts: Sequence[Part], threads: int, device: str, report: Reporter) -> Reporter:
+    """Carries out the cells that are for this process; whom the parts behind them report to."""
+    before = number_of_parts(here)
+    total = before + len(parts)
+    Serial(threads).carry_out(here, device, share(report, 0, total))
+    return share(report, before, total)
 
 
 class Workforce(Protocol):
@@ -99,20 +109,24 @@ class Workforce(Protocol):
 
 def work_off(agenda: Agenda, workers: Workforce, report: Reporter, tries: int = TRIES) -> None:
     """Carry out everything on an agenda. A part that is lost is begun so many times; then its cell has failed."""
-    lost = Counter[str]()
+    lost, total = Counter[str](), agenda.left
+    whole = report(WHOLE) if total > 1 else silent
+    whole(0, total)
     while not agenda.is_done:
         while workers.have_room and (part := agenda.take()):
             workers.give(part)
         for part, outcome in workers.outcomes(report):
             if isinstance(outcome, Lost):
                 lost[part.name] += 1
-                sys.stderr.write(f"{part.title}: {outcome.reason}\n")
+                log.warning("%s: %s", part.title, outcome.reason)
                 if lost[part.name] < tries:
                     workers.give(part)
                     continue
                 give_up(part.cell.settings, part.cell.folder, outcome.reason)
                 outcome = outcome.reason
             agenda.settle(part, outcome)
+            log.info("%s %s", part.title, "is done" if outcome is None else f"has failed: {outcome}")
+            whole(total - agenda.left, total)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ class Ray:
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         """As `Executor.carry_out`. A part that is lost again and again is a failure of its cell."""
         threads = self.threads or default_threads()
-        if parts := for_workers(cells, device, report, threads):
+        parts, report = for_workers(cells, device, report, threads)
+        if parts:
             with (
                 _connected(self.address, None if self.jobs is None else self.jobs * threads),
                 _Tasks(self.jobs or inf, threads, device) as tasks,

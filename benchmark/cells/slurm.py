@@ -77,7 +77,8 @@ class Slurm:
     def carry_out(self, cells: Sequence[Cell], device: str, report: Reporter) -> None:
         """As `Executor.carry_out`. A part whose job is lost is begun once more; then its cell has failed."""
         threads = self.threads or default_threads()
-        if parts := for_workers(cells, device, report, threads):
+        parts, report = for_workers(cells, device, report, threads)
+        if parts:
             with _Jobs(self, threads, device) as jobs, Agenda(parts) as agenda:
                 work_off(agenda, jobs, report)
 

@@ -117,7 +117,7 @@ def tabulate(folders: Sequence[Path], out: Path) -> list[Table]:
         with working_in(out, TABLES, FIGURES):
             write_tables(tables, out / TABLES / place)
             write_figures({"dice": sweep_figure(sweep)}, out / FIGURES / place)
-        written += tables
+        written += [replace(table, of=sweep.title) for table in tables]
     return written
 
 

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 
@@ -52,9 +53,10 @@ if TYPE_CHECKING:
 @options.with_executor
 @options.with_out("comparison")
 @options.with_plan
+@with_output
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    inception: Path | None, device: str, executor: "Executor", out: Path, dry_run: bool, **asked: Any,
+    inception: Path | None, device: str, executor: "Executor", out: Path, dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -78,14 +80,18 @@ def compare(
         return show_runs({"out": str(out), **shared(cells)}, cells, executor, device)
 
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_comparison, progress_bars
+    from echobench.benchmark.cells.compare import panel_of
+    from echobench.results.report.ends import compare_end
+    from echobench.results.report.page import REPORT
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         comparison = calls.compare(
             runs=[*runs, *folders], inception=inception, device=device, executor=executor, out=out, report=report,
             **asked,
         )  # fmt: skip
-    print_comparison(comparison)
-    click.echo(f"all tables, figures and report.html: {out / COMPARISON}")
+    folder = out / COMPARISON
+    picture = None if runs or folders else panel_of(comparison, folder)
+    drawn = {} if picture is None else {"picture": picture}
+    screen.show(compare_end(comparison, {"report": folder / REPORT} | drawn | {"all tables and figures": folder}))
     if not comparison.groups:
         raise EchobenchError("none of the runs has finished")

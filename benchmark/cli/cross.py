@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ if TYPE_CHECKING:
 @options.with_executor
 @options.with_out("cross")
 @options.with_plan
+@with_output
 def cross(
     runs: tuple[Path, ...], generators: str, device: str, executor: "Executor", out: Path, dry_run: bool,
-    on: str, data_echonet: str | None, data_camus: Path | None, skip_broken: bool, **asked: Any,
+    on: str, data_echonet: str | None, data_camus: Path | None, skip_broken: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Score the U-Nets of finished runs on data of another kind, and tabulate the gap to their own test patients.
 
@@ -73,14 +75,12 @@ def cross(
         return show_runs(facts, cells, executor, device, left_out=["scoring on the other data"])
 
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_table, progress_bars
     from echobench.benchmark.measure.cross import CROSS
+    from echobench.results.report.ends import cross_end
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         tables = calls.cross(
             runs=runs, on=on, data_echonet=data_echonet, data_camus=data_camus, skip_broken=skip_broken,
             device=device, executor=executor, out=out, report=report, **asked,
         )  # fmt: skip
-    for table in tables:
-        print_table(table)
-    click.echo(f"tables and figures: {out / CROSS}")
+    screen.show(cross_end(tables, out / CROSS))

@@ -1,13 +1,18 @@
 """`echobench data check` and `echobench data phantom`."""
 
+import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import Screen, with_log, with_output
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
+
+log = logging.getLogger(__name__)
 
 
 @click.group()
@@ -27,7 +32,8 @@ def data() -> None:
     type=typed_path,
     help="Expects images that were drawn for the label maps of this dataset.",
 )
-def check(folder: Path, layout: str | None, dataset: Path | None) -> None:
+@with_output
+def check(folder: Path, layout: str | None, dataset: Path | None, screen: Screen) -> None:
     """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound.
 
     With --drawn-for it is looked at as the folder of `run --generator folder:DIR`: nothing in it may be of a test
@@ -38,14 +44,23 @@ def check(folder: Path, layout: str | None, dataset: Path | None) -> None:
     if layout is not None and dataset is not None:
         raise EchobenchError("--format would change nothing here: with --drawn-for it is drawn images; leave it out")
     report = check_dataset(folder, layout) if dataset is None else check_drawn(folder, dataset)
-    click.echo(report.counts.to_string(index=False))
-    click.echo(f"split: {report.split_origin}")
-    for finding in report.findings:
-        click.echo(f"{'UNSOUND' if finding.unsound else 'note'}: {finding.text}")
+    said = [f"{'UNSOUND' if finding.unsound else 'note'}: {finding.text}" for finding in report.findings]
+    verdict = ["sound"] if report.sound else []
+    whole = [report.counts.to_string(index=False), f"split: {report.split_origin}", *said, *verdict]
+    screen.say(
+        "\n".join(verdict or ["unsound"] if screen.quiet else whole),
+        folder=str(folder),
+        counts=report.counts.to_dict("records"),
+        split=report.split_origin,
+        findings=list(map(asdict, report.findings)),
+        sound=report.sound,
+    )
     if not report.sound:
-        click.echo(f"{sum(f.unsound for f in report.findings)} problems: a run on {folder} would be unsound", err=True)
+        for line in (one for one in said if screen.quiet and not one.startswith("note")):
+            log.error(line)
+        problems = sum(finding.unsound for finding in report.findings)
+        log.error("%d problems: a run on %s would be unsound", problems, folder)
         sys.exit(1)
-    click.echo("sound")
 
 
 @data.command(cls=Verb)
@@ -65,6 +80,7 @@ def check(folder: Path, layout: str | None, dataset: Path | None) -> None:
     default="camus",
     help="Writes this layout; echonet has other patients, filmed by another scanner, as EchoNet-Dynamic's videos.",
 )
+@with_log
 def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:
     """Write the built-in phantom as a CAMUS or EchoNet-Dynamic folder, to look at or to train on elsewhere."""
     from echobench.data.phantom.dataset import write_phantom

@@ -29,8 +29,20 @@ SHORT_OF_MEMORY = (
 )
 
 
+UNFORESEEN = (
+    "echobench has a fault: what happened was not foreseen. With --verbose, or in the file of --log, the same command "
+    "says where. What was finished is kept"
+)
+
+
+class _Fault(click.ClickException):
+    """An error that no user causes."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+
 class _Group(click.Group):
-    """Catches what a user can cause: its sentence on stderr, exit code 1, whatever was wrong."""
+    """Catches what a user can cause: its sentence on stderr, exit code 1, whatever was wrong; a fault of ours is 70."""
 
     def make_context(self, *arguments: Any, **named: Any) -> click.Context:
         with _exit_code_1():
@@ -51,9 +63,12 @@ class _Group(click.Group):
         except Exception as error:
             if is_short_of_memory(error):
                 raise click.ClickException(SHORT_OF_MEMORY) from error
-            if isinstance(error, BrokenPipeError) or not isinstance(error, (OSError, EOFError)):
+            if isinstance(error, (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort)):
                 raise
-            raise click.ClickException(_sentence(error)) from error  # a full disk, a folder that may not be written
+            if isinstance(error, (OSError, EOFError)):  # a full disk, a folder that may not be written
+                raise click.ClickException(_sentence(error)) from error
+            *_, last = ["", *str(error).split("\n")]  # of a worker's, whose text is a whole traceback
+            raise _Fault(f"{UNFORESEEN} ({type(error).__name__}: {last})") from error
 
 
 def _sentence(error: OSError | EOFError) -> str:

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.errors import EchobenchError
 
 
@@ -29,7 +30,10 @@ from echobench.data.base.errors import EchobenchError
     help="Only these patients' maps: training, validation, testing. Repeatable.",
 )
 @options.with_device
-def generate(run: Path | None, checkpoint: Path | None, maps: Path, out: Path, device: str, **asked: Any) -> None:
+@with_output
+def generate(
+    run: Path | None, checkpoint: Path | None, maps: Path, out: Path, device: str, screen: Screen, **asked: Any
+) -> None:
     """Draw images for label maps with the generator of a run, as many as the disk holds.
 
     --run takes any generator that draws, and --checkpoint the file of a trained one. warp changes real images, and
@@ -37,13 +41,12 @@ def generate(run: Path | None, checkpoint: Path | None, maps: Path, out: Path, d
     again. PNGs are called like patient0001_4CH_ED.png; their values are 0 background, 1 cavity, 2 wall, 3 atrium,
     255 outside the sector.
     """
-    from echobench.benchmark.cli.console import progress_bars
     from echobench.benchmark.generate import generate as draw
     from echobench.benchmark.run.settings import resolve_device
 
     source = run or checkpoint
     if source is None or (run and checkpoint):
         raise EchobenchError("give either --run DIR, the folder of a run, or --checkpoint FILE, a generator's own")
-    with progress_bars() as report:
+    with screen.progress() as report:
         number = draw(source, maps, out, device=resolve_device(device), progress=report("draw"), **asked)
-    click.echo(f"{number} images: {out}")
+    screen.say(f"{number} images: {out}", images=number, folder=str(out))

@@ -1,8 +1,12 @@
 """`echobench generators`."""
 
+from dataclasses import asdict
+from typing import Any
+
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.errors import EchobenchError
 
 
@@ -10,21 +14,28 @@ from echobench.data.base.errors import EchobenchError
 @click.option(
     "--preset", metavar="quick|standard|paper", default="standard", help="Counts the parameters of this preset."
 )
-def generators(preset: str) -> None:
+@with_output
+def generators(preset: str, screen: Screen) -> None:
     """List every generator there is, those of installed packages included."""
     from echobench.generators.registry import listed, names
 
+    lines: list[str] = []
+    plain: list[dict[str, Any]] = []
     for name in names():
         try:
             entry = listed(name, preset)
         except EchobenchError as error:  # of one package, which ends no list
-            click.echo(f"{name:<12}{error}")
+            lines.append(f"{name:<12}{error}")
+            plain.append({"name": name, "error": str(error)})
             continue
+        plain.append(asdict(entry))
         size = "not trained"
         if entry.trained:
             counted = (
                 f"no preset {preset}" if entry.parameters is None else f"{entry.parameters:,} parameters ({preset})"
             )
             size = f"trained, {counted}"
-        click.echo(f"{entry.name:<12}{entry.summary}")
-        click.echo(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
+        lines.append(f"{entry.name:<12}{entry.summary}")
+        lines.append(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
+    text = ", ".join(one["name"] for one in plain) if screen.quiet else "\n".join(lines)
+    screen.say(text, preset=preset, generators=plain)

@@ -14,6 +14,7 @@ import click
 
 from echobench.benchmark import RUNS
 from echobench.benchmark.cli.config import where_from, with_config
+from echobench.benchmark.cli.output import OUTPUT
 from echobench.benchmark.cli.values import kind_of, require_values
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
@@ -278,7 +279,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             _UNPRINTED,
         ),
         "compare": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "data", "config")),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "data", "config", *OUTPUT)),
             Idle(_none_deforms, _UNDEFORMED, ("strength", "images")),
             _UNPRINTED,
             Idle(
@@ -291,7 +292,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: v["checkpoint"] is not None, "a checkpoint draws the views that it has learnt", ("view",)),
         ),
         "sweep": (
-            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "config")),
+            Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "config", *OUTPUT)),
             Idle(_none_deforms, _UNDEFORMED, ("strengths", "images")),
             _UNPRINTED,
         ),

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import with_log
 from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=typed_path)
 @click.option("--out", metavar="DIR", type=typed_path, help="Gets report.html.  [default: DIR]")
+@with_log
 def report(folder: Path, out: Path | None) -> None:
     """Write one page, report.html, of the runs in a folder: the answer, and the record behind every number."""
     from echobench.benchmark.cells.compare import found_runs

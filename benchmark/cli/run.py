@@ -1,5 +1,6 @@
 """`echobench run`."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +9,15 @@ import click
 from echobench.benchmark import RUNS
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.benchmark.cli.values import GENERATOR_HELP
 from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.cells.execute import Executor
     from echobench.benchmark.run.settings import RunSettings
+
+log = logging.getLogger(__name__)
 
 
 @click.command(cls=Verb)
@@ -49,9 +53,10 @@ if TYPE_CHECKING:
 )
 @options.with_force
 @options.with_plan
+@with_output
 def run(
     generator_from: Path | None, device: str, executor: "Executor", out: Path | None, force: bool, dry_run: bool,
-    **asked: Any,
+    screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Train one identical U-Net on what a generator drew and score it on the locked test patients.
 
@@ -80,20 +85,17 @@ def run(
         return show_runs(_plan(settings, device, folder, generator_from), [cell], executor, device)
 
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_runs, progress_bars
-    from echobench.results.evidence.comparison import group_beside
+    from echobench.results.report.ends import run_end
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         record, _ = calls.run(
             out=folder, device=device, force=force, generator_from=generator_from, executor=executor, report=report,
             **asked,
         )  # fmt: skip
-    print_runs(group_beside(folder))
-    click.echo(f"split: {record.split_origin}; {record.whom}: {len(record.scored_patients)}")
-    click.echo(f"record and pictures: {folder}")
+    screen.show(run_end(folder))
     if len(threads := record.machine.get("torch_threads_used", ())) > 1:
         numbers = " and ".join(map(str, threads))
-        click.echo(f"It ran on {numbers} threads: the same command in one go gives other scores.", err=True)
+        log.warning("It ran on %s threads: the same command in one go gives other scores.", numbers)
 
 
 def _plan(settings: "RunSettings", device: str, folder: Path, generator_from: Path | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", type=typed_path, help="Gets the stress.  [default: a folder in runs/]")
 @options.with_force
 @options.with_plan
+@with_output
 def stress(
     runs: tuple[Path, ...], generators: str | None, deformations: str | None, severities: str, device: str,
-    executor: "Executor", force: bool, dry_run: bool, **asked: Any,
+    executor: "Executor", force: bool, dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Draw label maps that no training set holds, and find where each generator stops following them.
 
@@ -67,7 +69,7 @@ def stress(
       echobench stress --runs runs/camus-sdm-4C-… --data CAMUS_public
     """
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_table, progress_bars
+    from echobench.results.report.ends import stress_end
 
     asked |= {"generators": names_in(generators), "deformations": names_in(deformations)}
     asked |= {"severities": numbers_in(severities), "runs": runs}
@@ -85,9 +87,6 @@ def stress(
         usual |= {"generators": joined(cell.settings.generator for cell in cells)}
         return show(facts | {"runs": shared(cells)["runs"]}, cells, cost, usual)
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         outcome = calls.stress(device=device, executor=executor, force=force, report=report, **asked)
-    print_table(outcome.ladder)
-    for sentence in outcome.finding:
-        click.echo(sentence)
-    click.echo(f"tables, figures and pictures: {outcome.folder}")
+    screen.show(stress_end(outcome.title, outcome.short, outcome.tables, outcome.folder))

@@ -7,6 +7,7 @@ import click
 
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
 @options.with_executor
 @options.with_out("sweep")
 @options.with_plan
+@with_output
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
     fractions: str | None, generator_from: tuple[Path, ...], device: str, executor: "Executor", out: Path,
-    dry_run: bool, **asked: Any,
+    dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
     patients there are to learn from.
@@ -87,13 +89,11 @@ def sweep(
         return show_runs({"out": str(out), **shared(cells)}, cells, executor, device, left_open=swept)
 
     from echobench.benchmark import calls
-    from echobench.benchmark.cli.console import print_table, progress_bars
+    from echobench.results.report.ends import sweep_end
 
-    with progress_bars() as report:
+    with screen.progress() as report:
         tables = calls.sweep(
             runs=[*runs, *folders], generator_from=generator_from, device=device, executor=executor, out=out,
             report=report, **asked,
         )  # fmt: skip
-    for table in tables:
-        print_table(table)
-    click.echo(f"tables and figure: {out / SWEEP}")
+    screen.show(sweep_end(tables, out / SWEEP))

@@ -1,18 +1,24 @@
 """`echobench verify`."""
 
+import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from echobench.benchmark.cli.options import Verb
+from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
+
+log = logging.getLogger(__name__)
 
 
 @click.command(cls=Verb)
 @click.argument("places", metavar="RUN...", nargs=-1, required=True, type=typed_path)
 @click.option("--data", metavar="DIR", help="Reads the data of the runs there, if they were moved since.")
-def verify(places: tuple[Path, ...], data: str | None) -> None:
+@with_output
+def verify(places: tuple[Path, ...], data: str | None, screen: Screen) -> None:
     """Check records: is every file what its run wrote, and do the U-Nets that the run keeps give the same scores?
 
     RUN is the folder of a run or a stress, or a folder of them. A line each says what was verified, what is wrong, and
@@ -25,10 +31,16 @@ def verify(places: tuple[Path, ...], data: str | None) -> None:
     """
     from echobench.benchmark.measure.verify import verify as verdicts
 
-    wrong = 0
+    found, wrong = [], 0
     for verdict in verdicts(places, data):
-        click.echo(verdict.line)
+        found.append(verdict)
         wrong += bool(verdict.wrong)
+        if not (screen.as_json or screen.quiet):
+            click.echo(verdict.line)
+        elif verdict.wrong and screen.quiet:
+            log.error(verdict.line)
+    if screen.as_json or screen.quiet:
+        screen.say(f"{len(found)} records, {wrong or 'none'} of them wrong", records=list(map(asdict, found)))
     if wrong:
-        click.echo(f"{wrong} of these records {'is' if wrong == 1 else 'are'} not what the run wrote", err=True)
+        log.error("%d of these records %s not what the run wrote", wrong, "is" if wrong == 1 else "are")
         sys.exit(1)

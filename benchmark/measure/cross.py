@@ -159,7 +159,7 @@ def cross_runs(folders: Sequence[Path], target_of: Callable[[Path], Target], out
         with working_in(out, place):
             write_tables(tables, out / place / TABLES)
             write_figures(cross_figures(group), out / place / FIGURES)
-        written += tables
+        written += [replace(table, of=group.title) for table in tables]
     return written
 
 

@@ -25,6 +25,7 @@ from echobench.results.report.pictures import CONTOURS
 from echobench.results.shown.files import write_figure, write_figures
 from echobench.segmentation.segmenter import Segmenter
 
+PANEL = "panel"
 _TILE_DPI = 100
 
 
@@ -70,9 +71,9 @@ def picture_runs(runs: Mapping[str, tuple[RunSettings, Path]], folder: Path, dev
     }
     if not drawn:
         return {}
-    panels = {"panel": pictures.panel(drawn, real), "panel-contours": pictures.panel(drawn, real, contours=True)}
+    panels = {PANEL: pictures.panel(drawn, real), "panel-contours": pictures.panel(drawn, real, contours=True)}
     write_figures(panels, folder, pictures.DPI)
-    return save_panel(drawn, real, folder / "panel")
+    return save_panel(drawn, real, folder / PANEL)
 
 
 def _write(path: Path, size: tuple[int, int], draw: Callable[[Axes], object]) -> None:

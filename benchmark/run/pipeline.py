@@ -2,6 +2,8 @@
 record.
 """
 
+import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -46,6 +48,7 @@ from echobench.segmentation.scores import METRICS
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
+log = logging.getLogger(__name__)
 DRAWN = ("training", "validation")
 """The subsets whose images a generator draws."""
 _Trained = tuple[Segmenter, pd.DataFrame]
@@ -82,6 +85,7 @@ def opened(
     The steps below work in a folder that is opened meanwhile, here or by the process that hands them out; each finds
     done what is done. What they raise is kept in failed.json.
     """
+    log.info("%s has the settings %s", folder, json.dumps(settings.as_dict()))
     if generator_from is not None and generator_from.resolve() == folder.resolve():
         raise EchobenchError(f"{folder} cannot take its own generator; choose another --out")
     require_data(settings)  # before anything is made

@@ -57,6 +57,8 @@ class _Finished(TypedDict):
 
 Reporter = Callable[[str], Progress]
 """Gives each stage, by name, the progress that it reports to."""
+WHOLE = "all parts"
+"""Called like a stage: how many parts of a long job are done, of how many in all."""
 
 
 class StageFolder:

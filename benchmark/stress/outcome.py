@@ -17,7 +17,7 @@ from echobench.results.records.stress import StressRecord, read_stress
 from echobench.results.shown.files import FIGURES, TABLES, write_figures, write_tables
 from echobench.results.shown.formats import Table
 from echobench.results.shown.stress_figure import stress_figures
-from echobench.results.shown.stress_finding import finding
+from echobench.results.shown.stress_finding import finding, short_finding
 from echobench.results.shown.stress_tables import decay_table, ladder_table, ordinary_table, structure_table
 from echobench.segmentation.segmenter import Segmenter
 
@@ -26,22 +26,26 @@ FINDING = "finding.txt"
 
 @dataclass(frozen=True)
 class Outcome:
-    """ladder: how good each generator is, and where it loses its map. finding: the same in sentences. folder: where all
-    of it lies."""
+    """ladder: how good each generator is, and where it loses its map. finding: the same in sentences; short: the first
+    of them. tables: the ladder and the others. folder: where all of it lies. title: on what."""
 
     folder: Path
+    title: str
     ladder: Table
     finding: list[str]
+    short: list[str]
+    tables: list[Table]
 
 
 def write_outcome(folder: Path) -> Outcome:
     """Of the stress in a folder: tables/, figures/, pictures/ and finding.txt beside its record."""
     record, scores = read_stress(folder)
     found = decay(scores)
-    outcome = Outcome(folder, ladder_table(found, record.title), finding(found, scores))
-    of_cells = [decay_table(found, record.title), structure_table(scores, record.title)]
+    ladder, title = ladder_table(found, record.title), record.title
+    tables = [ladder, ordinary_table(found, title), decay_table(found, title), structure_table(scores, title)]
+    outcome = Outcome(folder, title, ladder, finding(found, scores), short_finding(found, scores), tables)
     with working_in(folder, TABLES, FIGURES, PICTURES):
-        write_tables([outcome.ladder, ordinary_table(found, record.title), *of_cells], folder / TABLES)
+        write_tables(tables, folder / TABLES)
         write_whole(folder / FINDING, "".join(f"{sentence}\n" for sentence in outcome.finding))
         write_figures(stress_figures(found), folder / FIGURES)
         _write_pictures(folder, record, {verdict: lost_maps(found, verdict) for verdict in (LOST, DOUBT)})

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Executor, find_executor
+from echobench.benchmark.cells.parts import number_of_parts, share
 from echobench.benchmark.run.machine import now
 from echobench.benchmark.run.pictures import DPI
 from echobench.benchmark.run.place import found_place
-from echobench.benchmark.run.stages import Reporter, StageFolder, read_part
+from echobench.benchmark.run.stages import WHOLE, Reporter, StageFolder, read_part
 from echobench.benchmark.run.trained import has_generators
 from echobench.benchmark.run.trial import load_dataset
 from echobench.benchmark.stress.asked import Asked, asked, drawn, measured, undeformed
@@ -94,8 +95,10 @@ def stress(
     competitors(runs, settings.ideal.view, training, device)  # before anything is removed or trained
     with stages.opened(settings.identity(), force=force):
         stages.claim(_fingerprints(settings, dataset))
-        test = _Test(settings, stages, device, report, dataset, frames)
-        place.carry_out(missing, device, report)
+        before = number_of_parts(missing)
+        total = before + (1 + len(settings.deformations)) * (1 + len(missing) + len(runs))
+        test = _Test(settings, stages, device, share(report, before, total), dataset, frames)
+        place.carry_out(missing, device, share(report, 0, total))
         others = competitors([*map(_trained, missing), *runs], settings.ideal.view, training, device)
         entrants = [_ideal(), *others]
         scores = pd.concat(_scores(test, entrants, _judge(test)), ignore_index=True)
@@ -176,7 +179,9 @@ def _judge(test: _Test) -> Segmenter:
 def _scores(test: _Test, entrants: Sequence[Competitor], judge: Segmenter) -> Iterator[pd.DataFrame]:
     """Deformation by deformation, the rows of every generator; maps are only made where a cell is missing."""
     test.cells.mkdir(exist_ok=True)
-    for name in (UNDEFORMED, *test.settings.deformations):
+    names, whole = (UNDEFORMED, *test.settings.deformations), test.report(WHOLE)
+    for number, name in enumerate(names):
+        whole(number * len(entrants), len(names) * len(entrants))
         question = None if name == UNDEFORMED or test.stages.finished(f"maps {name}") else _asked(test, name)
         for entrant in entrants:
             if entrant.label == IDEAL and name != UNDEFORMED and STRESSES[name].cannot_warp:
@@ -187,6 +192,7 @@ def _scores(test: _Test, entrants: Sequence[Competitor], judge: Segmenter) -> It
                 _measure(test, cell, question, entrant, judge)
             if (path := test.cells / f"{cell}.csv").is_file():
                 yield pd.read_csv(path).assign(generator=entrant.label)
+    whole(len(names) * len(entrants), len(names) * len(entrants))
 
 
 def _asked(test: _Test, name: str) -> Asked:

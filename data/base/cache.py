@@ -2,9 +2,9 @@
 
 import atexit
 import hashlib
+import logging
 import os
 import shutil
-import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from echobench.data.base.files import typed_path, working_in, writing_whole
 
+log = logging.getLogger(__name__)
 _CHECKSUM = "checksum"
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, BadZipFile, zlib.error)
 """What reading a cut, changed or missing entry raises."""
@@ -58,9 +59,11 @@ def _writable(folder: Path) -> Path:
 
 def _say_uncached(folder: Path, error: OSError) -> None:
     reason = error.strerror or error
-    sys.stderr.write(
-        f"The cache folder {folder} cannot be used ({reason}): nothing is kept for the next call. "
-        "Set ECHOBENCH_CACHE to a folder that can be written\n"
+    log.warning(
+        "The cache folder %s cannot be used (%s): nothing is kept for the next call. "
+        "Set ECHOBENCH_CACHE to a folder that can be written",
+        folder,
+        reason,
     )
 
 

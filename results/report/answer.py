@@ -12,11 +12,11 @@ import pandas as pd
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import FIT, cost, machine
 from echobench.results.evidence.realism import copying
-from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, verdict_on
+from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, patient_values, verdict_on
 from echobench.results.records.run import SCORED_ON, Run
-from echobench.results.shown.formats import duration, listed
+from echobench.results.shown.formats import duration, listed, ordinal
 from echobench.results.shown.tables import WHO
-from echobench.results.shown.verdicts import NOT_MEASURED, WORSE_IN, YES, Verdict, real_frames
+from echobench.results.shown.verdicts import NOT_MEASURED, TO, WORSE_IN, YES, Verdict, real_frames
 
 _WORDS = {
     BETTER: "is better than {}",
@@ -60,8 +60,7 @@ def answer(group: Group, summary: pd.DataFrame, evidence: pd.DataFrame, rows: Se
 
 def standing(leader: str, row: Mapping[Any, Any], verdicts: Mapping[str, str]) -> list[str]:
     """Who has the highest Dice, and what that is worth. verdicts: on the leader, by the labels of other generators."""
-    interval = "" if isnan(row["Dice low"]) else f" (95 % interval {row['Dice low']:.1f} to {row['Dice high']:.1f})"
-    dice = f"{row['Dice']:.1f} %{interval}"
+    dice = dice_of(row)
     if not verdicts:
         return [f"{leader} is the only generator here: its mean Dice is {dice}."]
     found = {verdict: [label for label, one in verdicts.items() if one == verdict] for verdict in _WORDS}
@@ -73,6 +72,25 @@ def standing(leader: str, row: Mapping[Any, Any], verdicts: Mapping[str, str]) -
     else:
         first = f"No generator is shown to be better than the others: {leader} has the highest mean Dice, {dice}."
     return [first, f"It {_joined(clauses)}."]
+
+
+def dice_of(row: Mapping[Any, Any]) -> str:
+    """Mean Dice of a row of the summary table, with its interval where there is one."""
+    interval = "" if isnan(row["Dice low"]) else f" (95 % interval {row['Dice low']:.1f} to {row['Dice high']:.1f})"
+    return f"{row['Dice']:.1f} %{interval}"
+
+
+def beside(label: str, group: Group) -> str:
+    """Where a run stands by mean Dice among the runs of its group, and what that is worth."""
+    means = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
+    if len(means) == 1:
+        return "No other finished run lies beside it that it could be held against."
+    verdicts = {other: verdict_on(group.pairs, label, other) for other in means if other != label}
+    found = [(how, [other for other, one in verdicts.items() if one == verdict]) for verdict, how in TO.items()]
+    said = [f"{how} {listed(others)}" for how, others in found if others]
+    why = f" ({UNDECIDED.partition(': ')[2]})" if UNDECIDED in verdicts.values() else ""
+    place = sorted(means, key=lambda name: -means[name]).index(label) + 1
+    return f"{ordinal(place)} of {len(means)} finished runs beside it by Dice; {'; '.join(said)}{why}."
 
 
 def held_against(verdict: str, whom: Sequence[str]) -> str:

@@ -4,8 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -21,6 +23,7 @@ class Table:
     name: of its files. frame: one thing per row, units in the names of the columns or in the caption. A pair of columns
     "x mean" and "x std" is shown as one, "x", and a pair "x low" and "x high" as "x 95 %". formats: Python's format
     specification, or `P_VALUE`, by the name of the column shown; numbers without one are whole. notes: sentences below.
+    of: whose numbers they are, where tables of several groups or sweeps lie together.
     """
 
     name: str
@@ -28,6 +31,12 @@ class Table:
     frame: pd.DataFrame
     formats: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    of: str = ""
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    """The frame for JSON: plain values in full, None where there is no number or one that JSON has no word for."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in table.frame.to_dict("records")]
 
 
 def shown(table: Table) -> pd.DataFrame:
@@ -86,11 +95,21 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def ordinal(number: int) -> str:
+    """ "1st", "2nd", "11th"."""
+    return f"{number}{'th' if number // 10 % 10 == 1 else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 def duration(seconds: float) -> str:
     """In the unit that is read most easily."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value is None or (isinstance(value, float) and not isfinite(value)) else value
 
 
 _FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"

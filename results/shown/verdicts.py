@@ -27,7 +27,8 @@ TONES: Mapping[str, str] = MappingProxyType(
     {GOOD: "nothing against it", FAIR: "with a reserve", BAD: "fails", OPEN: "no verdict"}
 )
 """Of an answer, and what each means."""
-_TO = {BETTER: "above", WORSE: "below", EQUAL: "not told apart from", UNDECIDED: "undecided against"}
+TO = {BETTER: "above", WORSE: "below", EQUAL: "not told apart from", UNDECIDED: "undecided against"}
+"""Where a verdict puts its subject."""
 NOT_MEASURED = "not measured"
 YES = "yes: it shows "
 ALIKE = "no subgroup of patients is shown to be worse off"
@@ -93,7 +94,7 @@ def use(against: Mapping[str, Any], frames: str, detail: str) -> Judged:
         return Judged("nothing to hold it against", detail)
     together: dict[str, list[str]] = {}
     for verdict, words in known:
-        together.setdefault(_TO[verdict], []).append(words)
+        together.setdefault(TO[verdict], []).append(words)
     said = ", ".join(f"{how} {listed(whom)}" for how, whom in together.items())
     if UNDECIDED in (verdict for verdict, _ in known):
         return Judged(said, detail, OPEN)

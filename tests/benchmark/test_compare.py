@@ -1,5 +1,8 @@
 """`compare`: cells, what happens to one that fails, and what is written."""
 
+import re
+from pathlib import Path
+
 import click
 import pandas as pd
 import pytest
@@ -111,7 +114,7 @@ def test_finds_runs_in_a_folder_of_them(finished, tmp_path):
 def test_command_line_tabulates_records(finished, tmp_path):
     result = CliRunner().invoke(main, ["compare", "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
-    for text in ("real", "paint", "mean ± standard deviation", "Holm", "comparison"):
+    for text in ("real", "paint", "Mean Dice in %", "report.html", "comparison"):
         assert text in result.output
 
 
@@ -120,13 +123,17 @@ def test_command_line_from_nothing_to_the_pictures(tmp_path):
     result = CliRunner().invoke(main, ["compare", *arguments])
     assert result.exit_code == 0, result.output
     assert "paint is the only generator here" in result.output
+    places = dict(line.split(": ") for line in result.stdout.splitlines()[-3:])
+    assert list(places) == ["report", "picture", "all tables and figures"]
+    assert all(Path(place).exists() for place in places.values())
+    assert len(re.findall("─{20,}", result.stdout)) == 1, "one table"
     pictures = tmp_path / "comparison" / "pictures" / "4C-all"
     assert {path.name for path in pictures.glob("*.png")} == {"panel.png", "panel-contours.png", "worst-cases.png"}
     assert "fieldset" in (tmp_path / "comparison" / "report.html").read_text()  # the panel's chooser
 
 
 def test_every_cell_of_a_printed_table_is_there(capsys, monkeypatch):
-    for columns in ("40", "200"):
+    for columns in ("40", "80", "200"):
         monkeypatch.setenv("COLUMNS", columns)
         names = {f"a rather long name of column {i}": [123456.0 + i, 1e6 + i] for i in range(12)}
         table = Table("name", "caption", pd.DataFrame({"trained on": ["sdm (steps 5,000)", "real"]} | names))
@@ -134,7 +141,8 @@ def test_every_cell_of_a_printed_table_is_there(capsys, monkeypatch):
         printed = capsys.readouterr().out
         texts = shown(table)
         for text in (*texts.columns, *texts.to_numpy().ravel()):
-            assert text in printed
+            assert all(word in printed for word in text.split())
+        assert max(map(len, printed.splitlines())) <= int(columns)
 
 
 def test_where_nothing_finished_the_reason_is_printed(tmp_path):
@@ -156,7 +164,9 @@ def test_no_cell_of_a_printed_table_is_cut(finished, tmp_path):
             main, ["compare", "--runs", str(tmp_path), "--out", str(tmp_path / "out")], env={"COLUMNS": columns}
         )
         assert result.exit_code == 0, result.output
-        assert "…" not in result.output and "training images" in result.output
+        assert "…" not in result.output and "vs real" in result.output
+        words = result.output.partition("all tables and figures: ")[0].partition("report: ")[0]  # paths stay whole
+        assert max(map(len, words.splitlines())) <= int(columns)
 
 
 def test_report_of_a_folder_of_runs(finished, tmp_path):

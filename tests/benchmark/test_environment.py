@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from echobench.benchmark.cli.entry import SHORT_OF_MEMORY, main
+from echobench.benchmark.cli.entry import SHORT_OF_MEMORY, UNFORESEEN, main
 from echobench.benchmark.generate import ORIGIN, _claim
 from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
@@ -151,12 +151,19 @@ def test_too_little_memory_is_one_sentence(error, monkeypatch):
     assert done.exit_code == 1 and SHORT_OF_MEMORY in done.output
 
 
-def test_another_fault_of_the_program_stays_one(monkeypatch):
+def test_another_fault_of_the_program_is_called_one_and_said_where_on_demand(monkeypatch, tmp_path):
     def broken(*arguments, **named):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr("echobench.benchmark.run.settings.resolve", broken)
-    assert isinstance(CliRunner().invoke(main, ["run", "--generator", "real"]).exception, RuntimeError)
+    call = ["run", "--generator", "real"]
+    done = CliRunner().invoke(main, call)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (70, "", 1)
+    assert UNFORESEEN in done.stderr and "(RuntimeError: mat1 and mat2 shapes cannot be multiplied)" in done.stderr
+    for words in (["--verbose"], ["--log", str(tmp_path / "log")]):
+        again = CliRunner().invoke(main, [*call, *words])
+        told = again.stderr if words == ["--verbose"] else (tmp_path / "log").read_text()
+        assert again.exit_code == 70 and "in broken" in told and ("Traceback" in again.stderr) == (len(words) == 1)
 
 
 @pytest.mark.parametrize("read", [read_checkpoint, lambda path: read_content(path, set())], ids=["generator", "U-Net"])

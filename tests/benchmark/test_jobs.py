@@ -12,13 +12,13 @@ import pytest
 
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Serial, find_executor
-from echobench.benchmark.cells.parts import Agenda, carry_out_part, divide, parts_of
+from echobench.benchmark.cells.parts import Agenda, carry_out_part, divide, parts_of, share
 from echobench.benchmark.cells.processes import Lost, Processes, work_off
 from echobench.benchmark.run import machine
 from echobench.benchmark.run.machine import default_jobs, default_threads
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
-from echobench.benchmark.run.stages import StageFolder
+from echobench.benchmark.run.stages import WHOLE, StageFolder
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.progress import silent
 from echobench.generators import registry
@@ -233,14 +233,42 @@ class Doomed:
         yield part, Lost("its process was ended by SIGKILL") if part.cell.title == "paint" else None
 
 
-def test_a_part_that_is_lost_twice_is_a_failure_of_its_cell_alone(cell_of, capsys):
+class Prompt(Doomed):
+    """Nobody is lost."""
+
+    def outcomes(self, report):
+        self.have_room = True
+        yield self.given[-1], None
+
+
+def test_a_part_that_is_lost_twice_is_a_failure_of_its_cell_alone(cell_of, caplog):
     doomed, cells = Doomed(), [cell_of("paint", seeds=1), cell_of("real", seeds=1)]
     with Agenda(parts_of(cells)) as agenda:
         work_off(agenda, doomed, quiet)
     assert names(doomed.given) == ["paint images"] * 2 + ["real images", "real unet-0", "real record"]
-    assert capsys.readouterr().err == "paint images: its process was ended by SIGKILL\n" * 2
+    assert caplog.messages == ["paint images: its process was ended by SIGKILL"] * 2
     failed = read_failed(cells[0].folder)
     assert failed.error == "its process was ended by SIGKILL" and read_failed(cells[1].folder) is None
+
+
+def test_the_bar_of_the_whole_counts_every_part_once_wherever_it_is_carried_out(cell_of, monkeypatch):
+    cells, wholes = [cell_of("real"), cell_of("paint", seeds=1)], []
+    total = len(parts_of(cells))
+    assert total == 4 + 3
+
+    def report(stage):
+        return lambda done, of, figures=None: wholes.append((done, of)) if stage == WHOLE else None
+
+    with Agenda(parts_of(cells)) as agenda:
+        work_off(agenda, Prompt(), report)
+    assert wholes == [(done, total) for done in range(total + 1)]
+    wholes.clear()
+    Serial().carry_out(cells, "cpu", report)
+    found = list(dict.fromkeys(wholes))
+    assert found[0] == (0, total) and found[-1] == (total, total) and found == sorted(found) and len(found) > 4
+    wholes.clear()
+    share(report, 3, 9)(WHOLE)(1, 4)
+    assert wholes == [(4, 9)]
 
 
 # Several processes
@@ -264,7 +292,7 @@ def test_the_number_of_jobs_changes_no_score(cell_of, capfd):
     assert not psutil.Process().children() or "Traceback" not in capfd.readouterr().err
 
 
-def test_a_lost_worker_costs_what_it_was_at(cell_of, capsys):
+def test_a_lost_worker_costs_what_it_was_at(cell_of, caplog):
     cell, killed = cell_of("real", assignments=["unet.steps=300"]), []
 
     def report(stage):
@@ -276,7 +304,7 @@ def test_a_lost_worker_costs_what_it_was_at(cell_of, capsys):
         return progress
 
     Processes(2, 1).carry_out([cell], "cpu", report)
-    assert killed and "real unet-0: its process was ended by SIGKILL" in capsys.readouterr().err
+    assert killed and "real unet-0: its process was ended by SIGKILL" in caplog.text
     record, _ = read_record(cell.folder)
     attempts = {stage.name: stage.attempts for stage in record.stages}
     assert attempts == {"read": 1, "fit-4C": 1, "unet-0": 2, "unet-1": 1, "score": 1}

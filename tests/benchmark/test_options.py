@@ -4,6 +4,7 @@ Who adds an option adds a line to `EFFECTS`, and one to `IDLE` in benchmark/cli/
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -13,7 +14,9 @@ from click.testing import CliRunner
 
 from echobench.benchmark.cli.entry import main
 from echobench.benchmark.cli.options import IDLE
+from echobench.benchmark.measure.verify import Verdict
 from echobench.data.base.errors import EchobenchError
+from echobench.results.report.ends import End
 
 LEAST: dict[str | tuple[str, str], list[str]] = {
     "": ["generators"],
@@ -36,6 +39,9 @@ LEAST: dict[str | tuple[str, str], list[str]] = {
 
 PLANNED = ("run", "compare", "sweep", "stress", "cross")
 """The verbs that look ahead, and take a file of options."""
+TOLD = ("run", "compare", "sweep", "stress", "cross", "generate", "verify", "generators", "data check")
+ONE_LINE = ("report", "data phantom")
+"""Verbs with a result, and those that print where they wrote one."""
 
 EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "--version"): ("--version",),
@@ -164,6 +170,9 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("data phantom", "--seed"): ("--seed", "1"),
     ("data phantom", "--format"): ("--format", "echonet"),
     ("generators", "--preset"): ("--preset", "quick"),
+    **{(verb, option): (option,) for verb in TOLD for option in ("--json", "--quiet", "--verbose")},
+    **{(verb, "--verbose"): ("--verbose",) for verb in ONE_LINE},
+    **{(verb, "--log"): ("--log", "heard.log") for verb in (*TOLD, *ONE_LINE)},
 }
 """By verb and option what is typed: the libraries are then called otherwise, or another text is printed.
 
@@ -171,7 +180,7 @@ What begins with the verb stands in place of the shortest call, for arguments; e
 """
 
 BESIDE_RUNS = [(verb, beside) for verb in ("compare", "sweep") for beside in (["--runs", "r"], ["r"])]
-KEPT = ("folders", "--runs", "--out")
+KEPT = ("folders", "--runs", "--out", "--json", "--quiet", "--verbose", "--log")
 
 REFUSED: list[tuple[list[str], str, str]] = [
     (["run", "--generator", "real", "--strength", "1"], "--strength", "real draws no deformed maps"),
@@ -238,6 +247,8 @@ class Library:
         def called(*arguments, **named):
             told = [f"{key}={value!r}" for key, value in [*enumerate(arguments), *named.items()] if not callable(value)]
             self.calls.append(f"{name}({', '.join(told)})")
+            if "progress" in named:
+                named["progress"](1, 1)
             return result
 
         return called
@@ -267,11 +278,11 @@ ASKED: dict[str, object] = {
     "benchmark.cells.sweep.carry_out": None,
     "benchmark.cells.sweep.tabulate": [],
     "benchmark.stress.stress.stress": None,
-    "benchmark.stress.outcome.write_outcome": SimpleNamespace(folder=None, ladder=None, finding=[]),
+    "benchmark.stress.outcome.write_outcome": SimpleNamespace(folder=None, title="", short=[], tables=[]),
     "benchmark.measure.cross.targets": lambda run: None,
     "benchmark.measure.cross.cross_runs": [],
     "benchmark.generate.generate": 1,
-    "benchmark.measure.verify.verify": [],
+    "benchmark.measure.verify.verify": [Verdict("run", ("all",), (), ())],
     "results.report.page.write_report": "report.html",
     "data.datasets.registry.check_dataset": REPORT,
     "data.datasets.registry.check_drawn": REPORT,
@@ -279,13 +290,10 @@ ASKED: dict[str, object] = {
     "data.phantom.echonet.write_phantom_echonet": "phantom",
 }
 """The functions that verbs call for their work, and what they give back."""
-SHOWN = (
-    "benchmark.cli.console.print_runs",
-    "benchmark.cli.console.print_table",
-    "benchmark.cli.console.print_comparison",
-)
+ENDS = ("run_end", "compare_end", "sweep_end", "stress_end", "cross_end")
+END = End((), {"folder": Path("f")}, ("a sentence",))
 LOOKED_UP = (
-    "results.evidence.comparison.group_beside",
+    "benchmark.cells.compare.panel_of",
     "results.evidence.comparison.Comparison.of",
     "benchmark.measure.cross.refuse_phantom",
 )
@@ -305,17 +313,20 @@ def library(monkeypatch, tmp_path, make_camus, make_frames):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for name, result in ASKED.items():
         monkeypatch.setattr(f"echobench.{name}", found.stand_in(name, result))
-    for name in (*SHOWN, *LOOKED_UP):
-        monkeypatch.setattr(f"echobench.{name}", lambda *of, **named: [])
+    for name in LOOKED_UP:
+        monkeypatch.setattr(f"echobench.{name}", lambda *of, **named: None)
+    monkeypatch.setattr("echobench.benchmark.run.machine.describe_machine", lambda device: {"device": device})
+    for name in ENDS:
+        monkeypatch.setattr(f"echobench.results.report.ends.{name}", lambda *of: END)
     return found
 
 
-def effect(library: Library, words: list[str]) -> tuple[list[str], str]:
-    """What a call asks of the libraries, and what it prints."""
+def effect(library: Library, words: list[str]) -> tuple[list[str], str, str, list[str]]:
+    """What a call asks of the libraries, what it prints, and the files that there are then."""
     library.calls.clear()
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
-    return list(library.calls), result.stdout
+    return list(library.calls), result.stdout, result.stderr, sorted(path.name for path in Path().iterdir())
 
 
 def refusal(library: Library, words: list[str]) -> str:

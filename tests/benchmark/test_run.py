@@ -445,9 +445,10 @@ def test_data_check_exits_1_on_an_unsound_folder(camus_folder):
     assert "no ground truth" in result.output
 
 
-def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_path, capsys):
-    from echobench.benchmark.cli.console import print_runs
+def test_runs_of_other_generators_stand_beside_in_one_line(camus_folder, tmp_path, capsys):
+    from echobench.benchmark.cli.console import print_end
     from echobench.results.evidence.comparison import group_beside
+    from echobench.results.report.ends import run_end
 
     run(settings_for(camus_folder), tmp_path / "runs" / "real")
     run(settings_for(camus_folder, seed=1), tmp_path / "runs" / "other-seed")
@@ -459,11 +460,11 @@ def test_runs_of_other_generators_stand_beside_in_one_table(camus_folder, tmp_pa
     (tmp_path / "runs" / "damaged" / "run.json").write_text("{")
     group = group_beside(tmp_path / "runs" / "again")
     assert [one.label for one in group.runs] == ["real", "fake"]
-    print_runs(group)
+    print_end(run_end(tmp_path / "runs" / "again"))
     printed = " ".join(capsys.readouterr().out.split())
-    assert "vs real" in printed and "one U-Net seed" in printed  # of one patient there is no interval
-    assert "needs two things" in printed, "the verdict's rule"
-    assert "threads" in printed and f"{torch.get_num_threads()} thread" in printed
+    assert "fake" in printed and "not told apart from real" in printed  # of one patient there is no interval
+    assert " of 2 finished runs beside it by Dice" in printed, "of the damaged one nothing"
+    assert f"{torch.get_num_threads()} thread" in printed and printed.count("trained on") == 0
 
 
 def test_a_writer_that_was_killed_goes_on_after_the_last_whole_row(make_frames, tmp_path):

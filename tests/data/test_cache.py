@@ -94,31 +94,31 @@ def no_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("ECHOBENCH_CACHE", str(tmp_path / "text" / "cache"))
 
 
-def test_without_a_usable_folder_arrays_are_made_and_it_is_said_once(no_folder, tmp_path, capsys):
+def test_without_a_usable_folder_arrays_are_made_and_it_is_said_once(no_folder, tmp_path, caplog):
     file = tmp_path / "file"
     file.write_text("some")
     assert read(file) == (7, True)
     assert read(file, key="2") == (7, True)
-    said = capsys.readouterr().err
+    said = caplog.text
     assert said.count("ECHOBENCH_CACHE") == 1 and "text/cache cannot be used (Not a directory)" in said
 
 
-def test_a_full_disk_does_not_stop_a_reading(world, monkeypatch, capsys):
+def test_a_full_disk_does_not_stop_a_reading(world, monkeypatch, caplog):
     def full(path):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("echobench.data.base.cache.writing_whole", full)
     assert read(world) == (7, True)
-    assert "No space left on device" in capsys.readouterr().err
+    assert "No space left on device" in caplog.text
 
 
-def test_no_folder_called_tilde_is_made_for_a_user_without_a_home(tmp_path, monkeypatch, capsys):
+def test_no_folder_called_tilde_is_made_for_a_user_without_a_home(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ECHOBENCH_CACHE")
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
     monkeypatch.setattr("pathlib.Path.expanduser", _nobody)
     assert cache_folder().is_dir()
-    assert "there is no home folder" in capsys.readouterr().err
+    assert "there is no home folder" in caplog.text
     assert not list(tmp_path.iterdir())
 
 
