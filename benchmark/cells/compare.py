@@ -18,6 +18,7 @@ from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, working_in
 from echobench.data.base.progress import silent
+from echobench.generators.registry import expanded
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
@@ -48,7 +49,8 @@ def plan(
 ) -> list[Cell]:
     """The cells of a comparison, each in the folder under `runs` that `echobench run` gives it.
 
-    Without generators, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of the paper's Table 1.
+    generators: see `expanded`. Without them, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of
+    the paper's Table 1.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     chosen = (generators, views, phases)
@@ -59,7 +61,7 @@ def plan(
             (generator, view, phase)
             for view in views or ("4C",)
             for phase in phases or ("all",)
-            for generator in generators or GENERATORS
+            for generator in expanded(generators or GENERATORS)
         ]
     )
     settings = [

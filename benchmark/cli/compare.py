@@ -14,7 +14,7 @@ from echobench.data.base.files import typed_path
 @click.command(cls=Verb)
 @options.with_finished_runs
 # What is compared
-@click.option("--generators", metavar="A,B,…", help="[default: real,warp,sdm,cyclegan,paint; with paper Table 1's]")
+@click.option("--generators", metavar="A,B,…|all", help="[default: real,warp,sdm,cyclegan,paint; with paper Table 1's]")
 @click.option("--views", metavar="4C,2C,all", help="Each a table of its own.  [default: 4C; with paper Table 1's]")
 @click.option("--phases", metavar="ED,ES,all", help="Each a table of its own.  [default: all; with paper Table 1's]")
 @options.with_data
@@ -41,6 +41,7 @@ def compare(
     \b
     Examples:
       echobench compare
+      echobench compare --generators all
       echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
       echobench compare --runs results/measured
     """

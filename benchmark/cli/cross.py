@@ -15,7 +15,7 @@ from echobench.data.base.files import typed_path
 @click.option(
     "--from", "runs", metavar="RUN", multiple=True, type=typed_path, help="A finished run, or a folder of them."
 )
-@click.option("--generators", metavar="A,B,…", default="real,sdm", help="Without --from: runs, made if missing.")
+@click.option("--generators", metavar="A,B,…|all", default="real,sdm", help="Without --from: runs, made if missing.")
 @options.with_data
 @options.with_preset
 @options.with_unet_seeds(1)

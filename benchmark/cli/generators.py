@@ -28,4 +28,5 @@ def generators(preset: str) -> None:
             )
             size = f"trained, {counted}"
         click.echo(f"{entry.name:<12}{entry.summary}")
-        click.echo(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
+        kind = f"{entry.kind}, " if entry.kind else ""
+        click.echo(f"{'':<12}{kind}{size}{f'; {entry.paper}' if entry.paper else ''}")

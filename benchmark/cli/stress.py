@@ -14,7 +14,7 @@ from echobench.data.base.files import typed_path
     "--runs", metavar="DIR", multiple=True, type=typed_path, help="Take the generator of this run. Repeatable."
 )
 # What is drawn
-@click.option("--generators", metavar="A,B,…", help="Of runs/, trained if need be.  [default: sdm,cyclegan,paint]")
+@click.option("--generators", metavar="A,B,…|all", help="Of runs/, trained if need be.  [default: sdm,cyclegan,paint]")
 @click.option("--view", metavar="2C|4C", default="4C", help="Apical two-chamber or four-chamber.")
 @options.with_data
 @click.option("--deformations", metavar="A,B,…", help="[default: all that the view shows]")

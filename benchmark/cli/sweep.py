@@ -13,7 +13,7 @@ from echobench.data.base.files import typed_path
 @click.command(cls=Verb)
 @options.with_finished_runs
 # What is swept
-@click.option("--generators", metavar="A,B,…", help="[default: real,warp,sdm]")
+@click.option("--generators", metavar="A,B,…|all", help="[default: real,warp,sdm]")
 @click.option("--strengths", metavar="X,Y,…", help="Of deformation.  [default: 0,0.5,1,1.5,2,3; 1 with --fractions]")
 @click.option("--fractions", metavar="X,Y,…", help="Of the training patients, in place of strengths.  [default: 1]")
 @options.with_view
