@@ -12,6 +12,7 @@ from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.scale import plan
 from echobench.data.base.files import write_whole
 from echobench.data.ladder.ladder import STRESSES
+from echobench.generators.registry import BACKENDS, listed
 from echobench.results.shown.departures import OFFICIAL, departures
 from echobench.results.shown.files import write_figures
 from echobench.results.shown.formats import Table, markdown
@@ -34,7 +35,24 @@ def ladder(measured: Path, name: str) -> str:
     return markdown(Table("ladder", "", pd.DataFrame(rows)))
 
 
-MAKERS: Mapping[str, Maker] = MappingProxyType({"departures": departures_of, "ladder": ladder, "plan": plan})
+def generators(measured: Path, preset: str) -> str:
+    """Every generator of ours by kind; name: the preset whose evaluations and weights are counted."""
+    rows = [
+        {
+            "kind": one.kind,
+            "generator": f"`{one.name}`",
+            "what it draws": one.summary,
+            "evaluations": f"{one.evaluations:,}" if one.trained else "–",
+            "weights": f"{one.parameters:,}" if one.trained else "–",
+        }
+        for one in (listed(name, preset) for name in BACKENDS)
+    ]
+    return markdown(Table("generators", "", pd.DataFrame(rows)))
+
+
+MAKERS: Mapping[str, Maker] = MappingProxyType(
+    {"departures": departures_of, "ladder": ladder, "plan": plan, "generators": generators}
+)
 """Kinds of blocks that need more than records."""
 
 

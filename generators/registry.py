@@ -6,6 +6,7 @@ Names are listed without an import of any of them: nothing here imports torch be
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
@@ -20,22 +21,27 @@ if TYPE_CHECKING:
 
 BACKENDS = {
     "real": "echobench.generators.real:Real",
-    "sdm": "echobench.generators.sdm:SemanticDiffusion",
-    "inpaint": "echobench.generators.inpaint:Inpaint",
-    "spade": "echobench.generators.spade:Spade",
-    "flow": "echobench.generators.flow:Flow",
-    "cyclegan": "echobench.generators.cyclegan:CycleGan",
     "warp": "echobench.generators.warp:Warp",
     "paint": "echobench.generators.paint:Paint",
+    "cyclegan": "echobench.generators.cyclegan:CycleGan",
+    "spade": "echobench.generators.spade:Spade",
+    "flow": "echobench.generators.flow:Flow",
+    "inpaint": "echobench.generators.inpaint:Inpaint",
+    "sdm": "echobench.generators.sdm:SemanticDiffusion",
     "folder": "echobench.generators.folder:Folder",
 }
-"""Name -> module:class, imported on use. The name folder is followed by a colon and a path: folder:DIR.
+"""Name -> module:class, imported on use. In the order of their kinds, see `kind_of`. The name folder is followed by a
+colon and a path: folder:DIR.
 
 Departs from the paper [generator]: its table has no augmentation and no floor to hold a generator against."""
 
 ENTRY_POINTS = "echobench.generators"
 """A package that declares an entry point of this group adds a generator under the entry point's name."""
 
+ALL = "all"
+"""In a list of generators, the whole of `BACKENDS` but for folder, which needs a path."""
+FEW = 10
+"""Network evaluations per image of a few-step generator, at most."""
 
 _NAME = re.compile(r"\w[\w.-]*")
 """Names of other people's generators."""
@@ -49,9 +55,10 @@ def register(name: str, backend: type[Generator]) -> None:
     A later class of the name takes the place of the earlier. Raises EchobenchError for a name of ours, for one that no
     folder can have, and for what is no Generator.
     """
-    if name in BACKENDS or not name.replace("-", "_").isidentifier():
+    if name in (ALL, *BACKENDS) or not name.replace("-", "_").isidentifier():
         raise EchobenchError(
-            f"a generator cannot be called {name!r}; take letters, digits and -, and none of: {', '.join(BACKENDS)}"
+            f"a generator cannot be called {name!r}; take letters, digits and -, and none of: "
+            f"{', '.join((ALL, *BACKENDS))}"
         )
     _registered[name] = _checked(backend, repr(backend))
 
@@ -86,15 +93,34 @@ def _declared_by(package: Distribution) -> list[EntryPoint]:
         return []
 
 
+def expanded(names: Collection[str], fits: Callable[[type[Generator]], bool] = lambda backend: True) -> list[str]:
+    """Each of these names once, with all of ours that fit in the place of `ALL`."""
+    ours = [name for name in BACKENDS if name != "folder" and fits(generator_class(name))] if ALL in names else []
+    return list(dict.fromkeys(one for name in names for one in (ours if name == ALL else [name])))
+
+
+def kind_of(generator: Generator) -> str:
+    """How it draws: real (the frames as they are), classical (no network), one-pass, few-step (up to `FEW` evaluations
+    of its network), or many-step."""
+    if not generator.trained:
+        return "real" if generator.needs_source_images and not generator.deforms else "classical"
+    if generator.evaluations == 1:
+        return "one-pass"
+    return "few-step" if generator.evaluations <= FEW else "many-step"
+
+
 @dataclass(frozen=True)
 class Listed:
-    """A generator as a list shows it; parameters: number of weights in the preset asked for, None without it."""
+    """A generator as a list shows it; kind, parameters (the number of weights) and evaluations (per image) are those
+    of the preset asked for, None without it."""
 
     name: str
+    kind: str | None
     summary: str
     paper: str
     trained: bool
     parameters: int | None
+    evaluations: int | None
 
 
 def listed(name: str, preset: str = "standard") -> Listed:
@@ -110,8 +136,12 @@ def listed(name: str, preset: str = "standard") -> Listed:
 def _listed(name: str, preset: str) -> Listed:
     backend = generator_class(name)
     shown = "folder:DIR" if name == "folder" else name
-    parameters = backend(backend.presets[preset]).parameters if preset in backend.presets else None
-    return Listed(shown, backend.summary, backend.paper, backend.trained, parameters)
+    drawn = "drawn elsewhere" if name == "folder" else None
+    if preset not in backend.presets:
+        return Listed(shown, drawn, backend.summary, backend.paper, backend.trained, None, None)
+    one = backend(backend.presets[preset])
+    kind = drawn or kind_of(one)
+    return Listed(shown, kind, backend.summary, backend.paper, backend.trained, one.parameters, one.evaluations)
 
 
 def require_known(name: str) -> None:

@@ -19,7 +19,7 @@ from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, working_in
 from echobench.data.base.progress import silent
-from echobench.generators.registry import generator_class
+from echobench.generators.registry import expanded, generator_class
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.records.patients import PATIENTS
 from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
@@ -54,8 +54,9 @@ def plan(
 ) -> list[Cell]:
     """The cells of a comparison, each in the folder under `runs` that `echobench run` gives it.
 
-    Without generators, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of the paper's Table 1.
-    images: of those who deform maps; the others have every frame once. assignments: see `resolve_each`.
+    generators: see `expanded`. Without them, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of
+    the paper's Table 1. images: of those who deform maps; the others have every frame once. assignments: see
+    `resolve_each`.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     chosen = (generators, views, phases)
@@ -66,7 +67,7 @@ def plan(
             (generator, view, phase)
             for view in views or ("4C",)
             for phase in phases or ("all",)
-            for generator in generators or GENERATORS
+            for generator in expanded(generators or GENERATORS)
         ]
     )
     shared = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}

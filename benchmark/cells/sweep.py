@@ -14,7 +14,7 @@ from echobench.benchmark.run.trained import has_generators, training_of
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import working_in
 from echobench.data.base.progress import silent
-from echobench.generators.registry import generator_class
+from echobench.generators.registry import expanded, generator_class
 from echobench.results.evidence.sweep import sweeps
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
@@ -44,9 +44,10 @@ def plan(
 ) -> list[Cell]:
     """The cells of a sweep, each in the folder under `runs` that `echobench run` gives it.
 
-    strengths, fractions: one of them has several values; None is `STRENGTHS`, or strength 1 beside fractions, and
-    fraction 1. Who cannot draw deformed maps has one cell for all strengths. images, assignments: see `compare.plan`.
-    scored_on: validation patients, since test patients that were looked at to choose cannot judge the choice.
+    generators: see `expanded`. strengths, fractions: one of them has several values; None is `STRENGTHS`, or strength 1
+    beside fractions, and fraction 1. Who cannot draw deformed maps has one cell for all strengths. images, assignments:
+    see `compare.plan`. scored_on: validation patients, since test patients that were looked at to choose cannot judge
+    the choice.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     strengths = list(dict.fromkeys(strengths or (STRENGTHS if fractions is None else (1.0,))))
@@ -55,7 +56,7 @@ def plan(
     asked = [
         {"generator": generator, "strength": strength, "fraction": fraction, "images": images_of(generator, images)}
         | {"scored_on": scored_on, **shared}
-        for generator in generators or GENERATORS
+        for generator in expanded(generators or GENERATORS)
         for fraction in fractions
         for strength in strengths
     ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # What is compared
 @click.option(
     "--generators",
-    metavar="A,B,…",
+    metavar="A,B,…|all",
     help="Compares these.  [default: real,warp,sdm,cyclegan,paint; Table 1's with preset paper]",
 )
 @click.option(
@@ -66,6 +66,7 @@ def compare(
     \b
     Examples:
       echobench compare
+      echobench compare --generators all
       echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
       echobench compare --runs results/measured
       echobench compare --preset standard --dry-run

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     help="Scores this finished run, or the runs in a folder. Repeatable.",
 )
 @click.option(
-    "--generators", metavar="A,B,…", default="real,sdm", help="Without --from: scores runs of these, made if missing."
+    "--generators",
+    metavar="A,B,…|all",
+    default="real,sdm",
+    help="Without --from: scores runs of these, made if missing.",
 )
 @options.with_data
 @options.with_preset

@@ -36,6 +36,7 @@ def generators(preset: str, screen: Screen) -> None:
             )
             size = f"trained, {counted}"
         lines.append(f"{entry.name:<12}{entry.summary}")
-        lines.append(f"{'':<12}{size}{f'; {entry.paper}' if entry.paper else ''}")
+        kind = f"{entry.kind}, " if entry.kind else ""
+        lines.append(f"{'':<12}{kind}{size}{f'; {entry.paper}' if entry.paper else ''}")
     text = ", ".join(one["name"] for one in plain) if screen.quiet else "\n".join(lines)
     screen.say(text, preset=preset, generators=plain)

@@ -262,7 +262,14 @@ def _trains(generator: str) -> bool:
 
 def _none_deforms(values: Values) -> bool:
     """Of the generators that are named; the default has some that do."""
-    return not any(map(_deforms, names_in(values["generators"]) or ["warp"]))
+    return not any(map(_deforms, _generators(values) or ["warp"]))
+
+
+def _generators(values: Values) -> list[str]:
+    """Those that are named, one by one; none where the default is taken."""
+    from echobench.generators.registry import expanded
+
+    return expanded(names_in(values["generators"]) or [])
 
 
 _PLACE = ("executor", "jobs", "threads", "address", "slurm")
@@ -283,7 +290,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(_none_deforms, _UNDEFORMED, ("strength", "images")),
             _UNPRINTED,
             Idle(
-                lambda v: "real" not in (names_in(v["generators"]) or ["real"]),
+                lambda v: "real" not in (_generators(v) or ["real"]),
                 "realism is measured where real is among the generators",
                 ("inception",),
             ),

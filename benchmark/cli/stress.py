@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # What is drawn
 @click.option(
     "--generators",
-    metavar="A,B,…",
+    metavar="A,B,…|all",
     help="Takes these of runs/, and trains those that are missing.  [default: sdm,cyclegan,paint; none with --runs]",
 )
 @click.option(

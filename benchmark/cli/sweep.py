@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @options.with_finished_runs
 # What is swept
-@click.option("--generators", metavar="A,B,…", help="Sweeps these.  [default: real,warp,sdm]")
+@click.option("--generators", metavar="A,B,…|all", help="Sweeps these.  [default: real,warp,sdm]")
 @click.option(
     "--strengths",
     metavar="X,Y,…",

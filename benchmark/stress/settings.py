@@ -16,7 +16,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.deform import VERSION
 from echobench.data.frames import VIEWS
 from echobench.data.ladder.ladder import SEVERITIES, STRESSES, find_stress
-from echobench.generators.registry import generator_class
+from echobench.generators.registry import expanded, generator_class
 from echobench.results.evidence.adherence import IDEAL
 
 GENERATORS = ("sdm", "cyclegan", "paint")
@@ -119,10 +119,10 @@ def cells(
 ) -> list[Cell]:
     """The cells that train these generators on the same data, in the folders under `runs` that `run` gives them.
 
-    assignments: see `resolve_each`. Raises EchobenchError for an unknown name, and for a generator that draws no
-    deformed maps.
+    generators: see `expanded`; all are those that draw deformed maps. assignments: see `resolve_each`. Raises
+    EchobenchError for an unknown name, and for a generator that draws no deformed maps.
     """
-    chosen = [name for name in generators if name != IDEAL]
+    chosen = [name for name in expanded(generators, lambda backend: backend.deforms) if name != IDEAL]
     for name in chosen:
         if not generator_class(name).deforms:
             raise EchobenchError(f"{name} draws no deformed maps: there is nothing to put it to the test with")

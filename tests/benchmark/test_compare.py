@@ -44,6 +44,12 @@ def test_default_cells(tmp_path):
     ]
 
 
+def test_all_generators_are_taken_by_kind_and_no_folder(tmp_path):
+    cells = plan(tmp_path, preset="quick", generators=["all"])
+    expected = ["real", "warp", "paint", "cyclegan", "spade", "flow", "inpaint", "sdm"]
+    assert [cell.settings.generator for cell in cells] == expected
+
+
 def test_the_papers_table_1(tmp_path):
     cells = plan(tmp_path, preset="paper")
     rows = [(cell.settings.generator, cell.settings.view, cell.settings.phase) for cell in cells]

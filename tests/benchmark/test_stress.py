@@ -246,6 +246,13 @@ def test_force_waits_for_whoever_is_at_work_and_a_failed_training_is_said(small,
         stress(settings, small / "out", missing=[cell])
 
 
+def test_all_are_those_that_draw_deformed_maps(small):
+    asked_for = [cell.settings.generator for cell in cells(small, resolve_stress(preset="quick"), ["all"])]
+    assert asked_for == ["paint", "cyclegan", "spade", "flow", "inpaint", "sdm"]  # the ideal is there anyway
+    with pytest.raises(EchobenchError, match="real draws no deformed maps"):
+        cells(small, resolve_stress(preset="quick"), ["all", "real"])
+
+
 def test_a_run_of_the_ideal_is_not_passed_over_in_silence(small):
     run(resolve(generator=IDEAL, view="4C", preset="tiny"), small / "ideal")
     done = call("--runs", "ideal", "--generators", "sdm", "--deformations", "small")

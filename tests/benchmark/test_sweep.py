@@ -54,6 +54,12 @@ def records(cells):
     return [json.loads((cell.folder / "run.json").read_text()) for cell in cells]
 
 
+def test_all_generators_are_swept(cells_in):
+    cells = cells_in("all", strengths=[0, 1], preset="quick", assignments=())
+    assert [cell.settings.generator for cell in cells][:5] == ["real", "warp", "warp", "paint", "paint"]
+    assert {"cyclegan", "spade", "flow", "inpaint", "sdm"} < {cell.settings.generator for cell in cells}
+
+
 def test_one_training_serves_all_strengths_and_nothing_is_done_twice(cells_in, fits, tmp_path):
     cells = cells_in("real", "sdm", strengths=[1, 2])
     assert [(cell.settings.generator, cell.settings.strength) for cell in cells] == [

@@ -9,7 +9,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.maps import label_maps, undeformed_maps
 from echobench.generators import registry
 from echobench.generators.base import Generator
-from echobench.generators.registry import BACKENDS, generator_class, listed, names
+from echobench.generators.registry import ALL, BACKENDS, expanded, generator_class, listed, names, register
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
@@ -92,7 +92,33 @@ def test_every_backend_is_listed(name):
 
 
 def test_a_list_says_who_lacks_a_preset():
-    assert listed("real", "huge").parameters is None
+    entry = listed("real", "huge")
+    assert (entry.kind, entry.parameters, entry.evaluations) == (None, None, None)
+
+
+def test_generators_are_listed_by_kind():
+    kinds = {name: listed(name).kind for name in BACKENDS}
+    assert list(dict.fromkeys(kinds.values())) == [
+        "real", "classical", "one-pass", "few-step", "many-step", "drawn elsewhere"
+    ]  # fmt: skip
+    assert [name for name, kind in kinds.items() if kind == "one-pass"] == ["cyclegan", "spade"]
+    order = list(kinds.values())
+    assert order == sorted(order, key=order.index), "one kind stands in two places"
+
+
+def test_all_are_all_of_ours_that_need_no_path_and_that_fit():
+    everyone = [name for name in BACKENDS if name != "folder"]
+    assert expanded([ALL]) == everyone
+    assert expanded(["sdm", ALL, "folder:x", "sdm"]) == [
+        "sdm", *(name for name in everyone if name != "sdm"), "folder:x"
+    ]  # fmt: skip
+    assert expanded(["warp", "warp"]) == ["warp"]
+    assert expanded([ALL], lambda backend: backend.deforms) == [name for name in everyone if name != "real"]
+
+
+def test_nobody_is_called_all():
+    with pytest.raises(EchobenchError, match=r"cannot be called 'all'; .*none of: all, real"):
+        register(ALL, generator_class("paint"))
 
 
 def test_real_hands_back_the_frames_and_refuses_deformed_maps(make_frames, tmp_path):
