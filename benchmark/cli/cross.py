@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--generators",
     metavar="A,B,…|all",
     default="real,sdm",
-    help="Without --from: scores runs of these, made if missing.",
+    help="Without --from: scores runs of these, and makes missing ones.",
 )
 @options.with_data
 @options.with_preset
