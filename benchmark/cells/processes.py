@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from multiprocessing.connection import Connection, wait
@@ -25,6 +25,7 @@ import torch
 from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Serial
 from echobench.benchmark.cells.parts import Agenda, Part, carry_out_part, divide, number_of_parts, share
+from echobench.benchmark.cells.server import begin_worker
 from echobench.benchmark.run.machine import cores, default_jobs, default_threads
 from echobench.benchmark.run.pipeline import give_up
 from echobench.benchmark.run.stages import WHOLE, Reporter
@@ -40,7 +41,6 @@ TOLD_SECONDS = 0.2
 """Between two reports of a stage."""
 ENDING_SECONDS = 5.0
 """That a worker has to end by itself."""
-_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy torch's threads in the middle of their work
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,7 @@ class _Worker:
     """A process that carries out one part after another."""
 
     def __init__(self, threads: int, device: str) -> None:
-        self.connection, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_serve, args=(theirs, threads, device), daemon=True)
-        with _interrupts_blocked():
-            self._process.start()
-        theirs.close()
+        self._process, self.connection = begin_worker(threads, device)
         self.part: Part | None = None
         self.bars: dict[str, Progress] = {}
 
@@ -255,7 +251,7 @@ class _Workers:
         return {slot: worker for slot, worker in self._workers.items() if worker.part is not None}
 
 
-def _serve(connection: Connection, threads: int, device: str) -> None:
+def serve(connection: Connection, threads: int, device: str) -> None:
     """What a worker does until nobody has parts for it, or the process that started it is no more."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, _stop)
@@ -307,16 +303,3 @@ def _end_with_parent() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     sys.exit(1)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """A process that is started meanwhile never sees Ctrl-C, which goes to all of them: this one ends it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

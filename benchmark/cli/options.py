@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from echobench.benchmark import RUNS
+from echobench.benchmark.cells.server import begin_server
 from echobench.benchmark.cli.config import where_from, with_config
 from echobench.benchmark.cli.output import OUTPUT
 from echobench.benchmark.cli.values import kind_of, require_values
@@ -153,11 +154,20 @@ def with_plan(verb: Function) -> Function:
     return planned
 
 
+def _has_parts(values: Values) -> bool:
+    """Whether a call may have something to be done at a time; where it has not, a process was begun in vain."""
+    alone = "generator" in values and values["unet_seeds"] == 1
+    printed = any(values.get(name) for name in ("dry_run", "runs", "folders"))
+    return not (alone or printed or "LOCAL_RANK" in os.environ or os.cpu_count() == 1)
+
+
 def with_executor(verb: Function) -> Function:
     """Options of where cells are carried out, which the verb gets as one parameter, `executor`."""
 
     @wraps(verb)
     def placed(executor: str, slurm: tuple[str, ...], **others: Any) -> Any:
+        if executor == "processes" and others["jobs"] != 1 and _has_parts(others):
+            begin_server()
         from echobench.benchmark.cells.execute import find_executor
 
         asked = {name: others.pop(name) for name in ("jobs", "threads", "address")}

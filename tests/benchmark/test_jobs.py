@@ -314,7 +314,11 @@ def test_a_lost_worker_costs_what_it_was_at(cell_of, caplog):
 
 def worker_at(lock):
     """The process that holds the lock of a part."""
-    return next(child.pid for child in psutil.Process().children() if str(lock) in [f.path for f in child.open_files()])
+    return next(
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if str(lock) in [f.path for f in child.open_files()]
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)

@@ -136,11 +136,11 @@ def reach(child: int, seconds: float) -> None:
 
 
 def workers(child: int) -> list[psutil.Process]:
-    """The processes that carry out parts for a child."""
+    """The processes that carry out parts for a child, forked from the server that it has begun."""
     found = []
-    for process in psutil.Process(child).children():
+    for server in psutil.Process(child).children():
         with suppress(psutil.Error):  # of one that has just ended
-            found += [process] if "spawn_main" in " ".join(process.cmdline()) else []
+            found += server.children() if "forkserver" in " ".join(server.cmdline()) else []
     return found
 
 

@@ -29,7 +29,7 @@ def held(child: int) -> dict[str, float]:
         "memory_mb": process.memory_info().rss / 2**20,
         "files": process.num_fds(),
         "threads": process.num_threads(),
-        "workers": len(process.children()),
+        "workers": len(process.children(recursive=True)),
     }
 
 
