@@ -18,7 +18,7 @@ TYPED_ALONE = ("config", "dry_run", "form", "force")
 """Parameters that no file holds: they are about one call."""
 _FILE = "echobench.config"
 """Where a context keeps which file was given."""
-_KINDS: Mapping[type[click.ParamType], type] = {click.types.IntParamType: int, click.types.FloatParamType: float}
+_KINDS: Mapping[type, type] = {click.types.IntParamType: int, click.types.FloatParamType: float}
 
 
 def options_of(command: click.Command) -> dict[str, click.Option]:

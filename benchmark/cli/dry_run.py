@@ -104,7 +104,7 @@ def _listed(cells: Sequence[Cell]) -> list[str]:
     """How many runs there are, and each of them."""
     finished = [cell for cell in cells if is_done(cell)]
     kind = "generator" if any(cell.generator_only for cell in cells) else "run"
-    number = f"{len(cells)} {kind}{'' if len(cells) == 1 else 's'}, {len(finished) or 'none'} of them finished"
+    number = f"{len(cells)} {kind}s, {len(finished) or 'none'} of them finished" if len(cells) != 1 else f"1 {kind}"
     return [number, *(f"  {'finished' if one in finished else 'to do':8}  {one.folder}" for one in cells)]
 
 
