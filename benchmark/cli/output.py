@@ -128,7 +128,7 @@ def heard(*, quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None
         root.addHandler(handler)
     if verbose or log_file:
         ours.setLevel(logging.INFO)
-    logging.captureWarnings(log_file is not None)
+    logging.captureWarnings(quiet or log_file is not None)
     _log_call()
     try:
         yield
