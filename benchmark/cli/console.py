@@ -65,7 +65,8 @@ class _Bar:
 
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         shown = " ".join(f"{name}\N{NO-BREAK SPACE}{value:.4g}" for name, value in (figures or {}).items())
-        self._bars.start()
+        if self._stage != WHOLE:  # which is shown once something is done
+            self._bars.start()
         if self._task not in self._bars.task_ids:
             self._task = self._bars.add_task(self._stage, figures="", before=done)
         self._bars.update(self._task, completed=done, total=total, figures=shown)
