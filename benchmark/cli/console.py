@@ -65,7 +65,8 @@ class _Bar:
 
     def __call__(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         shown = " ".join(f"{name}\N{NO-BREAK SPACE}{value:.4g}" for name, value in (figures or {}).items())
-        self._bars.start()
+        if self._stage != WHOLE:  # which is shown once something is done
+            self._bars.start()
         if self._task not in self._bars.task_ids:
             self._task = self._bars.add_task(self._stage, figures="", before=done)
         self._bars.update(self._task, completed=done, total=total, figures=shown)
@@ -95,21 +96,22 @@ def print_table(table: formats.Table) -> None:
     """A table with its caption above and its notes below. No number and no word is cut, however narrow the terminal:
     texts and headings are wrapped, and where that does not do, a row is a list."""
     console, shown = Console(), formats.shown(table)
-    numeric = {name: name not in table.frame or is_numeric_dtype(table.frame[name]) for name in shown}
-    sizes = [_sizes(name, shown[name].tolist(), whole=numeric[name]) for name in shown]
+    names, rows = [*map(str, shown)], shown.to_numpy().tolist()
+    numeric = {name: name not in table.frame or is_numeric_dtype(table.frame[name]) for name in names}
+    sizes = [_sizes(name, shown[name].tolist(), whole=numeric[name]) for name in names]
     widths = _fitted(sizes, console.width - _BETWEEN * (len(sizes) - 1))
     console.print()
     console.print(Text(table.caption), style="italic")
     if widths is None:
-        for row in shown.to_dict("records"):
+        for row in rows:
             console.print()
-            for name, text in row.items():
+            for name, text in zip(names, row, strict=True):
                 console.print(Text(f"{name}: {text}"))
     else:
         printed = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _BETWEEN - 1, 0, 0))
-        for name, width in zip(shown, widths, strict=True):
+        for name, width in zip(names, widths, strict=True):
             printed.add_column(Text(name), justify="right" if numeric[name] else "left", width=width, overflow="fold")
-        for row in shown.itertuples(index=False):
+        for row in rows:
             printed.add_row(*map(Text, row))
         console.print(printed)
     for note in table.notes:

