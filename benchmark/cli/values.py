@@ -190,7 +190,7 @@ def require_values(context: click.Context) -> None:
     """Raises EchobenchError for a value of a call that names what is not there: before anything is imported or made."""
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if not isinstance(parameter.type, Value) or value is None:
+        if not isinstance(parameter.type, Value) or not value:  # of an empty text, `refuse_idle` says it
             continue
         for one in value if isinstance(value, tuple) else (value,):
             parameter.type.require(one, parameter.opts[0] if isinstance(parameter, click.Option) else "")
