@@ -95,12 +95,12 @@ class Place(Value):
 
     def require(self, value: Any, option: str) -> None:
         path, wanted = typed_path(value), "folder" if self._kind == "dir" else "file"
-        said = f"{option} {path}".lstrip()  # an argument has no option
+        asked = f" for {option}" if option else ""  # an argument has none
         if not self._there or (path.is_dir() if self._kind == "dir" else path.is_file()):
             return
         if path.exists():
-            raise EchobenchError(f"{said}: it is no {wanted}{self._instead and f'; {self._instead}'}")
-        raise EchobenchError(f"{said}: there is no such {wanted}")
+            raise EchobenchError(f"{path} is no {wanted}{asked}{self._instead and f'; {self._instead}'}")
+        raise EchobenchError(f"there is no {wanted} {path}{asked}")
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(incomplete, type=self._kind)]
