@@ -176,7 +176,7 @@ REFUSED: list[tuple[list[str], str, str]] = [
         "--strength",
         "none of the generators draws deformed maps",
     ),
-    (["compare", "--generators", "sdm,warp", "--inception", "x"], "--inception", "where real is among the generators"),
+    (["compare", "--generators", "sdm,warp", "--inception", "w.pth"], "--inception", "where real is among the gen"),
     (
         ["generate", "--checkpoint", "w.pth", "--maps", "b", "--out", "c", "--view", "4C"],
         "--view",

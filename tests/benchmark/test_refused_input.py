@@ -72,7 +72,7 @@ LATER: list[tuple[list[str], str]] = [
     (["cross", "--on", "camus", "--data-camus", "empty"], "there is no CAMUS dataset in empty"),
     (["report", "empty"], "there is no run in empty"),
     (["verify", "empty"], "there is no record in empty"),
-    (["generate", "--run", "empty", "--maps", "empty", "--out", "drawn"], "no frame"),
+    (["generate", "--run", "empty", "--maps", "empty", "--out", "drawn"], "no CAMUS frames in empty"),
 ]
 """Calls that are refused once what is named was looked at. In the folder there is one that is empty."""
 
