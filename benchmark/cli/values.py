@@ -20,7 +20,7 @@ _RUN_FILES = ("run.json", "failed.json", "stages/settings.json")
 """One of them is in the folder of every run, finished or not."""
 
 
-class Value(click.ParamType):
+class Value(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """What an option takes. A verb requires it before it does anything; the help and the completion do not."""
 
     def require(self, value: Any, option: str) -> None:
