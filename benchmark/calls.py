@@ -202,7 +202,7 @@ def cross(
     place = find_executor(executor, jobs=jobs, threads=threads)
     device, out = resolve_device(device), typed_path(out)
     # Whatever can be refused is refused before videos are read, and before hours of training.
-    folders = comparing.found_runs(map(typed_path, runs))
+    folders = comparing.found_runs([*map(typed_path, runs)]) if runs else []
     planned = [] if runs else comparing.plan(out, **asked)
     for cell in planned:
         require_data(cell.settings)

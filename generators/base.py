@@ -139,7 +139,7 @@ class Weightless(Generator):
         An empty file is of before settings were kept: all presets were alike.
         """
         preset = next(iter(cls.presets.values()))
-        if not path.stat().st_size:
+        if path.is_file() and not path.stat().st_size:
             return cls(preset, device)
         values = read_json(path, "give the run's command again with --force")
         return cls(settings_from(type(preset), values, path), device)

@@ -54,8 +54,8 @@ class Verb(click.Command):
             parameter.type = kind_of(self.name, parameter) or parameter.type
 
     def invoke(self, ctx: click.Context) -> Any:
+        require_values(ctx)  # without torch, which the next may import
         refuse_idle(ctx)
-        require_values(ctx)
         if "LOCAL_RANK" not in os.environ:
             return super().invoke(ctx)
 

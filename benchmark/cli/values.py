@@ -20,7 +20,7 @@ _RUN_FILES = ("run.json", "failed.json", "stages/settings.json")
 """One of them is in the folder of every run, finished or not."""
 
 
-class Value(click.ParamType):
+class Value(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """What an option takes. A verb requires it before it does anything; the help and the completion do not."""
 
     def require(self, value: Any, option: str) -> None:
@@ -95,12 +95,12 @@ class Place(Value):
 
     def require(self, value: Any, option: str) -> None:
         path, wanted = typed_path(value), "folder" if self._kind == "dir" else "file"
-        said = f"{option} {path}".lstrip()  # an argument has no option
+        asked = f" for {option}" if option else ""  # an argument has none
         if not self._there or (path.is_dir() if self._kind == "dir" else path.is_file()):
             return
         if path.exists():
-            raise EchobenchError(f"{said}: it is no {wanted}{self._instead and f'; {self._instead}'}")
-        raise EchobenchError(f"{said}: there is no such {wanted}")
+            raise EchobenchError(f"{path} is no {wanted}{asked}{self._instead and f'; {self._instead}'}")
+        raise EchobenchError(f"there is no {wanted} {path}{asked}")
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(incomplete, type=self._kind)]
@@ -190,7 +190,7 @@ def require_values(context: click.Context) -> None:
     """Raises EchobenchError for a value of a call that names what is not there: before anything is imported or made."""
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if not isinstance(parameter.type, Value) or value is None:
+        if not isinstance(parameter.type, Value) or not value:  # of an empty text, `refuse_idle` says it
             continue
         for one in value if isinstance(value, tuple) else (value,):
             parameter.type.require(one, parameter.opts[0] if isinstance(parameter, click.Option) else "")

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from echobench.data.base.errors import EchobenchError
+from echobench.data.base.errors import require_known
 from echobench.data.labels import Label
 from echobench.data.ladder import anatomical, geometric, relabel
 from echobench.data.ladder.claims import (
@@ -254,6 +254,5 @@ STRESSES: Mapping[str, Stress] = MappingProxyType(
 
 def find_stress(name: str) -> Stress:
     """Raises EchobenchError for a name that is not in `STRESSES`."""
-    if name not in STRESSES:
-        raise EchobenchError(f"there is no stress {name!r}; known: {', '.join(STRESSES)}")
+    require_known("deformation", name, STRESSES)
     return STRESSES[name]

@@ -102,7 +102,7 @@ def subgroups(run: Run) -> pd.DataFrame | None:
     rows = []
     for measure in MEASURES:
         if (values := measure.values(run)) is not None:
-            rows += _judged(measure, [row for trait in traits for row in _of_trait(measure, values, traits[trait])])
+            rows += _judged(measure, [row for _, trait in traits.items() for row in _of_trait(measure, values, trait)])
     return pd.DataFrame(rows).drop(columns="test")
 
 
@@ -119,7 +119,7 @@ def described(trait: str, subgroup: str) -> str:
 def worst_off(found: pd.DataFrame) -> Mapping[str, Any] | None:
     """The row of the subgroup with the lowest Dice, of those that are shown to be worse off; None where none is."""
     worse = found[(found["measure"] == DICE.name) & (found["verdict"] == WORSE_OFF)]
-    return None if worse.empty else {str(k): v for k, v in worse.loc[worse["mean"].idxmin()].items()}
+    return min(worse.to_dict("records"), key=lambda row: float(row["mean"]), default=None)
 
 
 def _of_trait(measure: Measure, values: "pd.Series[float]", trait: "pd.Series[str]") -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def _verdict(measure: Measure, row: Mapping[str, Any], corrected: Mapping[Any, f
     return BETTER_OFF if (row["difference"] > 0) == measure.higher_is_better else WORSE_OFF
 
 
-def _permutation_p(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def _permutation_p(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> float:
     """Two-sided p of a difference of means, patients dealt anew to both; the same for both orders of the two."""
     first, second = sorted((first, second), key=lambda values: (len(values), values.tolist()))
     result = stats.permutation_test(

@@ -151,10 +151,10 @@ def test_every_cell_of_a_printed_table_is_there(capsys, monkeypatch):
         assert max(map(len, printed.splitlines())) <= int(columns)
 
 
-def test_where_nothing_finished_the_reason_is_printed(tmp_path):
-    arguments = ["--generators", "real", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "runs")]
+def test_where_nothing_finished_the_reason_is_printed(camus_folder, tmp_path):
+    arguments = ["--generators", "real", "--views", "2C", "--data", str(camus_folder), "--out", str(tmp_path / "runs")]
     result = CliRunner().invoke(main, ["compare", *arguments])
-    assert result.exit_code == 1 and "there is no folder" in result.output
+    assert result.exit_code == 1 and "there are no 2C frames" in result.output
     assert "none of the runs has finished" in result.output
 
 

@@ -146,7 +146,7 @@ def test_patients_from_whom_a_run_has_learnt_test_nothing(camus_folder, make_fra
     [
         (["--on", "mars"], "unknown data to score on 'mars'; known: echonet, camus, view"),
         (["--on", "camus"], "--on camus needs a CAMUS folder: --data-camus DIR"),
-        (["--on", "view", "--from", "nowhere"], "--from nowhere: there is no such folder"),
+        (["--on", "view", "--from", "nowhere"], "there is no folder nowhere for --from"),
     ],
 )
 def test_bad_requests(arguments, sentence, tmp_path):

@@ -196,7 +196,7 @@ REFUSED: list[tuple[list[str], str, str]] = [
         "--strength",
         "none of the generators draws deformed maps",
     ),
-    (["compare", "--generators", "sdm,warp", "--inception", "x"], "--inception", "where real is among the generators"),
+    (["compare", "--generators", "sdm,warp", "--inception", "w.pth"], "--inception", "where real is among the gen"),
     (
         ["generate", "--checkpoint", "w.pth", "--maps", "b", "--out", "c", "--view", "4C"],
         "--view",
@@ -296,6 +296,7 @@ LOOKED_UP = (
     "benchmark.cells.compare.panel_of",
     "results.evidence.comparison.Comparison.of",
     "benchmark.measure.cross.refuse_phantom",
+    "benchmark.calls.require_data",
 )
 
 
@@ -407,7 +408,7 @@ def test_a_dry_run_names_the_run_whose_generator_would_be_taken(library, monkeyp
     def none_there(run):
         raise EchobenchError(f"{run} holds no run")
 
-    words = ["run", "--generator", "sdm", "--dry-run", "--format", "json", "--generator-from", "earlier"]
-    assert '"generator_from": "earlier"' in effect(library, words)[1]
+    words = ["run", "--generator", "sdm", "--dry-run", "--format", "json", "--generator-from", "e"]
+    assert '"generator_from": "e"' in effect(library, words)[1]
     monkeypatch.setattr("echobench.benchmark.run.trained.training_of", none_there)
-    assert "earlier holds no run" in refusal(library, words)
+    assert "e holds no run" in refusal(library, words)

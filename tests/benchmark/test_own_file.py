@@ -138,8 +138,7 @@ def test_any_process_takes_its_parts(file):
         assert done.stdout.decode().strip() == "Greys(of_labels=(1, 2))", done.stderr.decode()
 
 
-def test_several_jobs_train_on_what_it_drew(file, camus_folder, monkeypatch):
-    monkeypatch.delenv("ECHOBENCH_JOBS")
+def test_several_jobs_train_on_what_it_drew(file, camus_folder):
     command = [sys.executable, Path(__file__).with_name("jobs_command.py"), "run", "--generator", f"{file}:Flat"]
     command += ["--preset", "tiny", "--data", camus_folder, "--unet-seeds", "2", "--jobs", "2", "--out", "out"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

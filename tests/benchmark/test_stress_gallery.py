@@ -40,7 +40,7 @@ def test_the_whole_ladder_fits_a_page_and_can_be_read_there(frame, small_texts):
 
 
 def test_an_unknown_stress_is_refused(frame):
-    with pytest.raises(EchobenchError, match="there is no stress 'twist'"):
+    with pytest.raises(EchobenchError, match="unknown deformation 'twist'"):
         gallery(frame, ["twist"])
 
 

@@ -275,7 +275,7 @@ def test_a_severity_out_of_range_is_refused(severity):
 
 
 def test_an_unknown_stress_is_refused_with_the_known_ones():
-    with pytest.raises(EchobenchError, match=r"there is no stress 'twist'; known: swirl, shear, .*two-ventricles"):
+    with pytest.raises(EchobenchError, match=r"unknown deformation 'twist'; known: swirl, shear, .*two-ventricles"):
         find_stress("twist")
 
 
