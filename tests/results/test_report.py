@@ -293,8 +293,8 @@ def test_the_verdicts_come_first_and_what_is_behind_them_is_folded(page):
     verdicts = page.by_id("group-1-verdicts")
     assert [row[0] for row in page.texts(verdicts)] == ["sdm", "paint"]
     heads = [e["text"] for e in page.all("th", page.all("thead", verdicts)[0])]
-    assert heads == ["generator", "use", "weakest part", "realism", "copies", "follows its map", "other data", "cost",
-                     "uses real images"]  # fmt: skip
+    assert heads == ["generator", "use", "weakest part", "for whom", "realism", "copies", "follows its map",
+                     "other data", "cost", "uses real images"]  # fmt: skip
     assert {e["class"] for e in page.all("td", verdicts)} <= {"good", "fair", "bad", "open"}
     parts = [e for e in page.all("details", page.by_id("group-1")) if e.get("class") == "part"]
     assert [page.all("h3", part)[0]["text"] for part in parts][: len(SECTIONS)] == list(SECTIONS)
@@ -313,7 +313,7 @@ def test_a_stress_beside_the_runs_is_a_part_of_the_page(with_figures, report, fo
     assert [row[0] for row in page.texts(page.by_id("group-1-stress-1-ladder"))] == ["none", "swirl"]
     assert "sdm follows ordinary maps" in part["text"] and len(page.all("figcaption", part)) == 3
     first, *_ = page.texts(page.by_id("group-1-verdicts"))
-    assert first[5].startswith("follows ordinary maps; first loses swirl, at severity 1")
+    assert first[6].startswith("follows ordinary maps; first loses swirl, at severity 1")
     assert "It follows ordinary maps; first loses swirl, at severity 1." in page.by_id("answer")["text"]
     assert "was not asked" not in page.by_id("answer")["text"]
 

@@ -10,14 +10,17 @@ from echobench.results.evidence.adherence import DOUBT, FOLLOWS, IDEAL, LOST, UN
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE
 from echobench.results.evidence.stressed import stresses_beside
+from echobench.results.evidence.subgroups import described
 from echobench.results.report.answer import beyond_dice, held_against, standing
 from echobench.results.shown.verdicts import (
+    ALIKE,
     BAD,
     FAIR,
     GOOD,
     NOT_MEASURED,
     OPEN,
     TONES,
+    WORSE_IN,
     Judged,
     Verdict,
     adherence,
@@ -45,7 +48,7 @@ def check(sentence):
 
 def check_predicate(sentence, subjects=("It", "Its")):
     check(sentence)
-    assert sentence.split()[0] in subjects and len(re.findall(r"\b(?:is|are|follows?|loses|gains)\b", sentence)), (
+    assert sentence.split()[0] in subjects and len(re.findall(r"\b(?:is|are|does|follows?|loses|gains)\b", sentence)), (
         sentence
     )
 
@@ -78,7 +81,7 @@ STEPS = ({}, {"swirl": FOLLOWS}, {"swirl": "0.5", "shear": "0.5"}, {"swirl": "0.
 
 def answers(**changed):
     usual = {"weakest part": Judged("LA in ES", "Dice 80.0 %")}
-    usual |= dict.fromkeys(("realism", "copies"), Judged(NOT_MEASURED))
+    usual |= dict.fromkeys(("for whom", "realism", "copies"), Judged(NOT_MEASURED))
     return usual | {
         "follows its map": Judged("no stress was run"), "other data": Judged("not tried"),
         "uses real images": Judged("no"),
@@ -94,8 +97,12 @@ def test_what_is_known_beyond_dice_makes_sentences_in_every_combination():
     others = [Judged("not tried"), *(elsewhere("echonet", *gap, 80.0) for gap in (
         (-5.0, -7.0, -3.0), (1.0, -1.0, 3.0), (5.0, 3.0, 7.0), (1.0, nan, nan)))]  # fmt: skip
     real = [Judged("no"), Judged("yes: it shows real frames"), Judged("not known")]
-    names = ("realism", "copies", "follows its map", "other data", "uses real images")
-    for chosen in product(realism, copies, maps, others, real):
+    whom = [Judged(words, "Dice 80.0 %, −5.0 points") for words in (
+        NOT_MEASURED, ALIKE, *(f"{WORSE_IN}{described(trait, name)}" for trait, name in (
+            ("image quality", "poor"), ("sex", "women"), ("age", "75 and over"),
+            ("ejection fraction", "between 45 and 55 %"))))]  # fmt: skip
+    names = ("for whom", "realism", "copies", "follows its map", "other data", "uses real images")
+    for chosen in product(whom, realism, copies, maps, others, real):
         assert {one.tone for one in chosen} <= set(TONES)
         for sentence in beyond_dice(Verdict("sdm", answers(**dict(zip(names, chosen, strict=True))))):
             check_predicate(sentence.replace(";", ","), ("It", "Its"))
