@@ -13,9 +13,8 @@ from echobench.benchmark.measure.cross import Target, camus_target, cross, cross
 from echobench.benchmark.run.machine import describe_machine
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
-from echobench.benchmark.run.trial import phantom_folder
 from echobench.benchmark.run.stages import StageFolder
-from echobench.benchmark.run.trial import reopen
+from echobench.benchmark.run.trial import phantom_folder, reopen
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.results.records.cross import read_cross
