@@ -14,7 +14,7 @@ from echobench.benchmark.run.machine import describe_machine
 from echobench.benchmark.run.pipeline import run
 from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.run.stages import StageFolder
-from echobench.benchmark.run.trial import reopen
+from echobench.benchmark.run.trial import phantom_folder, reopen
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames, concatenate
 from echobench.results.records.cross import read_cross
@@ -117,7 +117,7 @@ def test_command_line_takes_runs(finished):
 
 def test_another_camus_folder(finished, tmp_path):
     _, folder = finished
-    target_of = targets("camus", camus=module.phantom_folder(10))
+    target_of = targets("camus", camus=phantom_folder(10))
     (table,) = cross_runs([folder], target_of, tmp_path / "out", "cpu")
     row = table.frame.iloc[0]
     assert row["gap"] == pytest.approx(0) and row["own mean"] == pytest.approx(row["there mean"])  # it is its own data

@@ -35,4 +35,4 @@ def test_what_tables_read_by_name_is_always_said_and_is_what_old_records_had():
     assert set(UNSAID) <= set(published)
     defaults = {one.name: one.default for one in fields(RunSettings) if one.default is not MISSING}
     assert defaults == {**UNSAID, "code": None}, "no table asks for the code of a generator in a file"
-    assert set(asdict(with_flips(True))) - set(published) == {"flips"}
+    assert set(asdict(with_flips(True))) - set(published) == {"flips", "code"}
