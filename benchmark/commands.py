@@ -6,7 +6,7 @@ What a verb or a preset takes anyway is left out; every other setting of the rec
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -152,6 +152,7 @@ def stress_command(record: StressRecord) -> str:
         deformations=_names(had["deformations"], usual.deformations),
         severities=_numbers([0.0, *had["severities"]]),
         patients=None if had["patients"] == usual.patients else had["patients"],
+        assignments=list(_changes("unet", UNET_PRESETS[record.preset], had["judge"]["unet"], "the judge")),
     )
 
 
@@ -179,16 +180,18 @@ def assignments(record: RunRecord) -> list[str]:
     if not record.is_drawn_elsewhere:
         preset = generator_class(record.generator).presets[record.preset]
         parts = {"generator": (preset, record.settings["generator_settings"])} | parts
-    found = []
-    for part, (preset, had) in parts.items():
-        usual = flat(asdict(preset))
-        for name, value in flat(had).items():
-            if name not in usual:
-                raise EchobenchError(f"{part}.{name} is a setting no longer: no command gives {record.generator} again")
-            if key(value) != key(usual[name]):
-                text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-                found.append(f"{part}.{name}={text}")
-    return found
+    return [one for part, (preset, had) in parts.items() for one in _changes(part, preset, had, record.generator)]
+
+
+def _changes(part: str, preset: Any, had: Facts, whose: str) -> Iterator[str]:
+    """The assignments that make what a part had of its preset. Raises EchobenchError, see `assignments`."""
+    usual = flat(asdict(preset))
+    for name, value in flat(had).items():
+        if name not in usual:
+            raise EchobenchError(f"{part}.{name} is a setting no longer: no command gives {whose} again")
+        if key(value) != key(usual[name]):
+            text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            yield f"{part}.{name}={text}"
 
 
 _ASKED = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -70,7 +71,13 @@ def plan(
             for generator in expanded(generators or GENERATORS)
         ]
     )
-    shared = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}
+    shared: dict[str, Any] = {
+        "data": data,
+        "preset": preset,
+        "strength": strength,
+        "seed": seed,
+        "unet_seeds": unet_seeds,
+    }
     asked = [
         {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
         | {"scored_on": scored_on, **shared}

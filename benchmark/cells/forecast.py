@@ -273,8 +273,8 @@ def _shares(part: Part, probe: Probe) -> Iterator[_Share]:
     if part.step == IMAGES and settings.backend.deforms:
         rates, counts = probe.generator(settings), counts_of(settings)
         for subset, images in (("training", counts.training), ("validation", counts.validation)):
-            if missing := images * views(f"draw-{subset}") / len(settings.views):
-                yield _Share(DRAWING, missing * rates.draw, missing * rates.image_bytes, rates.untried)
+            if left := images * views(f"draw-{subset}") / len(settings.views):
+                yield _Share(DRAWING, left * rates.draw, left * rates.image_bytes, rates.untried)
     if part.seed is not None:
         counts, unet, own = counts_of(settings), probe.unet(settings.unet_settings), settings.unet_settings
         steps = own.total_steps(counts.training)

@@ -129,6 +129,15 @@ def test_the_command_of_every_committed_stress_resolves_to_its_settings(folder):
     assert names | {"warp"} == set(record.generators)
 
 
+def test_a_stress_says_how_its_judge_was_changed():
+    record, _ = read_stress(STRESSES[0])
+    assert "--set" not in stress_command(record)
+    judge = record.settings["judge"]
+    settings = record.settings | {"judge": judge | {"unet": judge["unet"] | {"steps": 7}}}
+    _, given = parsed(stress_command(replace(record, settings=settings)))
+    assert resolve_stress(preset=record.preset, assignments=given["assignments"]).judge.unet.steps == 7
+
+
 def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own():
     records = [read_record(folder)[0] for folder in places_of(MEASURED, "table", "camus")]
     together, apart = of_runs(records)
