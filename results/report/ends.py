@@ -26,6 +26,7 @@ from echobench.results.shown.verdicts import elsewhere, verdict_rows
 
 _VERDICTS = {BETTER: "better", WORSE: "worse", EQUAL: "not told apart", UNDECIDED: "undecided"}
 """In a narrow column."""
+ONE_SEED = "“Undecided” means that one U-Net seed cannot tell who is better; --unet-seeds 3 trains as many as can."
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +153,7 @@ def _compared(group: Group) -> Part:
     of_name = {table.name: table for table in tables}
     summary, evidence = of_name["summary"].frame, of_name["evidence"].frame
     said = answer(group, summary, evidence, verdict_rows(group, stresses))
+    said += [ONE_SEED] if UNDECIDED in set(evidence["verdict"]) else []
     return Part(group.title, tuple(said), _standing(group, summary), tuple(tables), (*_limits(group), *group.notes))
 
 

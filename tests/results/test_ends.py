@@ -10,7 +10,7 @@ import pandas as pd
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.sweep import sweeps
 from echobench.results.report.answer import beside
-from echobench.results.report.ends import compare_end, cross_end, run_end, sweep_end
+from echobench.results.report.ends import ONE_SEED, compare_end, cross_end, run_end, sweep_end
 from echobench.results.shown.formats import Table, ordinal, rows, shown
 from echobench.results.shown.sweep import best_table, cell_table, evidence_table
 from echobench.results.shown.tables import region_table, summary_table
@@ -64,6 +64,15 @@ def test_a_comparison_has_one_table_and_the_best_is_first(planted, add_failure):
     assert end.line.startswith("Best of 2 generators is warp: its mean Dice is 80.2 %")
     assert end.line.endswith(". out/report.html") and "\n" not in end.line
     assert {"summary", "dice", "evidence", "cost"} <= {one.name for one in part.tables}
+
+
+def test_it_is_said_what_undecided_means_and_only_then(add_run, make_scores, planted):
+    (part,) = compare_end(Comparison.of(run.folder for run in planted(real=0.9, sdm=0.7).runs), PLACES).parts
+    assert ONE_SEED not in part.answer
+    dice = {name: {f"p{i:02d}": mean + 0.001 * i for i in range(12)} for name, mean in (("real", 0.9), ("sdm", 0.7))}
+    folders = [add_run(name, make_scores(of), name=f"{name}-1") for name, of in dice.items()]
+    (part,) = compare_end(Comparison.of(folders), PLACES).parts
+    assert part.answer[-1] == ONE_SEED and shown(part.table)["vs real"].tolist() == ["–", "undecided"]
 
 
 def test_where_nothing_has_finished_reasons_are_all(add_failure):
