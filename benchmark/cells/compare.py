@@ -43,6 +43,7 @@ def plan(
     data: str | None = None,
     preset: str | None = None,
     strength: float = 1.0,
+    mix: float | None = None,
     seed: int = 0,
     unet_seeds: int = 3,
 ) -> list[Cell]:
@@ -65,7 +66,7 @@ def plan(
     settings = [
         resolve(
             generator=generator, view=view, phase=phase, data=data, preset=preset,
-            strength=strength, seed=seed, unet_seeds=unet_seeds,
+            strength=strength, mix=mix, seed=seed, unet_seeds=unet_seeds,
         )
         for generator, view, phase in cells
     ]  # fmt: skip

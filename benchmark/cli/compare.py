@@ -21,6 +21,7 @@ from echobench.data.base.files import typed_path
 # How much
 @options.with_preset
 @options.with_strength
+@options.with_mix
 @options.with_seed
 @options.with_unet_seeds(3)
 # Where

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 @options.with_strength
 @options.with_seed
 @click.option("--images", metavar="N", type=int, help="Training images in all.  [default: what the preset says]")
+@options.with_mix
 @click.option("--fraction", type=float, default=1.0, help="Of the training patients, of generator and maps.")
+@click.option("--patients", metavar="N", type=int, help="How many there are in all: a fifth selects, the rest trains.")
+@click.option("--patient-draw", metavar="K", type=int, default=0, help="Which draw of so many patients, from 0.")
 @options.with_unet_seeds(1)
 @options.with_assignments
 @options.with_scored_on("testing")
