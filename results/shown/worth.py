@@ -59,7 +59,7 @@ def _numbers(sweep: PatientSweep, way: Way, patients: int) -> dict[str, object]:
     }
     if reach.worth is not None and sweep.measured is not None:
         value, low, high = (_amount(number, sweep.measured) for number in reach.worth)
-        row |= {"worth": value, "worth 95 %": f"{low} to {high}"}
+        row |= {"worth": value, "worth 95 %": low if low == high else f"{low} to {high}"}
     return row | {
         "draws": len(runs),
         "U-Nets": sum(run.scores["unet_seed"].nunique() for run in runs),
@@ -77,8 +77,15 @@ def _is_worth(worth: Interval, patients: int, measured: tuple[int, int]) -> str:
     """The end of a sentence; that it helps, or harms, is said where the interval shows it."""
     value, low, high = (_amount(number, measured) for number in worth)
     ends = f"{low}–{high}" if low.isdecimal() and high.isdecimal() else f"{low} to {high}"
+    amount = f"{value} ({ends}) patients"
+    if isinf(worth.value):
+        amount = f"more than the {measured[1]} patients that were measured"
+        amount += "" if isinf(worth.low) else f" (interval from {low})"
+    elif worth.value == 0:
+        amount = f"fewer than the {measured[0]} patients that were measured"
+        amount += "" if worth.high == 0 else f" (interval up to {high})"
     shown = "" if worth.low > patients else ": a loss is shown" if worth.high < patients else ": no gain is shown"
-    return f"is worth {value} ({ends}) patients{shown}"
+    return f"is worth {amount}{shown}"
 
 
 def _amount(patients: float, measured: tuple[int, int]) -> str:
