@@ -12,8 +12,7 @@ from echobench.results.shown.palette import look
 
 DODGE = 0.012
 """What lies between the bars of two lines at the same number, in lengths of the axis."""
-_STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))
-_MARKERS = "osD^v"
+_STYLES = (("-", "o"), ("--", "^"), ("-.", "s"), ("--", "D"))
 
 
 def worth_figure(sweep: PatientSweep) -> Figure:
@@ -29,7 +28,7 @@ def worth_figure(sweep: PatientSweep) -> Figure:
         numbers = sorted({number for way in ways for number in way.runs})
         for i, way in enumerate(ways):
             shift = (i - (len(ways) - 1) / 2) * DODGE
-            _draw(axes, way, (numbers[-1] / numbers[0]) ** shift, _mixes(sweep).index(way.mix))
+            _draw(axes, way, (numbers[-1] / numbers[0]) ** shift, *_style(sweep, way.mix))
         at_least(axes, LEAST_SPAN)
         axes.set_xticks(numbers, [f"{number:,}" for number in numbers])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -43,12 +42,15 @@ def worth_figure(sweep: PatientSweep) -> Figure:
     return figure
 
 
-def _mixes(sweep: PatientSweep) -> list[float | None]:
-    """Of all lines: drawn images alone first, then ascending from real frames alone."""
-    return sorted({way.mix for way in sweep.ways}, key=lambda mix: -1.0 if mix is None else mix)
+def _style(sweep: PatientSweep, mix: float | None) -> tuple[str, str]:
+    """Line and marker of a mix, of which real frames alone are the first."""
+    if mix is None:
+        return ":", "v"
+    mixes = sorted({0.0, *(way.mix for way in sweep.ways if way.mix is not None)})
+    return _STYLES[mixes.index(mix) % len(_STYLES)]
 
 
-def _draw(axes: Axes, way: Way, factor: float, style: int) -> None:
+def _draw(axes: Axes, way: Way, factor: float, line: str, marker: str) -> None:
     """A line, moved along the axis by a factor."""
     colour, reached = look(way.generator).colour, list(way.reach.values())
     x, means = factor * np.array([*way.runs], dtype=np.float64), np.array([one.dice.value for one in reached])
@@ -58,6 +60,5 @@ def _draw(axes: Axes, way: Way, factor: float, style: int) -> None:
         axes.plot([place] * len(draws), draws, ".", color=colour, markersize=2.5, alpha=0.6)
     axes.errorbar(
         x, means, bars, label=way.label, color=colour, markersize=4.2, markeredgecolor="white", markeredgewidth=0.5,
-        linestyle=":" if way.mix is None else _STYLES[style % len(_STYLES)], marker=_MARKERS[style % len(_MARKERS)],
-        linewidth=1, elinewidth=0.8, zorder=3,
+        linestyle=line, marker=marker, linewidth=1, elinewidth=0.8, zorder=3,
     )  # fmt: skip
