@@ -67,6 +67,7 @@ def plan(
     fractions = list(dict.fromkeys(fractions or (1.0,)))
     asked: dict[str, Any] = {"view": view, "data": data, "preset": preset, "seed": seed, "scored_on": scored_on}
     draws = [(None, 0)] if patients is None else _draws(patients, patient_draws, asked)
+    chosen: list[float | None] = [*dict.fromkeys(mixes)] if mixes else [None]
     settings = [
         resolve(
             generator=generator, strength=strength, unet_seeds=unet_seeds, fraction=fraction, mix=mix, patients=number,
@@ -75,7 +76,7 @@ def plan(
         )
         for number, draw in draws
         for generator in generators or GENERATORS
-        for mix in dict.fromkeys(mixes or [None])
+        for mix in chosen
         for fraction in fractions
         for strength in strengths
     ]  # fmt: skip

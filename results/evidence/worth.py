@@ -137,13 +137,17 @@ def _looked_up(grid: Values, curve: Values, wanted: Values) -> Values:
 
 def _sweep(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> PatientSweep:
     families: dict[str, list[Run | Failure]] = {}
-    for cell in (*runs, *failures):
+    cells: list[Run | Failure] = [*runs, *failures]
+    for cell in cells:
         families.setdefault(key(own_facts(cell, "patients")), []).append(cell)
     apart = apart_from([own_facts(cells[0], "patients") for cells in families.values()])
     ways = sorted(map(_way, families.values(), apart), key=lambda way: (way.mix != 0, way.label))
     numbers = next(([*way.runs] for way in ways if way.mix == 0), [])
     measured = (numbers[0], numbers[-1]) if len(numbers) > 1 else None
-    return PatientSweep(title, runs[0].record.whom, tuple(_reached(ways)), measured, tuple(_notes(ways, measured)))
+    notes, kept = [*_notes(ways, measured)], {run.folder for way in ways for one in way.runs.values() for run in one}
+    if twice := [run.folder.name for run in runs if run.folder not in kept]:
+        notes.append(f"left out, as the same draw is here twice: {', '.join(twice)}")
+    return PatientSweep(title, runs[0].record.whom, tuple(_reached(ways)), measured, tuple(notes))
 
 
 def _way(cells: Sequence[Run | Failure], apart: str) -> Way:
@@ -174,8 +178,10 @@ def _reached(ways: Sequence[Way]) -> Iterator[Way]:
     real = next((way for way in ways if way.mix == 0), None)
     reference = {number: means[real.label, number] for number in real.runs} if real else {}
     told = {cell: dice for cell, dice in means.items() if real and cell[0] != real.label and len(reference) > 1}
-    worths = patients_reaching([*reference], [*reference.values()], [*told.values()]) if told else []
-    worth = {cell: _interval(one) for cell, one in zip(told, worths, strict=True)}
+    worth = {}
+    if told:
+        worths = patients_reaching([*reference], [*reference.values()], [*told.values()])
+        worth = {cell: _interval(one) for cell, one in zip(told, worths, strict=True)}
     for way in ways:
         cells_of = {number: (way.label, number) for number in way.runs}
         yield replace(way, reach={n: Reach(_interval(means[cell]), worth.get(cell)) for n, cell in cells_of.items()})

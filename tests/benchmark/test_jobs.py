@@ -249,6 +249,7 @@ def test_a_part_that_is_lost_twice_is_a_failure_of_its_cell_alone(cell_of, capsy
 def test_the_number_of_jobs_changes_no_score(cell_of, capfd):
     """And one that fails says why in its folder, while the others go on."""
     cells = [cell_of("real"), cell_of("sdm"), cell_of("paint", images=7, folder="seven")]
+    cells.append(cell_of("paint", seeds=1, mix=2, patients=2, patient_draw=1, folder="mixed"))
     failing = cell_of("real", images=1000, folder="failing")
     Processes(2, 1).carry_out([*cells, failing], "cpu", quiet)
     assert "but real has 6 training frames" in read_failed(failing.folder).error

@@ -230,7 +230,7 @@ class TestSweep:
 
         scores = []
         for place, report in (("whole", lambda name: silent), ("killed", killing)):
-            cells = cells_in("sdm", patients=[2, 4], patient_draws=1, mixes=[0, 1], out=tmp_path / place)
+            cells = cells_in("sdm", patients=[2, 4], patient_draws=1, mixes=[1], out=tmp_path / place)
             if place == "killed":
                 with pytest.raises(Killed):
                     carry_out(cells, "cpu", report)
@@ -262,13 +262,13 @@ class TestSweep:
 
     def test_the_command_line_says_what_it_is_worth(self, ten, tmp_path):
         given = ["sweep", "--data", str(ten), "--preset", "tiny", "--generators", "warp", "--patients", "2,all"]
-        given += ["--mixes", "0,1", "--patient-draws", "2", "--unet-seeds", "1", "--set", BUDGET[0]]
+        given += ["--mixes", "0,1", "--patient-draws", "1", "--unet-seeds", "1", "--set", BUDGET[0]]
         result = CliRunner().invoke(main, [*given, "--out", str(tmp_path / "out")])
         assert result.exit_code == 0, result.output
         said = " ".join(result.output.split())
         assert "With 2 patients, adding 1 image of warp per frame is worth" in said
         settings = [json.loads(p.read_text())["settings"] for p in (tmp_path / "out").glob("*/run.json")]
-        assert {(one["patients"], one["patient_draw"]) for one in settings} == {(n, d) for n in (2, 6) for d in (0, 1)}
+        assert {(one["patients"], one["patient_draw"]) for one in settings} == {(2, 0), (6, 0)}
         again = CliRunner().invoke(main, ["sweep", "--runs", str(tmp_path / "out"), "--out", str(tmp_path / "again")])
         assert again.exit_code == 0, again.output
         first, second = (next((tmp_path / name / "sweep").rglob("worth.csv")) for name in ("out", "again"))

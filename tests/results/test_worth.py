@@ -171,6 +171,15 @@ def test_a_failed_draw_is_a_row_with_its_reason(swept, add_failure):
     assert ways["warp (mix 4)"].reach[5].worth is not None
 
 
+def test_a_draw_that_is_here_twice_counts_once(swept, add_run, add_row):
+    prints = {"training": "5-0".ljust(64, "0"), "testing": "b" * 64, "split": "c" * 64}
+    settings = {**REAL, "patients": 5, "patient_draw": 0}
+    swept.append(add_run("real", dice_of(9), name="again", settings=settings, fingerprints=prints))
+    sweep, ways = ways_of(swept)
+    assert len(ways["real"].runs[5]) == 3
+    assert [note for note in sweep.notes if note.startswith("left out, as the same draw is here twice: real-5-")]
+
+
 def test_other_sweeps_and_comparisons_keep_apart_from_it(swept, add_run, tmp_path):
     plain = [add_run("sdm", dice_of(9), name=f"s{s}", settings={"strength": s, "patients": None}) for s in (0.0, 1.0)]
     assert [sweep.title for sweep in sweeps([*swept, *plain])] == ["CAMUS, 4C, strength"]
