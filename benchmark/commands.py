@@ -52,7 +52,7 @@ def commands(kind: str, places: Sequence[Path]) -> list[str]:
         return [speed_command(pd.read_csv(place)) for place in places]
     if kind == "stress":
         return [stress_command(read_stress(place)[0]) for place in places]
-    if kind == "sweep":
+    if kind in ("sweep", "worth"):
         return of_sweep([read_record(place)[0] for place in places])
     groups = Comparison.of(places).groups
     found = [command for group in groups for command in of_runs([run.record for run in group.runs])]
@@ -84,7 +84,7 @@ def run_command(record: RunRecord) -> str:
     return _command(
         "run",
         **_common(record)
-        | {name: asked[name] for name in ("generator", "view", "phase", "images", "fraction", "scored_on")},
+        | {name: value for name, value in asked.items() if name not in ("strength", "seed", "unet_seeds", "preset")},
         strength=asked["strength"] if generator_class(record.generator).deforms else None,
         assignments=assignments(record),
         generator_from=teacher if _took_its_generator(record) else None,
@@ -115,14 +115,21 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
     if len({key(assignments(record)) for record in records}) > 1:
         return None
     generators = list(dict.fromkeys(record.generator for record in records))
-    strengths, fractions = _strengths(records), sorted({one["fraction"] for one in asked})
+    strengths, fractions = _strengths(records) or [1.0], sorted({one["fraction"] for one in asked})
+    drawn = [one for one in asked if one["patients"] is not None]
+    lists: dict[str, Any] = {"patients": sorted({one["patients"] for one in drawn}) or None}
+    draws = max((one["patient_draw"] for one in drawn), default=sweep.DRAWS - 1) + 1
+    if any(one["mix"] is not None for one in asked):
+        lists["mixes"] = sorted({one["mix"] or 0.0 for one in asked})
+        generators = [name for name in generators if name != "real"]
     images = next((one["images"] for one in asked if one["images"] is not None), None)
     chosen = _common(first) | {"view": first.view, "images": images, "assignments": assignments(first)}
     chosen["scored_on"] = first.scored_on
     try:
         cells = sweep.plan(
-            Path(), generators=generators, strengths=strengths, fractions=fractions, **chosen | {"preset": first.preset}
-        )
+            Path(), generators=generators, strengths=strengths, fractions=fractions, patient_draws=draws,
+            **lists | chosen | {"preset": first.preset},
+        )  # fmt: skip
     except EchobenchError:
         return None
     made = [{name: cell.settings.as_dict()[name] for name in _ASKED} for cell in cells]
@@ -133,6 +140,8 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
         **chosen,
         generators=_names(generators, sweep.GENERATORS),
         strengths=None if strengths == [1.0] else _numbers(strengths),
+        patient_draws=draws,
+        **{name: values and _numbers(values) for name, values in lists.items()},
         fractions=None if fractions == [1.0] else _numbers(fractions),
     )
 
@@ -195,7 +204,8 @@ def _changes(part: str, preset: Any, had: Facts, whose: str) -> Iterator[str]:
 
 
 _ASKED = (
-    "generator", "view", "phase", "strength", "images", "fraction", "seed", "unet_seeds", "preset", "scored_on",
+    "generator", "view", "phase", "strength", "images", "fraction", "seed", "unet_seeds", "preset", "scored_on", "mix",
+    "patients", "patient_draw",
 )  # fmt: skip
 
 
@@ -217,7 +227,8 @@ def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
 def _is_plain(record: RunRecord) -> bool:
     """Whether `compare` has an option for everything that was asked of a run."""
     asked = _asked(record)
-    return (asked["images"], asked["fraction"], asked["scored_on"]) == (None, 1.0, "testing") and not (
+    usual = {"images": None, "fraction": 1.0, "scored_on": "testing", "mix": None, "patients": None}
+    return all(asked[name] == value for name, value in usual.items()) and not (
         record.is_drawn_elsewhere or assignments(record)
     )
 

@@ -12,13 +12,16 @@ from echobench.data.base.text import read_text
 
 SUBSETS = ("training", "validation", "testing")
 DERIVED_FRACTIONS = (0.8, 0.1, 0.1)  # as the official 400 / 50 / 50
+SELECTED_OF = 5
+"""Of so many patients of a draw, one selects the U-Net's weights."""
 
 
 @dataclass(frozen=True)
 class Split:
     """Patients by subset, and where the division comes from: "official", or "derived" with its seed.
 
-    set_aside: training patients that are not used, see `fewer`.
+    set_aside: training patients that are not used, see `fewer` and `drawn`. selecting: those of a draw who select the
+    U-Net's weights, in place of the validation patients.
     """
 
     training: tuple[str, ...]
@@ -26,19 +29,26 @@ class Split:
     testing: tuple[str, ...]
     origin: str
     set_aside: tuple[str, ...] = ()
+    selecting: tuple[str, ...] = ()
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """The patients whose frames, or label maps, select the U-Net's weights."""
+        return self.selecting or self.validation
 
     def patients(self, subset: str) -> tuple[str, ...]:
-        """The patients of one of `SUBSETS`."""
-        return {"training": self.training, "validation": self.validation, "testing": self.testing}[subset]
+        """The patients of one of `SUBSETS`, or of "selection"."""
+        patients: tuple[str, ...] = getattr(self, subset)
+        return patients
 
     def restrict(self, patients: Iterable[str]) -> "Split":
         """The same division among fewer patients."""
         kept = set(patients)
-        training, validation, testing, set_aside = (
+        training, validation, testing, set_aside, selecting = (
             tuple(p for p in patients if p in kept)
-            for patients in (self.training, self.validation, self.testing, self.set_aside)
+            for patients in (self.training, self.validation, self.testing, self.set_aside, self.selecting)
         )
-        return Split(training, validation, testing, self.origin, set_aside)
+        return Split(training, validation, testing, self.origin, set_aside, selecting)
 
     def fewer(self, fraction: float, seed: int) -> "Split":
         """The same division, with a fraction in (0, 1] of the training patients in use.
@@ -50,17 +60,45 @@ class Split:
         kept = round(fraction * n)
         if kept == 0:
             raise EchobenchError(f"fraction {fraction:g} of {n} training patients leaves none; {1 / n:.2g} leaves one")
-        order = sorted(self.training, key=lambda p: hashlib.sha256(f"fraction/{seed}/{p}".encode()).digest())
-        used = set(order[:kept])
-        left_out = tuple(p for p in self.training if p not in used)
-        training = tuple(p for p in self.training if p in used)
+        return self._using(_in_order(self.training, f"fraction/{seed}")[:kept])
+
+    def drawn(self, n: int, draw: int, seed: int) -> "Split":
+        """The same division, with n of the training patients in use, of whom a fifth, rounded up, select.
+
+        Who comes first depends on patient, seed and number of the draw alone. So the patients of n are among those of
+        more, and who trains or selects among n does so among more: every fifth selects, from the first on. Raises
+        EchobenchError where there are fewer than n patients.
+        """
+        if n > len(self.training):
+            raise EchobenchError(
+                f"patients is {n}, but there are {len(self.training)} training patients; ask for as many at most"
+            )
+        order = _in_order(self.training, f"patients/{seed}/{draw}")[:n]
+        used = self._using(order)
+        selecting, training = _parted(used.training, order[::SELECTED_OF])
+        return replace(used, training=training, selecting=selecting)
+
+    def _using(self, patients: Collection[str]) -> "Split":
+        """The same division, with these of the training patients in use."""
+        training, left_out = _parted(self.training, patients)
         return replace(self, training=training, set_aside=self.set_aside + left_out)
 
     def fingerprint(self) -> str:
         """SHA-256 of who is in which subset, in use or set aside, whatever the order of the lists."""
-        subsets = {"training": self.training + self.set_aside, "validation": self.validation, "testing": self.testing}
+        training = self.training + self.set_aside + self.selecting
+        subsets = {"training": training, "validation": self.validation, "testing": self.testing}
         text = "\n".join(f"{subset}:{','.join(sorted(patients))}" for subset, patients in subsets.items())
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_order(patients: Iterable[str], salt: str) -> list[str]:
+    """Patients in an order that depends on each and the salt alone."""
+    return sorted(patients, key=lambda p: hashlib.sha256(f"{salt}/{p}".encode()).digest())
+
+
+def _parted(patients: Sequence[str], chosen: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those who are among the chosen, and the others, in their order."""
+    return tuple(p for p in patients if p in chosen), tuple(p for p in patients if p not in chosen)
 
 
 def read_split_files(folder: Path) -> Split | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import torch
 
@@ -47,6 +46,7 @@ def plan(
     data: str | None = None,
     preset: str | None = None,
     strength: float = 1.0,
+    mix: float | None = None,
     seed: int = 0,
     unet_seeds: int = 3,
     images: int | None = None,
@@ -71,16 +71,10 @@ def plan(
             for generator in expanded(generators or GENERATORS)
         ]
     )
-    shared: dict[str, Any] = {
-        "data": data,
-        "preset": preset,
-        "strength": strength,
-        "seed": seed,
-        "unet_seeds": unet_seeds,
-    }
+    shared = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}
     asked = [
         {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
-        | {"scored_on": scored_on, **shared}
+        | {"mix": mix, "scored_on": scored_on, **shared}
         for generator, view, phase in cells
     ]
     return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in resolve_each(asked, assignments)]

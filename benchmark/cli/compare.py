@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # How much
 @options.with_preset
 @options.with_strength
+@options.with_mix
 @options.with_seed
 @options.with_images
 @options.with_unet_seeds(3)

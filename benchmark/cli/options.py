@@ -106,6 +106,13 @@ with_view = click.option(
 with_strength = click.option(
     "--strength", type=float, default=1.0, help="Deforms label maps this strongly: 1 is the paper's, 0 not at all."
 )
+with_mix = click.option(
+    "--mix",
+    metavar="R",
+    type=float,
+    help="Trains U-Nets on the real frames too, with R drawn images for each; 0 is real frames alone.  "
+    "[default: drawn images alone]",
+)
 with_seed = click.option(
     "--seed", type=int, default=0, help="Seeds every random choice: split, maps, training, drawing."
 )
@@ -254,6 +261,14 @@ def numbers_in(numbers: str) -> list[float]:
     return found
 
 
+def counts_in(numbers: str) -> list[int | str]:
+    """ "2,5,all" as a list of at least one; raises EchobenchError for anything else."""
+    found = numbers.replace(",", " ").split()
+    if not found or not all(number == "all" or number.isdecimal() for number in found):
+        raise EchobenchError(f"{numbers!r} is no list of whole numbers, or all, like 2,5,10,all")
+    return [number if number == "all" else int(number) for number in found]
+
+
 def _tabulates(values: Values) -> bool:
     return bool(values["runs"] or values["folders"])
 
@@ -292,6 +307,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
         "run": (
             Idle(lambda v: not _deforms(v["generator"]), "{generator} draws no deformed maps", ("strength",)),
             Idle(lambda v: v["generator"].startswith("folder:"), "{generator} was drawn elsewhere", ("fraction",)),
+            Idle(lambda v: v["patients"] is None, "all patients are taken", ("patient_draw",)),
             Idle(lambda v: not _trains(v["generator"]), "{generator} learns no weights to take", ("generator_from",)),
             _UNPRINTED,
         ),
@@ -311,6 +327,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
         "sweep": (
             Idle(_tabulates, _FINISHED, but=("runs", "folders", "out", "config", *OUTPUT)),
             Idle(_none_deforms, _UNDEFORMED, ("strengths", "images")),
+            Idle(lambda v: v["patients"] is None, "all patients are taken", ("patient_draws",)),
             _UNPRINTED,
         ),
         "stress": (_UNPRINTED,),

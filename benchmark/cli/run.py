@@ -33,9 +33,14 @@ log = logging.getLogger(__name__)
 @options.with_strength
 @options.with_seed
 @options.with_images
+@options.with_mix
 @click.option(
     "--fraction", type=float, default=1.0, help="Takes this share of the training patients, for generator and maps."
 )
+@click.option(
+    "--patients", metavar="N", type=int, help="Takes N patients in all: a fifth of them selects, the rest trains."
+)
+@click.option("--patient-draw", metavar="K", type=int, default=0, help="Takes draw K of so many patients, from 0.")
 @options.with_unet_seeds(1)
 @options.with_assignments
 @options.with_scored_on("testing")

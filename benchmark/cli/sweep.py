@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from echobench.benchmark.cli import options
-from echobench.benchmark.cli.options import Verb, names_in, numbers_in
+from echobench.benchmark.cli.options import Verb, counts_in, names_in, numbers_in
 from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.files import typed_path
 
@@ -21,12 +21,26 @@ if TYPE_CHECKING:
 @click.option(
     "--strengths",
     metavar="X,Y,…",
-    help="Deforms label maps so strongly, 1 being the paper's.  [default: 0,0.5,1,1.5,2,3; 1 with --fractions]",
+    help="Deforms label maps so strongly, 1 being the paper's.  [default: 0,0.5,1,1.5,2,3; 1 with others]",
 )
 @click.option(
     "--fractions",
     metavar="X,Y,…",
     help="Takes these shares of the training patients, in place of several strengths.  [default: 1]",
+)
+@click.option(
+    "--patients",
+    metavar="N,M,…,all",
+    help="Takes so many patients in all, in place of several strengths: a fifth of them selects, the rest trains.",
+)
+@click.option(
+    "--patient-draws", metavar="K", type=int, default=3, help="Draws so many patients K times, nested and seeded."
+)
+@click.option(
+    "--mixes",
+    metavar="R,S,…",
+    help="Trains U-Nets on the real frames too, with R drawn images for each; 0 is real frames alone.  "
+    "[default: drawn images alone]",
 )
 @options.with_view
 @options.with_data
@@ -52,11 +66,11 @@ if TYPE_CHECKING:
 @with_output
 def sweep(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, strengths: str | None,
-    fractions: str | None, generator_from: tuple[Path, ...], device: str, executor: "Executor", out: Path,
-    dry_run: bool, screen: Screen, **asked: Any,
+    fractions: str | None, patients: str | None, mixes: str | None, generator_from: tuple[Path, ...], device: str,
+    executor: "Executor", out: Path, dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
-    patients there are to learn from.
+    patients there are to learn from. With --patients it says how many patients each generator is worth.
 
     Validation patients are scored, as there is something to choose; `echobench run` opens the test patients once the
     choice stands. A generator is trained once for all strengths. With fewer patients it draws as many images as with
@@ -68,6 +82,7 @@ def sweep(
       echobench sweep
       echobench sweep --generators warp,sdm --strengths 0,1,2 --data CAMUS_public
       echobench sweep --fractions 0.05,0.1,0.25,0.5,1
+      echobench sweep --patients 2,5,10,20,50,all --mixes 0,4 --generators warp,sdm
       echobench sweep --runs runs
     """
     from echobench.benchmark.cells.sweep import SWEEP, plan, with_teachers
@@ -76,6 +91,8 @@ def sweep(
         "generators": names_in(generators),
         "strengths": numbers_in(strengths) if strengths else None,
         "fractions": numbers_in(fractions) if fractions else None,
+        "patients": counts_in(patients) if patients else None,
+        "mixes": numbers_in(mixes) if mixes else None,
     }
     if dry_run:
         from echobench.benchmark.cli.dry_run import joined, shared, show_runs
@@ -85,6 +102,8 @@ def sweep(
             "generators": joined(cell.settings.generator for cell in cells),
             "strengths": joined(cell.settings.strength for cell in cells if cell.settings.backend.deforms),
             "fractions": joined(cell.settings.fraction for cell in cells),
+            "patients": joined(cell.settings.patients for cell in cells if cell.settings.patients is not None),
+            "mixes": joined(cell.settings.mix or 0 for cell in cells) if asked["mixes"] else None,
         }
         return show_runs({"out": str(out), **shared(cells)}, cells, executor, device, left_open=swept)
 

@@ -28,6 +28,16 @@ def drawn_frames(trial: Trial, generator_of: Callable[[str], Generator], subset:
     return concatenate([_drawn(trial, partial(generator_of, view), view, subset) for view in trial.settings.views])
 
 
+def seen_by_unets(trial: Trial, training: Frames, selecting: Frames) -> tuple[Frames, Frames]:
+    """What the U-Nets train on, and what selects their weights, from what was drawn for each.
+
+    In a mix the real frames of the training patients train as well, and real frames select.
+    """
+    if trial.settings.mix is None:
+        return training, selecting
+    return concatenate([trial.frames("training"), training]), trial.frames("selection")
+
+
 def _drawn(trial: Trial, generator: Callable[[], Generator], view: str, subset: str) -> Frames:
     maps = _maps(trial, view, subset)
     if not trial.settings.backend.deforms:  # the frames themselves: nothing to draw, nothing to store
@@ -69,7 +79,8 @@ def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
     Departs from the paper [maps.validation]: one per frame, as its frames only select weights.
     """
     settings = trial.settings
-    frames = trial.source.subset(subset, view).where(phases=settings.phases)
+    whose = "selection" if subset == "validation" else subset
+    frames = trial.source.subset(whose, view).where(phases=settings.phases)
     repeats = _repeats(trial, view) if subset == "training" else np.ones(len(frames), dtype=np.intp)
     if not settings.backend.deforms:
         return undeformed_maps(frames.select(repeats > 0))
@@ -79,20 +90,23 @@ def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
 def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
     """How many maps of each training frame of a view are drawn, (N,).
 
-    Whoever deforms draws as many for a fraction of the patients as for all of them.
+    Whoever deforms draws as many for few of the patients as for all of them, but for a mix.
     """
-    settings = trial.settings
+    settings, split = trial.settings, trial.source.split
     frames = trial.source.subset("training").where(phases=settings.phases)
-    if settings.backend.deforms:
-        set_aside = trial.source.frames.where(patients=trial.source.split.set_aside, phases=settings.phases)
-        images = settings.images or settings.repeats * (len(frames) + len(set_aside))
+    if settings.mix is not None:
+        images = max(1, round(settings.mix * len(trial.frames("training"))))
+    elif settings.backend.deforms:
+        spared = trial.source.frames.where(patients=split.set_aside + split.selecting, phases=settings.phases)
+        images = settings.images or settings.repeats * (len(frames) + len(spared))
     else:
         images = settings.images or len(frames)
-        if images > len(frames):
-            raise EchobenchError(
-                f"images is {images}, but {settings.label} has {len(frames)} training frames and draws no others; "
-                f"ask for {len(frames)} at most"
-            )
+    if images > len(frames) and not settings.backend.deforms:
+        asked = f"images is {images}" if settings.mix is None else f"mix {settings.mix:g} is {images} images"
+        raise EchobenchError(
+            f"{asked}, but {settings.label} has {len(frames)} training frames and draws no others; "
+            f"ask for {len(frames)} at most"
+        )
     return repeats_for(frames, images, settings.seed)[frames.view == view]
 
 

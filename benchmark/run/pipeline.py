@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.benchmark.run import pictures
-from echobench.benchmark.run.drawing import drawn_frames
+from echobench.benchmark.run.drawing import drawn_frames, seen_by_unets
 from echobench.benchmark.run.machine import now
 from echobench.benchmark.run.scoring import known_scores
 from echobench.benchmark.run.settings import RunSettings
@@ -32,6 +32,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, write_whole
 from echobench.data.base.progress import silent
 from echobench.data.frames import Frames
+from echobench.data.splits import Split
 from echobench.generators.base import Generator
 from echobench.generators.folder import folder_of
 from echobench.generators.in_file import file_of
@@ -125,8 +126,8 @@ def train_unet(settings: RunSettings, folder: Path, seed: int, *, device: str, r
     if not stages.finished(unet_stage(seed)):
         with _reason_kept(settings, stages):
             trial = claimed(reopen(settings, stages, device, report))
-            training, validation = (drawn_frames(trial, partial(kept_by, trial), subset) for subset in DRAWN)
-            _train_unet(trial, training, validation, seed)
+            drawn = (drawn_frames(trial, partial(kept_by, trial), subset) for subset in DRAWN)
+            _train_unet(trial, *seen_by_unets(trial, *drawn), seed)
 
 
 def conclude(
@@ -152,11 +153,12 @@ def _carry_out(
     started = now()
     trial = begin(settings, stages, device, report)
     generators = trained_generators(trial, generator_from)
-    training, validation = (drawn_frames(trial, generators.__getitem__, subset) for subset in DRAWN)
-    unets = _train_unets(trial, training, validation)
+    drawn, held_out = (drawn_frames(trial, generators.__getitem__, subset) for subset in DRAWN)
+    training, selecting = seen_by_unets(trial, drawn, held_out)
+    unets = _train_unets(trial, training, selecting)
     scores, predicted = _score(trial, unets)
-    read_back = _read_back(generators, validation)
-    _save_pictures(trial, validation, read_back, predicted)
+    read_back = _read_back(generators, held_out)
+    _save_pictures(trial, held_out, read_back, predicted)
     _write_record(trial, generators, training, unets, scores, started)
 
 
@@ -241,7 +243,7 @@ def _score(trial: Trial, unets: Mapping[int, _Trained]) -> tuple[pd.DataFrame, N
 def _save_pictures(
     trial: Trial, validation: Frames, read_back: NDArray[np.uint8] | None, predicted: NDArray[np.uint8]
 ) -> None:
-    real, whom = trial.frames("validation"), SCORED_ON[trial.settings.scored_on]
+    real, whom = trial.frames("selection"), SCORED_ON[trial.settings.scored_on]
     pictures.save(
         trial.stages.run, trial.settings.label, validation, read_back, trial.scored, predicted, real, whom=whom
     )
@@ -273,9 +275,9 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         split_origin=split.origin,
         test_patients=sorted(split.testing),
         training_images=len(training),
-        training_patients=len(trial.source.split.training),
+        training_patients=len((trial.source if settings.mix is None else trial.dataset).split.training),
         validation_patients=sorted(split.validation),
-        notes=_notes(settings),
+        notes=[*_notes(settings, split)],
         regions=list(trial.dataset.regions),
         metrics=[metric.facts for name, metric in METRICS.items() if name in set(scores["metric"])],
         parameters=generator.parameters,
@@ -287,19 +289,33 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
     )
 
 
-def _notes(settings: RunSettings) -> list[str]:
-    """What a score on validation patients owes to the U-Net's selection, which they serve too."""
-    if settings.scored_on == "testing":
-        return []
+def _notes(settings: RunSettings, split: Split) -> Iterator[str]:
+    """Who trained and selected the U-Net where that is not usual; what a score on validation patients owes to them."""
+    if settings.mix is not None:
+        yield (
+            f"the U-Net trained on the real frames too, with {settings.mix:g} drawn images for each, and its weights "
+            "were selected on real frames"
+        )
+    if settings.patients is not None:
+        yield (
+            f"it took {settings.patients} patients in all (draw {settings.patient_draw}): {len(split.selecting)} "
+            f"selected the U-Net's weights, {len(split.training)} trained"
+        )
+    elif settings.scored_on == "validation":
+        yield f"the U-Net's weights were selected on {_seen(settings)}"
+
+
+def _seen(settings: RunSettings) -> str:
+    """What of the frames that are scored has selected the weights, where validation patients are scored."""
+    if settings.mix is not None:
+        return "the very frames that are scored, so that its Dice flatters"
     if folder_of(settings.generator):
-        seen = "images of the folder, which may have been drawn for the label maps of the patients who are scored"
-    elif not settings.backend.deforms:
-        seen = "the very frames that are scored, so that its Dice flatters"
-    elif settings.backend.needs_source_images:
-        seen = "copies of the frames that are scored, deformed like its training images, so that its Dice flatters"
-    else:
-        seen = "images drawn for the label maps of the patients who are scored; it saw none of their own images"
-    return [f"the U-Net's weights were selected on {seen}"]
+        return "images of the folder, which may have been drawn for the label maps of the patients who are scored"
+    if not settings.backend.deforms:
+        return "the very frames that are scored, so that its Dice flatters"
+    if settings.backend.needs_source_images:
+        return "copies of the frames that are scored, deformed like its training images, so that its Dice flatters"
+    return "images drawn for the label maps of the patients who are scored; it saw none of their own images"
 
 
 def _fingerprints(trial: Trial) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -59,8 +59,10 @@ class RunSettings:
     there are in all; None is `repeats` of every frame. fraction: of the training patients, whom generator and maps come
     from. scored_on: one of `SCORED_ON`. generator_settings: the frozen dataclass of the backend. deformation: version
     of the random deformation, None where nothing is deformed. code: SHA-256 of the file that the generator's class is
-    in, so that a changed one is another run; None for one that is installed. The device is not part of a run's
-    identity.
+    in, so that a changed one is another run; None for one that is installed. mix: images that are drawn for each real
+    frame, beside which the U-Net trains on the real frames and is selected on them; None is drawn images alone.
+    patients: how many of the training patients there are in all, and patient_draw which of them, see `Split.drawn`;
+    None is all of them, and the validation patients select. The device is not part of a run's identity.
 
     A field with a default is one that runs have not always had, and the default is what they had. A run that has just
     that is the run of before: its identity leaves it out, so that names and folders stay."""
@@ -82,6 +84,9 @@ class RunSettings:
     deformation: str | None = None
     scored_on: str = "testing"
     code: str | None = None
+    mix: float | None = None
+    patients: int | None = None
+    patient_draw: int = 0
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -96,7 +101,8 @@ class RunSettings:
     @property
     def subsets(self) -> tuple[str, ...]:
         """Whose frames the run needs: those of test patients only where they are scored."""
-        return tuple(dict.fromkeys(("training", "validation", self.scored_on)))
+        selection = "validation" if self.patients is None else "selection"
+        return tuple(dict.fromkeys(("training", selection, self.scored_on)))
 
     @property
     def layout(self) -> str:
@@ -184,6 +190,9 @@ def resolve(
     phase: str = "all",
     fraction: float = 1.0,
     scored_on: str = "testing",
+    mix: float | None = None,
+    patients: int | None = None,
+    patient_draw: int = 0,
     assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
@@ -193,7 +202,9 @@ def resolve(
     as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
     scored on. fraction: of the training patients that generator and maps come from; the validation and the test
     patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
-    `SCORED_ON`. assignments: changes to the preset's settings, see `overridden`.
+    `SCORED_ON`. mix: see `RunSettings`; 0 is the run of `real`, which has none, whoever the generator is. patients: in
+    place of a fraction. patient_draw: from 0; the U-Net seeds of each draw begin one higher. assignments: changes to
+    the preset's settings, see `overridden`.
     """
     drawn, written = folder_of(generator), file_of(generator)
     code = written.code() if written else None
@@ -212,7 +223,7 @@ def resolve(
         require_known(name, value, choices)
     if preset not in backend.presets:
         raise EchobenchError(f"generator {generator} has no preset {preset!r}; it has: {', '.join(backend.presets)}")
-    if not 0 <= seed < 2**63 - unet_seeds:
+    if not 0 <= seed < 2**63 - unet_seeds - patient_draw:
         raise EchobenchError(f"seed is {seed}; it must be at least 0 and below 2**63")
     if not 0 <= strength < inf:
         raise EchobenchError(f"strength is {strength}; it must be at least 0 (1 is the paper's)")
@@ -224,10 +235,18 @@ def resolve(
         raise EchobenchError(f"unet-seeds is {unet_seeds}; at least one U-Net must be trained")
     if images is not None and images < 1:
         raise EchobenchError(f"images is {images}; the U-Net needs at least one to train on")
+    _require_mix(mix, images)
+    _require_patients(patients, patient_draw, fraction, drawn)
     unet = {"unet": UNET_PRESETS[preset]}
     # What a folder of drawn images has in place of settings, nobody can choose.
     parts = overridden(unet if drawn else {"generator": backend.presets[preset]} | unet, assignments)
-    return RunSettings(
+    if (mix, patients) != (None, None) and parts["unet"].epochs is not None:
+        raise EchobenchError(
+            "a mix and a number of patients need a U-Net that counts optimiser steps, the same for every row, and this "
+            "one counts epochs; give --set unet.epochs=null --set unet.steps=N, or another preset"
+        )
+    first_seed = seed + (patient_draw if patients else 0)
+    settings = RunSettings(
         generator=f"folder:{drawn.resolve()}" if drawn else written.resolved() if written else generator,
         view=view,
         data=str(Path(data).resolve()) if data else None,
@@ -235,7 +254,7 @@ def resolve(
         strength=float(strength) if backend.deforms else 0.0,
         repeats=PRESETS[preset].repeats if backend.deforms else 1,
         seed=seed,
-        unet_seeds=tuple(range(seed, seed + unet_seeds)),
+        unet_seeds=tuple(range(first_seed, first_seed + unet_seeds)),
         phantom_patients=None if data else PRESETS[preset].phantom_patients,
         generator_settings=FolderSettings.of(drawn) if drawn else parts["generator"],
         unet_settings=parts["unet"],
@@ -245,7 +264,40 @@ def resolve(
         deformation=VERSION if backend.deforms and strength else None,
         scored_on=scored_on,
         code=code,
+        mix=None if mix is None or generator == "real" else float(mix),
+        patients=patients,
+        patient_draw=patient_draw if patients else 0,
     )
+    return _real_alone(settings) if mix == 0 else settings
+
+
+def _require_mix(mix: float | None, images: int | None) -> None:
+    if mix is None:
+        return
+    if not 0 <= mix < inf:
+        raise EchobenchError(f"mix is {mix}; it must be at least 0 (0 is the real frames alone)")
+    if images is not None:
+        raise EchobenchError(f"mix {mix:g} and images {images} both say how many images are drawn; leave one out")
+
+
+def _require_patients(patients: int | None, draw: int, fraction: float, drawn: Path | None) -> None:
+    if draw < 0:
+        raise EchobenchError(f"patient-draw is {draw}; the first draw is 0")
+    if patients is None:
+        return
+    if patients < 2:
+        raise EchobenchError(f"patients is {patients}; there must be two at least: one trains, and one selects")
+    if fraction != 1:
+        raise EchobenchError(f"patients {patients} and fraction {fraction:g} both say who trains; leave one out")
+    if drawn:
+        raise EchobenchError(f"folder:{drawn} was drawn elsewhere: the number of its patients cannot be chosen here")
+
+
+def _real_alone(settings: RunSettings) -> RunSettings:
+    """The run of `real` that has all else in common."""
+    real = generator_class("real").presets[settings.preset]
+    undeformed: dict[str, Any] = {"strength": 0.0, "repeats": 1, "deformation": None}
+    return replace(settings, generator="real", generator_settings=real, mix=None, **undeformed)
 
 
 def resolve_each(asked: Sequence[Mapping[str, Any]], assignments: Sequence[str] = ()) -> list[RunSettings]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 import pandas as pd
 
@@ -101,10 +101,26 @@ def has_generators(run: Path, views: Sequence[str]) -> bool:
     return all(StageFolder(run, "cpu").finished(_stage(view)) for view in views)
 
 
-def training_of(run: Path) -> tuple[str, float]:
-    """Generator of a run and the fraction of the training patients that it learnt from."""
+class Training(NamedTuple):
+    """Which generator has learnt, and from whom: the settings of a run that say so."""
+
+    generator: str
+    fraction: float
+    patients: int | None
+    patient_draw: int
+
+    @property
+    def whom(self) -> str:
+        """In words, for messages."""
+        if self.patients is None:
+            return f"fraction {self.fraction:g}"
+        return f"{self.patients} patients (draw {self.patient_draw})"
+
+
+def training_of(run: Path) -> Training:
+    """What the generator of a run has learnt from. Raises EchobenchError where no run was begun."""
     begun = StageFolder(run, "cpu").begun_with()
-    return begun["generator"], begun["fraction"]
+    return Training(*(begun[name] for name in Training._fields))
 
 
 def first_unet(run: Path) -> Path:

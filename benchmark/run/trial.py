@@ -86,7 +86,10 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
                     f"{settings.data or 'the phantom'} has no {name} {phases} frame of a {subset} patient; choose "
                     "--view and --phase that it has"
                 )
-    return replace(dataset, split=dataset.split.fewer(settings.fraction, settings.seed))
+    split = dataset.split.fewer(settings.fraction, settings.seed)
+    if settings.patients is not None:
+        split = split.drawn(settings.patients, settings.patient_draw, settings.seed)
+    return replace(dataset, split=split)
 
 
 def require_data(settings: RunSettings) -> None:
@@ -114,6 +117,24 @@ def _source(settings: RunSettings, dataset: Dataset, report: Reporter) -> Datase
     if drawn is None:
         return dataset
     view = None if settings.view == "all" else settings.view
-    return read_drawn(
+    source = read_drawn(
         drawn, dataset, view=view, seed=settings.seed, scored_on=settings.scored_on, progress=report("read folder")
     )
+    return source if settings.mix is None else _of_the_same_patients(source, dataset, settings.label)
+
+
+def _of_the_same_patients(drawn: Dataset, dataset: Dataset, name: str) -> Dataset:
+    """Drawn images that may stand beside the real frames: all of training patients train.
+
+    Those of validation patients are looked at alone. Raises EchobenchError for an image of anybody else.
+    """
+    patients = set(drawn.frames.patient.tolist())
+    if others := sorted(patients - {*dataset.split.training, *dataset.split.validation}):
+        raise EchobenchError(
+            f"{name} holds images of {others[0]}, who is no training patient here ({len(others)} such patients): only "
+            "images of the same patients can be mixed with real frames; name them as the dataset does, or give no mix"
+        )
+    training = tuple(patient for patient in dataset.split.training if patient in patients)
+    if not training:
+        raise EchobenchError(f"{name} holds no image of a training patient that could be mixed with real frames")
+    return replace(drawn, split=replace(drawn.split, training=training))

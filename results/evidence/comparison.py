@@ -138,8 +138,10 @@ class Comparison:
 
 
 _OF_THE_VIEW = ("view", "phase", "training frames", "scored frames", "deformation")
-_OF_THE_MAPS = ("strength", "seed", "images")
+_OF_THE_MAPS = ("strength", "seed", "images", "mix")
 """Settings that say for which label maps a generator draws."""
+_OF_THE_PATIENTS = ("fraction", "patients", "patient_draw")
+"""Settings that say which of the training patients there are."""
 _NETWORK_BEFORE = {"network": "unet"}
 """What the settings of a U-Net leave unsaid where there was no other network."""
 
@@ -158,6 +160,8 @@ def shared_facts(record: RunRecord) -> Facts:
         "view": record.view,
         "phase": settings["phase"],
         "fraction": settings["fraction"],
+        "patients": settings["patients"],
+        "draw of patients": settings["patient_draw"],
         "training frames": fingerprints["training"],
         "scored on": record.whom,
         "scored frames": fingerprints[record.scored_on],
@@ -192,7 +196,7 @@ def maps_of(record: RunRecord) -> Facts:
 
 def own_settings(settings: Facts) -> Facts:
     """A run's settings but for those that its group shares; the preset first, as it often says it all."""
-    shared = ("preset", "data", "unet_settings", "generator", "fraction", "deformation", "scored_on")
+    shared = ("preset", "data", "unet_settings", "generator", *_OF_THE_PATIENTS, "deformation", "scored_on")
     own = {name: value for name, value in settings.items() if name not in shared}
     return {"preset": settings["preset"]} | {
         name.removeprefix("generator_settings."): value for name, value in flat(own).items()
@@ -237,9 +241,9 @@ def _beside(record: RunRecord) -> tuple[Facts, str, list[int]]:
     return shared_facts(record), record.preset, record.settings["unet_seeds"]
 
 
-def failures_beside(runs: Sequence[Run], failures: Sequence[Failure], swept: str | None = None) -> list[Failure]:
-    """The failures whose settings put them beside these runs, whatever they have for the setting that is swept."""
-    shared = {"view", "phase", "fraction", "scored_on", "data", "phantom_patients", "unet_settings"} - {swept}
+def failures_beside(runs: Sequence[Run], failures: Sequence[Failure], swept: Sequence[str] = ()) -> list[Failure]:
+    """The failures whose settings put them beside these runs, whatever they have for the settings that are swept."""
+    shared = {"view", "phase", *_OF_THE_PATIENTS, "scored_on", "data", "phantom_patients", "unet_settings"} - {*swept}
     ours, deformations = runs[0].record.settings, {None, _deformation(runs)}
     return [
         f
@@ -283,9 +287,10 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
     """A label for every run, then for every failure; and what differs beyond the labels, in sentences."""
     cells = [(run.record.generator, run.record.settings, run.folder) for run in runs]
     cells += [(failure.failed.generator, failure.failed.settings, failure.folder) for failure in failures]
-    labels, notes = [generator for generator, _, _ in cells], []
-    for generator in dict.fromkeys(labels):
-        which = [i for i, cell in enumerate(cells) if cell[0] == generator]
+    names = [labelled(generator, settings["mix"]) for generator, settings, _ in cells]
+    labels, notes = [*names], []
+    for name in dict.fromkeys(names):
+        which = [i for i, other in enumerate(names) if other == name]
         if len(which) == 1:
             continue
         facts = [own_settings(cells[i][1]) for i in which]
@@ -293,10 +298,10 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
         if len(set(apart)) < len(apart):  # the same run made twice
             apart = _ends([cells[i][2] for i in which])
         for i, text in zip(which, apart, strict=True):
-            labels[i] = f"{generator} ({text})" if text else generator
+            labels[i] = labelled(cells[i][0], cells[i][1]["mix"], text)
         if usual := unsaid(facts):
             values = ", ".join(f"{name} {shown(value)}" for name, value in usual.items())
-            notes.append(f"{generator} has {values} where its label says nothing else")
+            notes.append(f"{name} has {values} where its label says nothing else")
         if rest := [name for name in differing(facts) if name not in telling(facts)]:
             each = (
                 f"{labels[i]} has {', '.join(f'{name} {shown(one.get(name))}' for name in rest)}"
@@ -304,6 +309,12 @@ def _labels(runs: Sequence[Run], failures: Sequence[Failure]) -> tuple[list[str]
             )
             notes.append("; ".join(each))
     return labels, notes
+
+
+def labelled(generator: str, mix: float | None, apart: str = "") -> str:
+    """A run's name in tables: its generator's, its mix, and what tells it apart from others of that name."""
+    inside = ", ".join(filter(None, ("" if mix is None else f"mix {mix:g}", apart)))
+    return f"{generator} ({inside})" if inside else generator
 
 
 def _by_number(label: str) -> list[str | int]:
@@ -337,6 +348,7 @@ def titles_of(groups: Sequence[Facts]) -> list[str]:
         f"{facts['data']}, {facts['view']}"
         + (f" {facts['phase']}" if facts["phase"] != "all" else "")
         + (f", fraction {facts['fraction']:g}" if facts.get("fraction", 1) != 1 else "")
+        + (f", {n} patients, draw {facts['draw of patients']}" if (n := facts.get("patients")) else "")
         + (f", deformation of {FIRST_DEFORMATION}" if facts["deformation"] == FIRST_DEFORMATION else "")
         + (f", {facts['scored on']}" if facts["scored on"] != SCORED_ON["testing"] else "")
         for facts in groups

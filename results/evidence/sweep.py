@@ -12,6 +12,7 @@ from echobench.results.evidence.comparison import (
     by_deformation,
     facts_of,
     failures_beside,
+    labelled,
     own_settings,
     read_runs,
     shared_facts,
@@ -56,40 +57,45 @@ class Sweep:
     notes: tuple[str, ...] = ()
 
 
-def sweeps(folders: Iterable[Path]) -> list[Sweep]:
-    """The sweeps among the runs in these folders, finished or failed.
+def sweeps(folders: Iterable[Path], *, none: bool = False) -> list[Sweep]:
+    """The sweeps of `AXES` among the runs in these folders, finished or failed. none: whether there may be none.
 
-    Raises EchobenchError where there is none, and for a record that is unfinished, damaged or of a newer schema.
+    Raises EchobenchError where there is none else, and for a record that is unfinished, damaged or of a newer schema.
     """
     runs, failures = read_runs(folders)
     if failures and not runs:
         raise EchobenchError(f"no run of the sweep has finished: {failures[0].label} {failures[0].reason}")
     found = [sweep for axis in AXES for sweep in _along(axis, runs, failures)]
-    if not found:
+    if not (found or none):
         raise EchobenchError(f"no generator has runs of two values of {' or '.join(AXES)} here: nothing was swept")
     return found
 
 
 def _along(axis: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Iterator[Sweep]:
+    for title, part in comparable(axis, runs):
+        sweep = _sweep(axis, title, [*part, *failures_beside(part, failures, [axis])])
+        if sweep.lines:
+            yield sweep
+
+
+def comparable(axis: str, runs: Sequence[Run]) -> Iterator[tuple[str, list[Run]]]:
+    """Runs that may stand in one table but for the setting that is swept, with the title of each such table."""
     together: dict[str, list[Run]] = {}
     for run in runs:
         together.setdefault(key(_without(axis, shared_facts(run.record))), []).append(run)
     parts = [part for alike in together.values() for part in by_deformation(alike)]
     titles = titles_of([_without(axis, facts_of(part)) for part in parts])
-    for title, part in zip(titles, parts, strict=True):
-        sweep = _sweep(axis, f"{title}, {axis}", [*part, *failures_beside(part, failures, axis)])
-        if sweep.lines:
-            yield sweep
+    return ((f"{title}, {axis}", part) for title, part in zip(titles, parts, strict=True))
 
 
 def _sweep(axis: str, title: str, cells: Sequence[Run | Failure]) -> Sweep:
     families: dict[str, list[Run | Failure]] = {}
     for cell in sorted(cells, key=lambda cell: (cell.label != "real", cell.label, _value(cell, axis))):
-        families.setdefault(key(_own(cell, axis)), []).append(cell)
+        families.setdefault(key(own_facts(cell, axis)), []).append(cell)
     swept = [cells for cells in families.values() if len({_value(cell, axis) for cell in cells}) > 1]
     single = [cells for cells in families.values() if cells not in swept]
     undeformed = [cells for cells in single if axis == "strength" and _value(cells[0], axis) == 0]
-    labels = _labels([_own(cells[0], axis) for cells in (*swept, *undeformed)])
+    labels = _labels([own_facts(cells[0], axis) for cells in (*swept, *undeformed)])
     lines = [_line(label, cells, axis) for label, cells in zip(labels, [*swept, *undeformed], strict=True)]
     levels = lines[len(swept) :]
     notes = [f"{line.label} has undeformed maps alone: a level beside the strengths" for line in levels]
@@ -120,22 +126,29 @@ def _line(label: str, cells: Sequence[Run | Failure], axis: str) -> Line:
 
 
 def _labels(owns: Sequence[Facts]) -> list[str]:
-    """The generator of each line and, where lines share it, what sets them apart."""
-    labels = []
+    """The generator and the mix of each line and, where lines share them, what sets them apart."""
+    return [labelled(own["generator"], own["mix"], apart) for own, apart in zip(owns, apart_from(owns), strict=True)]
+
+
+def apart_from(owns: Sequence[Facts]) -> Iterator[str]:
+    """What sets each line apart from others of its generator and mix; empty where there is none."""
     for own in owns:
-        namesakes = [other for other in owns if other["generator"] == own["generator"]]
-        apart = told_apart(namesakes)[namesakes.index(own)] if len(namesakes) > 1 else ""
-        labels.append(f"{own['generator']} ({apart})" if apart else own["generator"])
-    return labels
+        namesakes = [one for one in owns if (one["generator"], one["mix"]) == (own["generator"], own["mix"])]
+        yield told_apart(namesakes)[namesakes.index(own)] if len(namesakes) > 1 else ""
 
 
 def _without(axis: str, facts: Facts) -> Facts:
     """What all runs of a sweep have in common, of the facts that the runs of a table share."""
-    swept = ("fraction", "training frames") if axis == "fraction" else ()
-    return {name: fact for name, fact in facts.items() if name not in swept}
+    return {name: fact for name, fact in facts.items() if name not in _SWEPT.get(axis, ())}
 
 
-def _own(cell: Run | Failure, axis: str) -> Facts:
+_SWEPT: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"fraction": ("fraction", "training frames"), "patients": ("patients", "draw of patients", "training frames")}
+)
+"""Facts that the runs of a sweep do not share."""
+
+
+def own_facts(cell: Run | Failure, axis: str) -> Facts:
     """What all runs of a line have in common beyond that."""
     settings = own_settings(_settings(cell))
     free = (axis, "preset", "unet_seeds")

@@ -8,6 +8,7 @@ FIRST_DEFORMATION = "0.1"
 """Version of the random deformation of runs that name none and deform: it was not yet the published one."""
 UNSAID: Mapping[str, Any] = MappingProxyType(
     {"images": None, "phase": "all", "fraction": 1.0, "deformation": None, "scored_on": "testing"}
+    | {"mix": None, "patients": None, "patient_draw": 0}
 )
 """Settings that records have not always had and that are read by name here, each with what it was before."""
 
@@ -30,6 +31,9 @@ class Said(TypedDict):
     fraction: NotRequired[float]
     deformation: NotRequired[str | None]
     scored_on: NotRequired[Literal["testing", "validation"]]
+    mix: NotRequired[float | None]
+    patients: NotRequired[int | None]
+    patient_draw: NotRequired[int]
 
 
 class SaidOfAll(Said):

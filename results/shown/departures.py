@@ -146,6 +146,8 @@ def described(settings: Mapping[str, Any], *, dataset: str, deforms: bool, split
         "data": dataset,
         "data.split": OFFICIAL if split.startswith(OFFICIAL) else split,
         "data.fraction": settings["fraction"],
+        "data.patients": settings["patients"],
+        "data.mix": settings["mix"],
         "data.images": images,
         "data.frames": ", ".join(
             f"{view} {phase}"

@@ -97,9 +97,10 @@ def paper_table(groups: Sequence[Group]) -> Table:
 
 def _nearest(paper: PaperRow, runs: Sequence[Run]) -> list[Run]:
     """The runs of the row's generator that share most frames with it and have the fewest others."""
+    alone = [run for run in runs if run.record.settings["mix"] is None]
     distances = {
         run: (-len(_frames(run) & paper.frames), len(_frames(run) - paper.frames))
-        for run in runs
+        for run in alone
         if run.record.generator == paper.generator and _frames(run) & paper.frames
     }
     return [run for run, distance in distances.items() if distance == min(distances.values())]

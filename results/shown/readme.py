@@ -13,6 +13,7 @@ from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cross import crossed_runs
 from echobench.results.evidence.statistics import RULE
 from echobench.results.evidence.sweep import sweeps
+from echobench.results.evidence.worth import PatientSweep, patient_sweeps
 from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
@@ -26,6 +27,8 @@ from echobench.results.shown.stress_finding import short_finding
 from echobench.results.shown.stress_tables import ladder_table
 from echobench.results.shown.sweep import cell_table
 from echobench.results.shown.sweep_figure import sweep_figure
+from echobench.results.shown.worth import NAME, worth_in_words, worth_table
+from echobench.results.shown.worth_figure import worth_figure
 
 _MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 DPI = 200
@@ -63,6 +66,7 @@ PLACES = {
     "cross": f"{{}}-*/{RECORD}",
     "curve": f"{{}}/*/{RECORD}",
     "sweep": f"{{}}-sweep/*/{RECORD}",
+    "worth": f"{{}}-worth/*/{RECORD}",
     "stress": f"{{}}-stress/{STRESS}",
     "speed": "speed-{}.csv",
 }
@@ -150,9 +154,20 @@ def _sweep(measured: Path, dataset: str) -> str:
     return "\n".join(f"{sweep.title}:\n\n{markdown(cell_table(sweep))}" for sweep in found)
 
 
+def _worth(measured: Path, dataset: str) -> str:
+    """How many patients each row is worth, in words and as a table."""
+    found = patient_sweeps(places_of(measured, "worth", dataset))
+    return "\n".join(f"{sweep.title}:\n\n{_listed_worth(sweep)}{markdown(worth_table(sweep))}" for sweep in found)
+
+
+def _listed_worth(sweep: PatientSweep) -> str:
+    lines = "".join(f"- {sentence}\n" for sentence in worth_in_words(sweep))
+    return f"{lines}\n" if lines else ""
+
+
 _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
-    "rule": _rule, "answer": _answer,
+    "rule": _rule, "answer": _answer, "worth": _worth,
 }  # fmt: skip
 CURVES = {"images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""
@@ -171,6 +186,11 @@ def figures(measured: Path) -> dict[Path, Figure]:
         folder / f"{sweep.axis}.png": sweep_figure(sweep)
         for folder in sorted(measured.glob("*-sweep"))
         for sweep in sweeps(sorted(folder.glob("*/")))
+    }
+    swept |= {
+        folder / f"{NAME}.png": worth_figure(sweep)
+        for folder in sorted(measured.glob("*-worth"))
+        for sweep in patient_sweeps(sorted(folder.glob("*/")))
     }
     stressed = {
         folder / f"{name}.png": figure

@@ -10,7 +10,7 @@ import pytest
 
 from echobench.benchmark.cells import compare, sweep
 from echobench.benchmark.cli.entry import main
-from echobench.benchmark.cli.options import names_in, numbers_in
+from echobench.benchmark.cli.options import counts_in, names_in, numbers_in
 from echobench.benchmark.commands import (
     CAMUS,
     commands,
@@ -46,6 +46,9 @@ OF_RUN = (
     "images",
     "fraction",
     "scored_on",
+    "mix",
+    "patients",
+    "patient_draw",
     "unet_seeds",
     "assignments",
 )
@@ -72,8 +75,11 @@ def resolved(command):
     if verb == "run":
         return [resolve(**{name: given[name] for name in OF_RUN})]
     lists = {name: names_in(given[name]) for name in ("generators", "views", "phases") if name in given}
-    lists |= {name: given[name] and numbers_in(given[name]) for name in ("strengths", "fractions") if name in given}
-    names = ("data", "preset", "strength", "seed", "unet_seeds", "view", "images", "assignments", "scored_on")
+    numbers = ("strengths", "fractions", "mixes")
+    lists |= {name: given[name] and numbers_in(given[name]) for name in numbers if name in given}
+    lists |= {"patients": given["patients"] and counts_in(given["patients"])} if "patients" in given else {}
+    names = ("data", "preset", "strength", "mix", "seed", "unet_seeds", "view", "images", "assignments", "scored_on")
+    names += ("patient_draws",)
     plan = {"compare": compare.plan, "sweep": sweep.plan}[verb]
     return [cell.settings for cell in plan(Path(), **lists, **{name: given[name] for name in names if name in given})]
 
@@ -158,6 +164,20 @@ def test_a_sweep_that_lacks_a_run_is_no_sweep():
     assert of_sweep(records[:-1]) == [run_command(record) for record in records[:-1]]
 
 
+def test_a_sweep_of_patients_and_mixes_is_one_command(warp):
+    real = read_record(MEASURED / "camus-real-standard")[0]
+    records = [
+        changed(one, patients=patients, patient_draw=draw, unet_seeds=[draw], mix=mix, scored_on="validation")
+        for draw in range(2)
+        for patients in (2, 5)
+        for one, mix in ((real, None), (warp, 4.0))
+    ]
+    (command,) = of_sweep(records)
+    assert makes(command, records)
+    assert "--generators warp --patients 2,5 --patient-draws 2 --mixes 0,4" in command
+    assert sweep_command(records[1:]) is None
+
+
 def changed(record, generator=None, **settings):
     settings = {"phase": "all", "images": None, "fraction": 1.0} | record.settings | settings
     named = generator or record.generator
@@ -173,7 +193,8 @@ def warp():
     "settings",
     [
         {"view": "2C"}, {"phase": "ED"}, {"strength": 0.5}, {"seed": 7, "unet_seeds": [7, 8]}, {"images": 400},
-        {"fraction": 0.25}, {"unet_seeds": [0]},
+        {"fraction": 0.25}, {"unet_seeds": [0]}, {"mix": 4.0},
+        {"patients": 10, "patient_draw": 2, "unet_seeds": [2, 3]},
     ],
     ids=str,
 )  # fmt: skip
@@ -198,13 +219,13 @@ def test_a_setting_that_is_there_no_longer_is_named(warp):
     ("settings", "together"),
     [
         ({"view": "2C"}, True), ({"phase": "ED"}, True), ({"strength": 2.0}, True), ({"unet_seeds": [0]}, True),
-        ({"images": 400}, False), ({"fraction": 0.5}, False),
+        ({"images": 400}, False), ({"fraction": 0.5}, False), ({"mix": 4.0}, False), ({"patients": 9}, False),
     ],
     ids=str,
 )  # fmt: skip
 def test_a_comparison_says_what_is_not_usual_or_is_none(warp, settings, together):
     real = read_record(MEASURED / "camus-real-standard")[0]
-    own = {name: value for name, value in settings.items() if name not in ("strength", "images")}
+    own = {name: value for name, value in settings.items() if name not in ("strength", "images", "mix")}
     records = [changed(real, **own), changed(warp, **settings)]
     found = of_runs(records)
     if together:

@@ -277,6 +277,7 @@ def test_the_bar_of_the_whole_counts_every_part_once_wherever_it_is_carried_out(
 def test_the_number_of_jobs_changes_no_score(cell_of, capfd):
     """And one that fails says why in its folder, while the others go on."""
     cells = [cell_of("real"), cell_of("sdm"), cell_of("paint", images=7, folder="seven")]
+    cells.append(cell_of("paint", seeds=1, mix=2, patients=2, patient_draw=1, folder="mixed"))
     failing = cell_of("real", images=1000, folder="failing")
     Processes(2, 1).carry_out([*cells, failing], "cpu", quiet)
     assert "but real has 6 training frames" in read_failed(failing.folder).error

@@ -150,7 +150,7 @@ def test_a_generator_can_be_taken_from_an_earlier_run(cells_in, fits, camus_fold
         carry_out(cells_in("warp", strengths=[0, 1], out=tmp_path / "new"), "cpu", generator_from=[earlier])
     with pytest.raises(EchobenchError, match="nowhere holds no run"):
         carry_out(cells_in("sdm", strengths=[0, 1]), "cpu", generator_from=[tmp_path / "nowhere"])
-    with pytest.raises(EchobenchError, match="have the same generator and fraction: name one of them"):
+    with pytest.raises(EchobenchError, match="both have the generator sdm, fraction 1: name one of them"):
         carry_out(cells_in("sdm", strengths=[0, 1]), "cpu", generator_from=[earlier, cells_in("sdm")[0].folder])
 
 

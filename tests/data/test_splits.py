@@ -1,5 +1,6 @@
 """A division of patients: who is set aside when fewer of them train."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,34 @@ def test_a_fraction_that_leaves_nobody_is_refused():
     with pytest.raises(EchobenchError, match=r"fraction 0.01 of 40 training patients leaves none; 0.025 leaves one"):
         SPLIT.fewer(0.01, 0)
     assert len(SPLIT.fewer(0.025, 0).training) == 1
+
+
+class TestDraw:
+    def test_patients_of_a_smaller_draw_are_among_those_of_a_larger_one_and_do_the_same(self):
+        found = [SPLIT.drawn(n, 0, 0) for n in (2, 5, 10, 11, 40)]
+        assert [(len(one.training), len(one.selecting)) for one in found] == [(1, 1), (4, 1), (8, 2), (8, 3), (32, 8)]
+        for fewer, more in pairwise(found):
+            assert set(fewer.training) <= set(more.training) and set(fewer.selecting) <= set(more.selecting)
+
+    def test_who_selects_does_not_train_and_nobody_is_lost(self):
+        for n in range(2, 41):
+            one = SPLIT.drawn(n, 1, 0)
+            assert sorted(one.training + one.selecting + one.set_aside) == list(SPLIT.training)
+            assert len(one.training) + len(one.selecting) == n
+            assert (one.selection, SPLIT.selection) == (one.selecting, SPLIT.validation)
+            assert (one.validation, one.testing) == (SPLIT.validation, SPLIT.testing)
+            assert one.fingerprint() == SPLIT.fingerprint()
+            assert one.restrict(SPLIT.training).selecting == one.selecting
+
+    def test_other_draws_and_seeds_take_others_whoever_else_is_there(self):
+        taken = {SPLIT.drawn(5, draw, seed).training for draw, seed in ((0, 0), (1, 0), (2, 0), (0, 1))}
+        assert len(taken) == 4
+        reversed_split = Split(SPLIT.training[::-1], (), (), "official")
+        assert set(reversed_split.drawn(5, 0, 0).training) == set(SPLIT.drawn(5, 0, 0).training)
+
+    def test_more_than_there_are_is_refused(self):
+        with pytest.raises(EchobenchError, match="patients is 41, but there are 40 training patients; ask for as many"):
+            SPLIT.drawn(41, 0, 0)
 
 
 def test_a_list_that_is_missing_is_named_and_no_other_split_taken(camus_folder):
