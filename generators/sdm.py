@@ -35,7 +35,8 @@ from echobench.generators.training.pairs import Pairs
 class SdmSettings:
     """The parts of a semantic diffusion model: all of this project's own kind, or all of the paper's.
 
-    Raises EchobenchError for guidance of a network that never sees an empty map.
+    Raises EchobenchError for guidance of a network that never sees an empty map, and for a power of the times that the
+    published training has not.
     """
 
     schedule: ScheduleSettings
@@ -50,6 +51,11 @@ class SdmSettings:
                     f"sampling.guidance is {guidance:g}, but the network never sees an empty map to be guided away "
                     "from: train it with generator.training.map_dropout=0.1 or another share, or set guidance to 0"
                 )
+        if isinstance(self.training, PaperTrainingSettings) and self.schedule.power != 1:
+            raise EchobenchError(
+                f"schedule.power is {self.schedule.power:g}, but the published training learns all times alike: "
+                "set it to 1"
+            )
 
 
 QUICK = SdmSettings(
@@ -137,10 +143,15 @@ class SemanticDiffusion(Trained):
 
     @classmethod
     def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What files of before `bound_weight` leave unsaid: their bound was of all times."""
+        """What files of before a setting leave unsaid; the bound of those without `bound_weight` was of all times."""
         match settings:
             case {"training": {"map_dropout": _} as training}:
-                return {**settings, "training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}
+                settings = {**settings, "training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}
+            case {"network": {"map_channels": _} as network}:
+                settings = {**settings, "network": {"coordinates": False} | network}
+        match settings:
+            case {"schedule": {"shift": _} as schedule, "sampling": {"eta": _} as sampling}:
+                settings = {**settings, "schedule": {"power": 1.0} | schedule, "sampling": {"power": 1.0} | sampling}
         return settings
 
     def redraw(self, settings: SdmSettings) -> Self:
