@@ -59,10 +59,10 @@ class SdmSettings:
 
 
 QUICK = SdmSettings(
-    schedule=ScheduleSettings(),
-    network=NetworkSettings(channels=(96, 128)),
-    training=TrainingSettings(steps=450),
-    sampling=SamplingSettings(steps=20),
+    schedule=ScheduleSettings(power=2.0),
+    network=NetworkSettings(channels=(96, 128), placed=True),
+    training=TrainingSettings(steps=300, batch=8, learning_rate=2e-3, warmup_steps=30),
+    sampling=SamplingSettings(steps=15, power=2.0),
 )
 """Under two minutes of training on two cores; 3.0 million weights.
 
@@ -72,10 +72,10 @@ is left to see is the edges of the 8-pixel squares.
 """
 
 STANDARD = SdmSettings(
-    schedule=ScheduleSettings(),
-    network=NetworkSettings(channels=(128, 192)),
-    training=TrainingSettings(steps=5000),
-    sampling=SamplingSettings(steps=20),
+    schedule=ScheduleSettings(power=2.0),
+    network=NetworkSettings(channels=(96, 128), placed=True),
+    training=TrainingSettings(steps=2500, batch=8, learning_rate=1.5e-3),
+    sampling=SamplingSettings(steps=20, power=2.0),
 )
 """About half an hour of training on two cores, at 0.30 to 0.41 s per step; 5.7 million weights.
 
@@ -148,7 +148,7 @@ class SemanticDiffusion(Trained):
             case {"training": {"map_dropout": _} as training}:
                 settings = {**settings, "training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}
             case {"network": {"map_channels": _} as network}:
-                settings = {**settings, "network": {"coordinates": False} | network}
+                settings = {**settings, "network": {"placed": False} | network}
         match settings:
             case {"schedule": {"shift": _} as schedule, "sampling": {"eta": _} as sampling}:
                 settings = {**settings, "schedule": {"power": 1.0} | schedule, "sampling": {"power": 1.0} | sampling}

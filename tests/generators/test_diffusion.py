@@ -116,7 +116,7 @@ class TestNetwork:
 
     @pytest.mark.parametrize("told", [True, False])
     def test_a_map_that_is_alike_everywhere_says_where_it_is_only_if_the_encoder_is_told(self, told: bool) -> None:
-        network = new_denoiser(replace(TINY, coordinates=told), COSINE, seed=0)
+        network = new_denoiser(replace(TINY, placed=told), COSINE, seed=0)
         with torch.no_grad():
             stem = network.condition(torch.ones(1, 5, 24 * TINY.patch, 24 * TINY.patch)).stem
         inside = stem[..., 8:16, 8:16]  # beyond the reach of the border's zeros
@@ -191,6 +191,23 @@ class TestPreconditioning:
         spoilt[:, :, 12:] = 255
         whole, part = (PatchStatistics(4).measure(i, sector).variance for i in (images, spoilt))
         assert torch.equal(whole, part)
+
+    def test_on_the_edge_of_the_sector_the_mean_is_that_of_the_pixels_inside(self) -> None:
+        images, planes, t = smooth_images(100), torch.ones(100, 5, SIZE, SIZE), torch.full((100,), 300)
+        planes[:, :, :, 14:] = 0  # a square of four is cut in two
+        x_0 = (to_data(images)[:, None] - 1) * planes[:, -1:]
+        noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
+        x_t = COSINE.add_noise(x_0, noise, t) * planes[:, -1:]
+        alpha, sigma = COSINE.alpha_sigma(t)
+        errors = {}
+        for placed in (False, True):
+            denoiser = new_denoiser(replace(TINY, placed=placed), COSINE, 0)
+            denoiser.statistics.measure(images, torch.ones_like(images, dtype=torch.bool)).mean.sub_(1)
+            with torch.no_grad():
+                found = alpha * x_t - sigma * denoiser(x_t, t, denoiser.condition(planes))
+            squared = (found - x_0).square().mean((0, 1, 2))
+            errors[placed] = squared[12:14].mean() / squared[:12].mean()
+        assert errors[True] < 1.2 < 2.5 < errors[False]
 
     @pytest.mark.parametrize("time", [100, 500, 900])
     def test_a_network_that_says_nothing_leaves_the_best_linear_estimate(self, time: int) -> None:

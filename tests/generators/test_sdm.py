@@ -339,10 +339,10 @@ class TestKindsOfSettings:
         with pytest.raises(EchobenchError, match=r"settings sampling of the kind FlowSamplingSettings; known: "):
             SemanticDiffusion.load(tmp_path / "sdm.pt")
 
-    def test_a_file_from_before_powers_and_coordinates_loads(self, make_frames, tmp_path):
+    def test_a_file_from_before_powers_and_places_loads(self, make_frames, tmp_path):
         SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")
         content = torch.load(tmp_path / "sdm.pt", weights_only=True)
-        for part, unsaid in (("schedule", "power"), ("sampling", "power"), ("network", "coordinates")):
+        for part, unsaid in (("schedule", "power"), ("sampling", "power"), ("network", "placed")):
             del content["settings"][part][unsaid]
         torch.save(content, tmp_path / "sdm.pt")
         assert SemanticDiffusion.load(tmp_path / "sdm.pt").settings == TINY
