@@ -44,6 +44,8 @@ class Generator(ABC):
     """Whether several processes can train it together."""
     stochastic: ClassVar[bool] = True
     """Whether another seed draws another image; False for whoever has no noise."""
+    draws_with: ClassVar[tuple[str, ...]] = ()
+    """Names of generators whose weights are those that it would learn itself: it takes theirs, and trains none."""
     presets: ClassVar[Mapping[str, Any]]
     """Settings (frozen dataclasses) by preset: quick, standard, paper."""
 

@@ -2,13 +2,15 @@
 
 `warp` leaves black what comes from beyond the source's sector, and smears what it stretches. Here just these pixels are
 drawn anew, to fit the others and the label map. The others are a patient's own, as those of `warp` are.
+
+The weights are those of `flow`: `--generator-from` takes them from a run of it, and a comparison of both trains once.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -54,9 +56,19 @@ class Inpaint(Flow):
     summary: ClassVar[str] = "the warped real frame; a flow draws what the warp left black or stretched"
     paper: ClassVar[str] = "after Lugmayr et al. 2022, arXiv 2201.09865, and `flow`"
     needs_source_images: ClassVar[bool] = True
+    draws_with: ClassVar[tuple[str, ...]] = ("flow",)
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"quick": QUICK, "standard": STANDARD, "paper": PAPER})
 
     settings: InpaintSettings
+
+    @classmethod
+    def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A file of `flow` says nothing of what is to be drawn anew."""
+        return {"stretch": InpaintSettings.stretch, **super().upgraded(settings)}
+
+    def redraw(self, settings: InpaintSettings) -> Self:  # type: ignore[override]
+        """The same weights with another sampler or stretch; see `Generator.redraw`."""
+        return self._redrawn(settings, "sampling", "stretch")
 
     def draw_maps(self, network: nn.Module, maps: LabelMaps, planes: Tensor, seeds: list[int]) -> Tensor:
         warped, given = zip(*(given_pixels(maps, i, self.settings.stretch) for i in range(len(maps))), strict=True)

@@ -28,8 +28,8 @@ class SpadeSettings:
     training: PairedSettings
 
 
-QUICK = SpadeSettings(NetworkSettings(channels=(96, 128)), PairedSettings(steps=450))
-STANDARD = SpadeSettings(NetworkSettings(channels=(128, 192)), PairedSettings(steps=5000))
+QUICK = SpadeSettings(NetworkSettings(channels=(96, 128), placed=True), PairedSettings(steps=200))
+STANDARD = SpadeSettings(NetworkSettings(channels=(96, 128), placed=True), PairedSettings(steps=1500))
 PAPER = replace(STANDARD, training=replace(STANDARD.training, steps=50_000))
 """A long training of the same network: Park et al. publish none for echocardiograms."""
 

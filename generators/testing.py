@@ -221,6 +221,21 @@ def check_global_state(generator: Generator, frames: Frames, maps: LabelMaps) ->
     assert not touched, f"the generator changed global state: {', '.join(touched)}"
 
 
+def check_maps_never_seen(generator: Generator, frames: Frames, maps: LabelMaps) -> None:
+    """A map without a structure that every training frame has, and one without any, are drawn like all others."""
+    if not generator.deforms:
+        return
+    fitted, present = _fitted(generator, frames), [label for label in Label if label != Label.BACKGROUND]
+    for missing in ([Label.LA], present):
+        bare = np.where(np.isin(maps.labels, missing), np.uint8(Label.BACKGROUND), maps.labels)
+        images, names = _sample(fitted, replace(maps, labels=bare)), " and ".join(label.name for label in missing)
+        assert images.dtype == np.uint8 and images.shape == bare.shape, f"a map without {names} has no image"
+        assert not images[~maps.sector].any(), f"a map without {names} is lit outside the sector"
+        for i, image in enumerate(images):
+            lit = len(np.unique(image[maps.sector[i]])) > 1
+            assert lit, f"image {i}, of a map without {names}, has a single grey value in its sector"
+
+
 def check_unfit_frames(generator: Generator, frames: Frames, maps: LabelMaps) -> None:
     """Frames that a generator cannot use raise an EchobenchError before any training; nothing else is raised."""
     nothing = frames.select(slice(0, 0))
@@ -253,6 +268,7 @@ CHECKS: tuple[Check, ...] = (
     check_needs_its_training,
     check_sees_only_what_it_may,
     check_global_state,
+    check_maps_never_seen,
     check_unfit_frames,
 )
 

@@ -181,13 +181,18 @@ class Trained(Generator):
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Self:
-        """Read what `save` wrote. Raises EchobenchError for a damaged file, another generator's, or other labels."""
+        """Read what `save` wrote, of this kind or of one in `draws_with`.
+
+        Raises EchobenchError for a damaged file, another generator's, or other labels.
+        """
         content = _read_saved(path)
-        if content["generator"] != cls.name or content.get("vocabulary") != vocabulary():
+        if content["generator"] not in (cls.name, *cls.draws_with):
             raise EchobenchError(
-                f"{path} is of {content['generator']} for the labels {content.get('vocabulary')}, "
-                f"not of {cls.name} for {vocabulary()}"
+                f"{path} is a generator of the kind {content['generator']}, not {cls.name}: load it as what it is, or "
+                f"give a file of {' or '.join((cls.name, *cls.draws_with))}"
             )
+        if content.get("vocabulary") != vocabulary():
+            raise EchobenchError(f"{path} is for the labels {content.get('vocabulary')}, not for {vocabulary()}")
         with taken_from(path):
             settings: Any = settings_from(cls.kind, cls.upgraded(content["settings"]), path, content.get("kinds"))
             generator = cls(settings, device)

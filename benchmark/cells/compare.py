@@ -1,6 +1,7 @@
 """A comparison: runs that are missing are made, and what follows from all of them is written."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -77,13 +78,21 @@ def plan(
         | {"mix": mix, "scored_on": scored_on, **shared}
         for generator, view, phase in cells
     ]
-    return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in resolve_each(asked, assignments)]
+    settings = resolve_each(asked, assignments)
+    planned = [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in settings]
+    return [replace(cell, teacher=_teacher(cell, planned)) for cell in planned]
 
 
 def images_of(generator: str, images: int | None) -> int | None:
     """Of so many training images that several generators are asked for, those of one: who deforms no maps has every
     frame once."""
     return images if generator_class(generator).deforms else None
+
+
+def _teacher(cell: Cell, planned: Sequence[Cell]) -> Path | None:
+    """The cell that trains what this one would: of a generator whose weights it draws with, on the same frames."""
+    same = [one for one in planned if one.settings.generator in cell.settings.backend.draws_with]
+    return next((one.folder for one in same if _frames_of(one) == _frames_of(cell)), None)
 
 
 def carry_out(

@@ -172,10 +172,13 @@ def _train(trial: Trial, view: str) -> None:
 
 
 def _offered(trial: Trial, view: str, earlier: StageFolder) -> Generator:
-    name = _stage(view)
-    if not earlier.finished(name):
-        raise EchobenchError(f"{earlier.run} has not finished its stage {name}: there is no generator to take from it")
-    if differing := differences(_identity_of(earlier, view), _identity(trial, view)):
+    stage = _stage(view)
+    if not earlier.finished(stage):
+        raise EchobenchError(f"{earlier.run} has not finished its stage {stage}: there is no generator to take from it")
+    found = _identity_of(earlier, view)
+    if found["generator"] in trial.settings.backend.draws_with:
+        found = {**found, "generator": trial.settings.generator}
+    if differing := differences(found, _identity(trial, view)):
         raise EchobenchError(
             f"{earlier.run} has trained another generator: {'; '.join(differing)}. Name another run, or train anew"
         )

@@ -19,6 +19,7 @@ from echobench.data.base.errors import require
 
 TIME_PERIOD = 10_000.0  # longest period of the sinusoids, as in "Attention is all you need" (arXiv 1706.03762)
 GROUP_CHANNELS = 16  # per group of GroupNorm: fewer, and the backward pass on a processor takes 3 to 6 times as long
+COORDINATES = 6  # planes of `positions`
 HEAD_CHANNELS = 64  # per attention head, as in Dhariwal & Nichol 2021 (arXiv 2105.05233)
 
 
@@ -41,6 +42,9 @@ class NetworkSettings:
     """Whether the blocks of a level are followed by self-attention."""
     map_channels: int = 64
     """Width of the encoder of the label map."""
+    placed: bool = False
+    """Whether a square of pixels is known by its place. The encoder is told where it is, for the grain of speckle lies
+    along arcs about the probe; and in squares on the sector's edge the mean is that of the pixels inside."""
 
     def __post_init__(self) -> None:
         require(self, planes=(1, inf), patch=(1, inf), channels=(1, inf), blocks=(1, inf), map_channels=(1, inf))
@@ -62,10 +66,12 @@ class Modulation(NamedTuple):
     stem: (B, C, H/patch, W/patch), added to the embedded noisy image.
     levels: per level, from the finest, the layers of its SPADE blocks in the order of use; those of the middle
         come first in the last one.
+    sector: (B, 1, H, W), the last of the planes.
     """
 
     stem: Tensor
     levels: tuple[tuple[Layer, ...], ...]
+    sector: Tensor
 
 
 def _norm(channels: int, affine: bool) -> nn.GroupNorm:
@@ -165,6 +171,14 @@ class Level(nn.Module):
         return h
 
 
+def positions(h: Tensor) -> Tensor:
+    """Where each position of h (B, C, H, W) lies: (COORDINATES, H, W). Row and column from -1 to 1, and of π times each
+    the sine and the cosine."""
+    axes = (torch.linspace(-1, 1, side, device=h.device) for side in h.shape[-2:])
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+    return torch.cat([places, (math.pi * places).sin(), (math.pi * places).cos()])
+
+
 class MapEncoder(nn.Module):
     """Reads label maps into a `Modulation`.
 
@@ -177,10 +191,10 @@ class MapEncoder(nn.Module):
 
     def __init__(self, settings: NetworkSettings, spade_channels: Sequence[Sequence[int]]) -> None:
         super().__init__()
-        self.patch = settings.patch
+        self.patch, self.placed = settings.patch, settings.placed
         self.spade_channels = spade_channels
         width = settings.map_channels
-        inputs = settings.planes * settings.patch**2
+        inputs = settings.planes * settings.patch**2 + COORDINATES * settings.placed
         self.embed = nn.ModuleList(
             nn.Conv2d(width if level else inputs, width, 3, stride=2 if level else 1, padding=1)
             for level in range(len(settings.channels))
@@ -192,6 +206,8 @@ class MapEncoder(nn.Module):
     def forward(self, planes: Tensor) -> Modulation:
         """planes: (B, planes, H, W), 0 or 1."""
         h = functional.pixel_unshuffle(planes, self.patch)
+        if self.placed:
+            h = torch.cat([h, positions(h).expand(len(h), -1, -1, -1)], dim=1)
         levels: list[tuple[Layer, ...]] = []
         for embed, mix, head, channels in zip(self.embed, self.mix, self.heads, self.spade_channels, strict=True):
             h = functional.silu(embed(h))
@@ -200,7 +216,7 @@ class MapEncoder(nn.Module):
                 stem = self.stem(h)
             parts = head(h).split([c for c in channels for _ in range(2)], dim=1)
             levels.append(tuple((1 + gamma, beta) for gamma, beta in zip(parts[::2], parts[1::2], strict=True)))
-        return Modulation(stem, tuple(levels))
+        return Modulation(stem, tuple(levels), planes[:, -1:])
 
 
 class SpadeUNet(nn.Module):

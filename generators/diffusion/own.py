@@ -68,7 +68,7 @@ class OwnMethod(Method):
 
     def times(self, n: int, generator: torch.Generator) -> Tensor:
         """(n,), at which a batch is learnt."""
-        return stratified_times(n, generator)
+        return stratified_times(n, generator, self.schedule.power)
 
     def rate(self, optimizer: Optimizer) -> LRScheduler:
         # Departs from the paper [sdm.training.rate]: so high a rate needs a climb.

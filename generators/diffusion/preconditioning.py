@@ -81,7 +81,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, settings: NetworkSettings, schedule: Schedule) -> None:
         super().__init__()
-        self.schedule = schedule
+        self.schedule, self.placed = schedule, settings.placed
         self.statistics = PatchStatistics(settings.patch)
         self.network = SpadeUNet(settings)
 
@@ -94,9 +94,10 @@ class Denoiser(nn.Module):
         statistics = self.statistics
         alpha, _ = self.schedule.alpha_sigma(t)
         total, slope, rest = self.schedule.regression(t, statistics.variance[:, None, None])
+        mean = statistics.mean * modulation.sector.float() if self.placed else statistics.mean  # x_t is 0 outside
         with torch.autocast(x_t.device.type, enabled=False):  # noise must cancel to better than bf16
-            centred = statistics.components(x_t - alpha * statistics.mean)
+            centred = statistics.components(x_t - alpha * mean)
         remainder = self.network(centred * total.rsqrt(), t, modulation).float()
         velocity = slope * centred + rest.sqrt() * remainder
         with torch.autocast(x_t.device.type, enabled=False):
-            return statistics.pixels(velocity) + self.schedule.share(t) * statistics.mean
+            return statistics.pixels(velocity) + self.schedule.share(t) * mean

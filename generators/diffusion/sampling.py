@@ -31,12 +31,20 @@ class Solver(Protocol):
         """x at the next time. spread: shape of x_t, or no channels; noise: fresh, standard normal, shape of x_t."""
 
 
-def trailing(steps: int) -> list[int]:
-    """That many times from 999 down, equally far apart, the last one as far from the image.
+def trailing(steps: int, power: float = 1.0) -> list[int]:
+    """That many times from 999 down, equally far apart, the last one as far from the image; or their powers.
 
     Not diffusers' spacing of that name: its floating-point range has a time too many, -1, for 62 numbers of steps.
     """
-    return [round(TIMES * k / steps) - 1 for k in range(steps, 0, -1)]
+    return _distinct([round(TIMES * (k / steps) ** power) - 1 for k in range(steps, 0, -1)])
+
+
+def _distinct(times: Sequence[int]) -> list[int]:
+    """Descending times, each of which is put off until it is another than the one that follows it."""
+    found: list[int] = []
+    for time in reversed(times):
+        found.append(max(time, found[-1] + 1 if found else 0))
+    return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,12 @@ class SamplingSettings:
     """Of DDIM: 0 draws no noise on the way, 1 as much as ancestral sampling (Song et al. 2021, arXiv 2010.02502)."""
     batch: int = 16
     """Images drawn together; changes time and memory, not the images."""
+    power: float = 1.0
+    """Of the times of the evaluations, (k / steps)^power: above 1 more of them have little noise, where the grain of
+    speckle is decided."""
 
     def __post_init__(self) -> None:
-        require(self, eta=(0, 1), batch=(1, inf))
+        require(self, power=(0.1, 10), eta=(0, 1), batch=(1, inf))
         if not 1 <= self.steps <= TIMES:
             raise EchobenchError(f"an image cannot be drawn in {self.steps} steps; choose 1 to {TIMES}")
         if self.sampler not in SAMPLERS:
@@ -68,7 +79,7 @@ class _DDIM:
     """
 
     def __init__(self, settings: SamplingSettings, schedule: Schedule) -> None:
-        self.times = trailing(settings.steps)
+        self.times = trailing(settings.steps, settings.power)
         self._eta = settings.eta
         alpha_bars = pairwise([*schedule.alpha_bar[self.times].tolist(), 1.0])
         self._alpha_bars = dict(zip(self.times, alpha_bars, strict=True))
@@ -92,7 +103,7 @@ def _dpm_solver(algorithm: str) -> Callable[[SamplingSettings, Schedule], Solver
             algorithm_type=algorithm,
             solver_order=2,
         )
-        scheduler.set_timesteps(timesteps=trailing(settings.steps))
+        scheduler.set_timesteps(timesteps=trailing(settings.steps, settings.power))
         return _DPMSolver(scheduler)
 
     return build
@@ -121,7 +132,8 @@ class _Ancestral:
     """
 
     def __init__(self, settings: SamplingSettings, schedule: Schedule) -> None:
-        self.times = [round(t) for t in torch.linspace(TIMES - 1, 0, settings.steps, dtype=torch.float64).tolist()]
+        evenly = torch.linspace(1, 0, settings.steps, dtype=torch.float64).tolist()
+        self.times = _distinct([round((TIMES - 1) * share**settings.power) for share in evenly])
         self._row = {time: row for row, time in enumerate(reversed(self.times))}
         self._steps = ReverseSteps.between(schedule, torch.tensor(self.times[::-1]))
 

@@ -42,7 +42,7 @@ class PairedSettings:
     """Of the L1 distance between the judges' features of real and drawn images (Wang et al. 2018, arXiv 1711.11585)."""
     pixel_weight: float = 1.0
     """Of the L1 distance between the images themselves, in units of their standard deviation."""
-    judge_channels: int = 32
+    judge_channels: int = 16
     """Width of each judge's first layer."""
     scales: int = 2
     """Judges, each of which sees images of half the size of the one before."""

@@ -20,6 +20,7 @@ from echobench.generators.sdm import SdmSettings
 from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.training import CycleSettings
 from echobench.segmentation.settings import UNetSettings
+from tests.generators.test_contract import TINY as TINY_TRAINED
 
 TINY_UNET = UNetSettings(
     channels=(4, 8, 16), image_size_px=32, batch_size=4, epochs=None, steps=12, validation_every_steps=6
@@ -34,7 +35,7 @@ TINY_CYCLEGAN = CycleGanSettings(
     network=TranslatorSettings(channels=8, halvings=1, blocks=1, discriminator_channels=4),
     training=CycleSettings(steps=3, batch=2, history=3, checkpoint_seconds=0.0),
 )
-TINY = {"sdm": TINY_SDM, "cyclegan": TINY_CYCLEGAN}
+TINY = {**TINY_TRAINED, "sdm": TINY_SDM, "cyclegan": TINY_CYCLEGAN}
 
 
 @pytest.fixture

@@ -48,6 +48,9 @@ def test_all_generators_are_taken_by_kind_and_no_folder(tmp_path):
     cells = plan(tmp_path, preset="quick", generators=["all"])
     expected = ["real", "warp", "paint", "cyclegan", "spade", "flow", "inpaint", "sdm"]
     assert [cell.settings.generator for cell in cells] == expected
+    taught = {cell.settings.generator: cell.teacher for cell in cells if cell.teacher}
+    assert taught == {"inpaint": cells[5].folder}, "what both would learn is learnt once"
+    assert not any(cell.teacher for cell in plan(tmp_path, preset="quick", generators=["inpaint", "sdm"]))
 
 
 def test_the_papers_table_1(tmp_path):

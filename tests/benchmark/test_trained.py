@@ -75,6 +75,18 @@ def test_another_training_is_refused(earlier, camus_folder, tmp_path, generator,
     assert str(earlier) in str(raised.value)
 
 
+def test_inpaint_takes_the_weights_of_a_flow_and_a_flow_those_of_nobody_else(camus_folder, tmp_path):
+    run(settings_for(camus_folder, "flow"), tmp_path / "flow")
+    record, _ = run(settings_for(camus_folder, "inpaint"), tmp_path / "inpaint", generator_from=tmp_path / "flow")
+    fit = next(stage for stage in record.stages if stage.name == "fit-4C")
+    assert record.generator == "inpaint" and fit.taken
+    for other, teacher in (("flow", "inpaint"), ("sdm", "flow"), ("inpaint", "sdm")):
+        if other == "inpaint":
+            run(settings_for(camus_folder, "sdm"), tmp_path / "sdm")
+        with pytest.raises(EchobenchError, match=f"generator is '{teacher}', not '{other}'"):
+            run(settings_for(camus_folder, other), tmp_path / "out", generator_from=tmp_path / teacher)
+
+
 @pytest.fixture
 def published(monkeypatch):
     """Makes the tiny `sdm` one of the published kind."""

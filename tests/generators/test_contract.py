@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from echobench.data.labels import Label
 from echobench.generators.cyclegan import CycleGanSettings
 from echobench.generators.diffusion.flow import FlowSamplingSettings, PathSettings
 from echobench.generators.diffusion.network import NetworkSettings
@@ -121,6 +122,11 @@ class StumblesOverUnfitFrames(Paint):
         return super().fit(frames, seed)
 
 
+class BlindWithoutAnAtrium(Paint):
+    def sample(self, maps, seeds, *, progress=None):
+        return super().sample(maps, seeds) * np.uint8((maps.labels == Label.LA).any())
+
+
 @dataclass
 class NotFrozen:
     speckle_px: float = 1.0
@@ -140,6 +146,7 @@ class LooseSettings(Paint):
         (SeedsTorch, "changed global state: torch's random state"),
         (ForgetsItsSettings, "other settings than were saved"),
         (WritesIntoTheFrames, "fit changed the frames"),
+        (BlindWithoutAnAtrium, "of a map without LA, has a single grey value"),
         (StumblesOverUnfitFrames, "frames must work or raise EchobenchError"),
         (LooseSettings, "frozen dataclass"),
     ],

@@ -15,9 +15,9 @@ from torch.nn import functional
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.generators.diffusion.loss import DiffusionLoss
-from echobench.generators.diffusion.network import NetworkSettings
+from echobench.generators.diffusion.network import COORDINATES, NetworkSettings, positions
 from echobench.generators.diffusion.preconditioning import Denoiser, PatchStatistics
-from echobench.generators.diffusion.sampling import SAMPLERS, SamplingSettings, Velocity, draw, solver_for
+from echobench.generators.diffusion.sampling import SAMPLERS, SamplingSettings, Velocity, draw, solver_for, trailing
 from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import new_denoiser
 from echobench.generators.training.draws import rows_of_step, step_generator
@@ -114,6 +114,20 @@ class TestNetwork:
             )
         torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
+    @pytest.mark.parametrize("told", [True, False])
+    def test_a_map_that_is_alike_everywhere_says_where_it_is_only_if_the_encoder_is_told(self, told: bool) -> None:
+        network = new_denoiser(replace(TINY, placed=told), COSINE, seed=0)
+        with torch.no_grad():
+            stem = network.condition(torch.ones(1, 5, 24 * TINY.patch, 24 * TINY.patch)).stem
+        inside = stem[..., 8:16, 8:16]  # beyond the reach of the border's zeros
+        assert torch.allclose(inside, inside[..., :1, :1].expand_as(inside), atol=1e-5) != told
+
+    def test_positions_go_from_side_to_side(self) -> None:
+        found = positions(torch.zeros(2, 7, 5, 9))
+        assert found.shape == (COORDINATES, 5, 9)
+        assert (found[0, 0, 0], found[0, -1, 0], found[1, 0, 0], found[1, 0, -1]) == (-1, 1, -1, 1)
+        torch.testing.assert_close(found[:, 2, 4], torch.tensor([0.0, 0, 0, 0, 1, 1]))
+
     def test_every_spade_layer_is_modulated(self) -> None:
         network = trained_like_network()
         modulation = network.condition(random_planes(2))
@@ -178,6 +192,23 @@ class TestPreconditioning:
         whole, part = (PatchStatistics(4).measure(i, sector).variance for i in (images, spoilt))
         assert torch.equal(whole, part)
 
+    def test_on_the_edge_of_the_sector_the_mean_is_that_of_the_pixels_inside(self) -> None:
+        images, planes, t = smooth_images(100), torch.ones(100, 5, SIZE, SIZE), torch.full((100,), 300)
+        planes[:, :, :, 14:] = 0  # a square of four is cut in two
+        x_0 = (to_data(images)[:, None] - 1) * planes[:, -1:]
+        noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
+        x_t = COSINE.add_noise(x_0, noise, t) * planes[:, -1:]
+        alpha, sigma = COSINE.alpha_sigma(t)
+        errors = {}
+        for placed in (False, True):
+            denoiser = new_denoiser(replace(TINY, placed=placed), COSINE, 0)
+            denoiser.statistics.measure(images, torch.ones_like(images, dtype=torch.bool)).mean.sub_(1)
+            with torch.no_grad():
+                found = alpha * x_t - sigma * denoiser(x_t, t, denoiser.condition(planes))
+            squared = (found - x_0).square().mean((0, 1, 2))
+            errors[placed] = squared[12:14].mean() / squared[:12].mean()
+        assert errors[True] < 1.2 < 2.5 < errors[False]
+
     @pytest.mark.parametrize("time", [100, 500, 900])
     def test_a_network_that_says_nothing_leaves_the_best_linear_estimate(self, time: int) -> None:
         denoiser = new_denoiser(TINY, COSINE, 0)
@@ -231,6 +262,11 @@ class TestDraws:
     def test_times_are_spread_evenly(self) -> None:
         t = stratified_times(10, torch.Generator().manual_seed(0))
         assert sorted((t // 100).tolist()) == list(range(10))
+
+    def test_a_power_above_one_learns_more_of_little_noise(self) -> None:
+        t = stratified_times(10_000, torch.Generator().manual_seed(0), power=2.0)
+        for share in (0.1, 0.5, 0.9):
+            assert (t < TIMES * share**2).float().mean().item() == pytest.approx(share, abs=2e-3)
 
 
 class TestPairs:
@@ -330,12 +366,24 @@ class TestSampling:
             drawn(counting, [0], torch.ones(1, 1, 8, 8), SamplingSettings(sampler=sampler, steps=7))
             assert len(calls) == 7 and calls[0] == TIMES - 1 and calls == sorted(calls, reverse=True)
 
+    @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
     @pytest.mark.parametrize("sampler", SAMPLERS)
-    def test_every_number_of_steps_has_as_many_times(self, sampler: str) -> None:
-        for steps in range(1, TIMES + 1) if sampler != "ancestral" else (1, 2, 7, 61, TIMES):
-            times = solver_for(SamplingSettings(sampler, steps), COSINE).times
+    def test_every_number_of_steps_has_as_many_times(self, sampler: str, power: float) -> None:
+        for steps in range(1, TIMES + 1) if (sampler, power) == ("ddim", 1.0) else (1, 2, 7, 61, TIMES):
+            times = solver_for(SamplingSettings(sampler, steps, power=power), COSINE).times
             assert len(times) == len(set(times)) == steps and times == sorted(times, reverse=True)
             assert times[-1] >= 0 and times[0] == TIMES - 1
+
+    def test_a_power_above_one_puts_more_times_where_there_is_little_noise(self) -> None:
+        assert trailing(4, power=1.0) == [999, 749, 499, 249]
+        assert trailing(4, power=2.0) == [999, 562, 249, 61]
+
+    @pytest.mark.parametrize("sampler", SAMPLERS)
+    def test_a_known_distribution_is_drawn_at_powers_of_the_times(self, sampler: str) -> None:
+        settings = SamplingSettings(sampler, 80, eta=1.0, power=2.0)
+        x = drawn(gaussian_denoiser(0.3, 0.5), list(range(8)), torch.ones(8, 1, 64, 64), settings)
+        assert x.mean().item() == pytest.approx(0.3, abs=0.02)
+        assert x.std().item() == pytest.approx(0.5, rel=0.05)
 
     @pytest.mark.parametrize("sampler", SAMPLERS)
     @pytest.mark.parametrize("steps", [15, 20, 35, 60, 61, 501])

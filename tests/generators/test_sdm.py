@@ -269,7 +269,7 @@ class TestFile:
         ("key", "value", "message"),
         [
             ("format", 99, "has format 99, this version of echobench reads format 1"),
-            ("vocabulary", {"BACKGROUND": 0}, r"for the labels \{'BACKGROUND': 0\}, not of sdm"),
+            ("vocabulary", {"BACKGROUND": 0}, r"for the labels \{'BACKGROUND': 0\}, not for \{"),
             ("settings", {"network": {}}, "holds other settings than SdmSettings"),
         ],
     )
@@ -338,6 +338,19 @@ class TestKindsOfSettings:
         torch.save(content, tmp_path / "sdm.pt")
         with pytest.raises(EchobenchError, match=r"settings sampling of the kind FlowSamplingSettings; known: "):
             SemanticDiffusion.load(tmp_path / "sdm.pt")
+
+    def test_a_file_from_before_powers_and_places_loads(self, make_frames, tmp_path):
+        SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")
+        content = torch.load(tmp_path / "sdm.pt", weights_only=True)
+        for part, unsaid in (("schedule", "power"), ("sampling", "power"), ("network", "placed")):
+            del content["settings"][part][unsaid]
+        torch.save(content, tmp_path / "sdm.pt")
+        assert SemanticDiffusion.load(tmp_path / "sdm.pt").settings == TINY
+
+    def test_the_published_training_has_no_power(self):
+        paper = SemanticDiffusion.presets["paper"]
+        with pytest.raises(EchobenchError, match=r"schedule\.power is 2, but the published training"):
+            replace(paper, schedule=replace(paper.schedule, power=2.0))
 
     def test_a_file_from_before_kinds_were_named_loads(self, make_frames, tmp_path):
         SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")

@@ -1,6 +1,7 @@
 """Stored generators and checkpoints whose content is not what it must be: a sentence, whatever it is."""
 
 import shutil
+from itertools import permutations
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from echobench.data.base.errors import EchobenchError
 from echobench.generators.cyclegan import CycleGan, CycleGanSettings
 from echobench.generators.folder import Folder, FolderSettings
 from echobench.generators.paint import Paint
+from echobench.generators.registry import generator_class
+from echobench.generators.testing import examples
 from echobench.generators.trained import load_trained
 from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.training import CycleSettings
+from tests.generators.test_contract import TINY as CONTRACT
 
 TINY = CycleGanSettings(
     TranslatorSettings(channels=4, halvings=1, blocks=1, discriminator_channels=4),
@@ -70,6 +74,35 @@ def test_a_generator_that_does_not_fit_is_refused(stored, place, to):
     change(stored / "cyclegan.pt", *place, to=to)
     with pytest.raises(EchobenchError, match=r"cyclegan\.pt|unknown generator"):
         load_trained(stored / "cyclegan.pt")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder for each kind of trained generator, with its file and its training."""
+    kept, frames = tmp_path_factory.mktemp("trained"), examples(Paint, patients=1)[0]
+    for name, settings in CONTRACT.items():
+        generator_class(name)(settings).fit(frames, 0, folder=kept / name).save(kept / name / "generator.pt")
+    return kept
+
+
+@pytest.mark.parametrize(("kind", "other"), permutations(CONTRACT, 2))
+def test_a_file_of_one_kind_given_to_another_is_refused(trained, kind, other):
+    backend = generator_class(other)
+    if kind in backend.draws_with:
+        assert backend.load(trained / kind / "generator.pt").parameters
+        return
+    with pytest.raises(EchobenchError, match=rf"generator\.pt is a generator of the kind {kind}, not {other}: load"):
+        backend.load(trained / kind / "generator.pt")
+    assert load_trained(trained / kind / "generator.pt").name == kind
+
+
+@pytest.mark.parametrize(("kind", "other"), permutations(CONTRACT, 2))
+def test_a_training_of_one_kind_is_not_gone_on_with_by_another(trained, tmp_path, kind, other):
+    shutil.copy(trained / kind / "training.pt", tmp_path)
+    before = (tmp_path / "training.pt").read_bytes()
+    with pytest.raises(EchobenchError, match=rf"training\.pt belongs to another training: generator is '{kind}', not"):
+        generator_class(other)(CONTRACT[other]).fit(examples(Paint, patients=1)[0], 0, folder=tmp_path)
+    assert (tmp_path / "training.pt").read_bytes() == before, "what was trained is lost"
 
 
 TRAINING = [
