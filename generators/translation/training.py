@@ -156,7 +156,7 @@ class CycleTraining(Training):
         for history in self.history.values():
             history.pictures.clear()
 
-    def _batch(self, generator: torch.Generator) -> tuple["_Shown", "_Shown"]:
+    def _batch(self, generator: torch.Generator) -> tuple[_Shown, _Shown]:
         """Pictures of label maps and of images, from two independent orders."""
         rows = [
             rows_of_step(len(self.data.maps), self.settings.batch, 2 * self.seed + domain, self.step).to(self.device)
@@ -172,7 +172,7 @@ class CycleTraining(Training):
         images = _Shown(picture_of_images(x_0 * SIGMA_DATA), mask)
         return _Shown(self.render(planes, noise), planes[:, -1:]), _Shown(images.cut(images.picture), mask)
 
-    def _train_translators(self, maps: "_Shown", images: "_Shown") -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def _train_translators(self, maps: _Shown, images: _Shown) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         nets, weight = self.nets, self.settings.cycle_weight
         _require_gradients(nets.judges().parameters(), required=False)
         with self._precision():

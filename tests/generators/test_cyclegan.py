@@ -168,6 +168,36 @@ class TestTraining:
             torch.testing.assert_close(a, b, rtol=0, atol=0)
         assert list(resumed.curve["loss_cycle"]) == list(whole.curve["loss_cycle"])
 
+    @pytest.mark.parametrize("stop", [2, 3, 4])  # of six steps, three are at half the size
+    def test_resumes_across_the_change_of_size(self, stop, tmp_path):
+        frames = examples(CycleGan, size=64, patients=2)[0]
+        growing = replace(TINY, training=replace(TINY.training, half_size=0.5))
+
+        def killed(done, total, figures=None):
+            if done == stop:
+                raise KeyboardInterrupt
+
+        whole = CycleGan(growing).fit(frames, 0)
+        with pytest.raises(KeyboardInterrupt):
+            CycleGan(growing).fit(frames, 0, folder=tmp_path, progress=killed)
+        history = torch.load(tmp_path / "training.pt", weights_only=True)["state"]["history"]
+        sizes = {tuple(picture.shape) for pictures in history.values() for picture in pictures}
+        assert sizes == {(3, 32, 32) if stop < 4 else (3, 64, 64)}
+        resumed = CycleGan(growing).fit(frames, 0, folder=tmp_path)
+        for a, b in zip(weights(whole), weights(resumed), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+    def test_blood_stays_dark(self):
+        frames = examples(CycleGan, size=64)[0]
+        settings = CycleGanSettings(
+            replace(TINY.network, skip=True), replace(TINY.training, steps=60, learning_rate=1e-3)
+        )
+        fitted = CycleGan(settings).fit(frames, 0)
+        maps = undeformed_maps(frames)
+        drawn = maps.with_images(fitted.sample(maps, np.arange(len(maps))))
+        for name, contrast in boundary_contrast(drawn).items():
+            assert contrast.mean() > 0.6, name
+
     def test_refuses_the_checkpoint_of_another_training(self, frames, tmp_path):
         CycleGan(TINY).fit(frames, 0, folder=tmp_path)
         other = replace(TINY, training=replace(TINY.training, cycle_weight=5.0))
