@@ -5,10 +5,10 @@ two has to undo what the other did. Nobody tells it which map belongs to which f
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from echobench.data.frames import Frames
+from echobench.generators.diffusion.sampling import NoiseSource
 from echobench.generators.trained import Trained
 from echobench.generators.training.draws import seeded
 from echobench.generators.training.pairs import AugmentationSettings, Pairs
 from echobench.generators.training.parallel import own_device
 from echobench.generators.translation.network import TranslatorSettings
-from echobench.generators.translation.rendering import labels_of_picture, picture_of_images, picture_of_maps
+from echobench.generators.translation.rendering import (
+    NOISE,
+    Renderer,
+    Rendering,
+    labels_of_picture,
+    picture_of_images,
+)
 from echobench.generators.translation.training import CycleSettings, CycleTraining, Networks, Unpaired
 
 
@@ -31,6 +38,8 @@ class CycleGanSettings:
 
     network: TranslatorSettings
     training: CycleSettings
+    rendering: Rendering = "echo"
+    """Of the label maps: a simple ultrasound, as the published baseline's pictures were (Gilbert et al. 2021)."""
 
 
 _NETWORK = TranslatorSettings(
@@ -78,34 +87,44 @@ is none, and a mirrored heart is another anatomy.
 class CycleGan(Trained):
     """Unpaired translation: a network that was never told which image belongs to which map draws one for each.
 
-    The same frames with their images dealt out to other maps give the same weights. There is no noise: the seeds of
-    `sample` change nothing.
+    The same frames with their images dealt out to other maps give the same weights. The seeds of `sample` decide the
+    noise in the rendering of a map; weights of before there was a rendering with noise draw the same for every seed.
     """
 
     name: ClassVar[str] = "cyclegan"
     kind: ClassVar[type] = CycleGanSettings
     summary: ClassVar[str] = "CycleGAN: unpaired translation of rendered label maps into images"
     paper: ClassVar[str] = "Zhu et al. 2017, arXiv 1703.10593"
-    stochastic: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, CycleGanSettings]] = MappingProxyType(
         {"quick": QUICK, "standard": STANDARD, "paper": PAPER}
     )
 
     settings: CycleGanSettings
 
+    @property
+    def divisor(self) -> int:
+        return super().divisor * (2 if self.settings.training.half_size else 1)
+
     def new_network(self, seed: int) -> nn.ModuleList:
         """Who draws images, and who reads maps."""
-        return cast(Networks, seeded(Networks, seed, self.settings.network)).translators()
+        return cast(Networks, seeded(Networks, seed, self.settings.network, self._renderer().outputs)).translators()
 
     def new_training(self, frames: Frames, seed: int, device: torch.device) -> CycleTraining:
-        return CycleTraining(self.settings.training, self.settings.network, _unpaired(frames, device), seed, device)
+        render, unpaired = self._renderer(frames.view.tolist()), _unpaired(frames, device)
+        return CycleTraining(self.settings.training, self.settings.network, render, unpaired, seed, device)
 
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
-        drawn = self._run(cast(nn.ModuleList, network)[0], picture_of_maps(planes))
+        noise = NoiseSource(seeds, (NOISE, *planes.shape[-2:]), planes.device).draw()
+        drawn = self._run(cast(nn.ModuleList, network)[0], self._renderer(self.views)(planes, noise))
         return ((drawn[:, 0] + 1) * 127.5).round().to(torch.uint8)
 
-    def read_maps(self, images: NDArray[np.uint8], sector: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """The way back: the label maps (N, H, W) that the second network sees in images (N, H, W), sector (N, H, W)."""
+    def read_maps(self, images: NDArray[np.uint8], sector: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+        """The way back: the label maps (N, H, W) that the second network sees in images (N, H, W), sector (N, H, W).
+
+        None where it reads simple ultrasounds, in which both chambers look alike.
+        """
+        if self.settings.rendering == "echo":
+            return None
         reader = cast(nn.ModuleList, self.network)[1]
         labels = np.zeros(images.shape, dtype=np.uint8)
         for rows in self.batches(len(images)):
@@ -119,12 +138,28 @@ class CycleGan(Trained):
     def parameters(self) -> int:
         """Number of weights of the network that draws; its three helpers in training have no part in an image."""
         with torch.device("meta"):
-            return sum(p.numel() for p in Networks(self.settings.network).draw.parameters())
+            return sum(p.numel() for p in Networks(self.settings.network, self._renderer().outputs).draw.parameters())
 
     @property
     def evaluations(self) -> int:
         """One: the image comes out at once."""
         return 1
+
+    @classmethod
+    def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What files of before `rendering` leave unsaid: a colour for each label, no skip, all at full size."""
+        match settings:
+            case {"network": {**network}, "training": {**training}} if "rendering" not in settings:
+                return {
+                    "rendering": "colours",
+                    "network": {"skip": False} | network,
+                    "training": {"half_size": 0.0} | training,
+                }
+        return settings
+
+    def _renderer(self, views: Collection[str] = ()) -> Renderer:
+        """What the label maps of frames of some views are shown by."""
+        return Renderer(self.settings.rendering, right_heart=set(views) == {"4C"})
 
     def _run(self, network: nn.Module, picture: Tensor) -> Tensor:
         half = self.settings.training.precision == "bf16-mixed"

@@ -19,7 +19,7 @@ from echobench.generators.training.loop import Training, second_half_to_zero, wa
 from echobench.generators.training.pairs import SIGMA_DATA, AugmentationSettings, Pairs
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
-from echobench.generators.translation.rendering import CHANNELS, picture_of_images, picture_of_maps
+from echobench.generators.translation.rendering import CHANNELS, NOISE, Renderer, picture_of_images
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class CycleSettings:
     """Drawn pictures that are kept to be shown to the discriminators later."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     """Of maps and of frames, each on its own."""
+    half_size: float = 0.0
+    """Share of the steps, the first ones, that see frames of half the size, at a quarter of the cost."""
     ema_decay: float = 0.0
     """Of a moving average of the weights, which draws the images; 0: the last weights do."""
     precision: Precision = "32-true"
@@ -54,7 +56,7 @@ class CycleSettings:
     def __post_init__(self) -> None:
         require(
             self, steps=(1, inf), epochs=(1, inf), batch=(1, inf), learning_rate=(0, 1), beta_1=(0, 0.9999),
-            cycle_weight=(0, inf), identity_weight=(0, inf), history=(0, inf), ema_decay=(0, 1),
+            cycle_weight=(0, inf), identity_weight=(0, inf), history=(0, inf), half_size=(0, 1), ema_decay=(0, 1),
             checkpoint_seconds=(0, inf),
         )  # fmt: skip
 
@@ -66,9 +68,9 @@ class CycleSettings:
 class Networks(nn.Module):
     """draw: pictures of label maps into images; read: images into pictures of label maps; and who judges each."""
 
-    def __init__(self, settings: TranslatorSettings) -> None:
+    def __init__(self, settings: TranslatorSettings, read_channels: int) -> None:
         super().__init__()
-        self.draw, self.read = Translator(settings, outputs=1), Translator(settings, outputs=CHANNELS)
+        self.draw, self.read = Translator(settings, outputs=1), Translator(settings, outputs=read_channels)
         self.judge_images, self.judge_maps = Discriminator(settings), Discriminator(settings)
 
     def translators(self) -> nn.ModuleList:
@@ -89,17 +91,39 @@ class Unpaired(NamedTuple):
     images: Pairs
 
 
+class _Shown(NamedTuple):
+    """Pictures (B, CHANNELS, H, W), and the sectors (B, 1, H, W) outside of which they are black."""
+
+    picture: Tensor
+    sector: Tensor
+
+    def cut(self, drawn: Tensor) -> Tensor:
+        """What was drawn from the pictures, black outside their sectors, as no generator here draws there."""
+        return drawn * self.sector - (1 - self.sector)
+
+    def distance(self, drawn: Tensor) -> Tensor:
+        """Mean L1 distance, (), to what was drawn."""
+        return functional.l1_loss(self.cut(drawn), self.picture)
+
+
 class CycleTraining(Training):
     """Two translators and two discriminators that learn from each other."""
 
     shown: ClassVar[str] = "loss_cycle"
 
     def __init__(
-        self, settings: CycleSettings, network: TranslatorSettings, data: Unpaired, seed: int, device: torch.device
+        self,
+        settings: CycleSettings,
+        network: TranslatorSettings,
+        render: Renderer,
+        data: Unpaired,
+        seed: int,
+        device: torch.device,
     ) -> None:
-        self.settings, self.data, self.device = settings, data, device
+        self.settings, self.render, self.data, self.device = settings, render, data, device
         steps = settings.total_steps(len(data.maps))
-        self.nets: Networks = seeded(Networks, seed, network).to(device)  # type: ignore[assignment]
+        self._halved = round(settings.half_size * steps)
+        self.nets: Networks = seeded(Networks, seed, network, render.outputs).to(device)  # type: ignore[assignment]
         self.history = {"images": History(settings.history), "maps": History(settings.history)}
         self._real_or_not = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
         optimizers = [
@@ -115,18 +139,25 @@ class CycleTraining(Training):
 
     def learn(self, generator: torch.Generator) -> Mapping[str, Tensor]:
         """One step of the translators and one of the discriminators."""
+        if self.step == self._halved:
+            self._forget()
         maps, images = self._batch(generator)
         fake_maps, fake_images, figures = self._train_translators(maps, images)
         return figures | self._train_judges(
-            maps, images, self.history["maps"].exchange(fake_maps, generator),
+            maps.picture, images.picture, self.history["maps"].exchange(fake_maps, generator),
             self.history["images"].exchange(fake_images, generator),
         )  # fmt: skip
 
     def decay(self) -> float:
         return warmed_up(self.settings.ema_decay, self.step)
 
-    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Pictures of label maps and of images, (B, CHANNELS, H, W) each, from two independent orders."""
+    def _forget(self) -> None:
+        """What was drawn at another size is shown to nobody."""
+        for history in self.history.values():
+            history.pictures.clear()
+
+    def _batch(self, generator: torch.Generator) -> tuple[_Shown, _Shown]:
+        """Pictures of label maps and of images, from two independent orders."""
         rows = [
             rows_of_step(len(self.data.maps), self.settings.batch, 2 * self.seed + domain, self.step).to(self.device)
             for domain in range(2)
@@ -134,22 +165,26 @@ class CycleTraining(Training):
         augmentation = self.settings.augmentation
         planes = self.data.maps.batch(rows[0], generator, augmentation).planes
         shown = self.data.images.batch(rows[1], generator, augmentation)
-        grey = shown.x_0 * SIGMA_DATA - (1 - shown.mask)  # black, not mean grey, outside the sector
-        return picture_of_maps(planes), picture_of_images(grey)
+        x_0, mask = shown.x_0, shown.mask
+        if self.step < self._halved:
+            planes, mask, x_0 = planes[..., ::2, ::2], mask[..., ::2, ::2], functional.avg_pool2d(x_0, 2)
+        noise = torch.randn((len(planes), NOISE, *planes.shape[-2:]), generator=generator).to(self.device)
+        images = _Shown(picture_of_images(x_0 * SIGMA_DATA), mask)
+        return _Shown(self.render(planes, noise), planes[:, -1:]), _Shown(images.cut(images.picture), mask)
 
-    def _train_translators(self, maps: Tensor, images: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def _train_translators(self, maps: _Shown, images: _Shown) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         nets, weight = self.nets, self.settings.cycle_weight
         _require_gradients(nets.judges().parameters(), required=False)
         with self._precision():
-            fake_images, fake_maps = nets.draw(maps), nets.read(images)
-            cycle = functional.l1_loss(nets.read(fake_images), maps) + functional.l1_loss(nets.draw(fake_maps), images)
+            fake_images, fake_maps = maps.cut(nets.draw(maps.picture)), images.cut(nets.read(images.picture))
+            cycle = maps.distance(nets.read(fake_images)) + images.distance(nets.draw(fake_maps))
             fooling = sum(
                 self._real_or_not(judge(fake), target_is_real=True, for_discriminator=False)
                 for judge, fake in ((nets.judge_images, fake_images), (nets.judge_maps, fake_maps))
             )
             loss = fooling + weight * cycle
             if self.settings.identity_weight:
-                same = functional.l1_loss(nets.draw(images), images) + functional.l1_loss(nets.read(maps), maps)
+                same = images.distance(nets.draw(images.picture)) + maps.distance(nets.read(maps.picture))
                 loss = loss + weight * self.settings.identity_weight * same
         self.descend(loss, self.optimizers[0])
         figures = {"loss_cycle": cycle.detach(), "loss_fooling": fooling.detach()}
@@ -186,8 +221,10 @@ class CycleTraining(Training):
         """Go on from what `state` returned."""
         super().load_state(state)
         history = typed(state["history"], dict[str, list[Tensor]], "history")
-        shape = torch.Size([CHANNELS, *self.data.images.images.shape[-2:]])
-        kept = min(self.settings.history, self.step * self.settings.batch)
+        halved = self.step <= self._halved and self._halved > 0  # of the step before this one
+        height, width = self.data.images.images.shape[-2:]
+        shape = torch.Size([CHANNELS, height // (1 + halved), width // (1 + halved)])
+        kept = min(self.settings.history, (self.step - (0 if halved else self._halved)) * self.settings.batch)
         for name, pictures in history.items():
             fit = all(picture.shape == shape and picture.is_floating_point() for picture in pictures)
             if history.keys() != self.history.keys() or len(pictures) != kept or not fit:

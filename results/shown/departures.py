@@ -28,7 +28,7 @@ Described = Mapping[str, Any]
 """A run by the names of the facts: {"unet.batch_size": 8, "data": "CAMUS", "deforms": True, …}."""
 
 
-_BEFORE = MappingProxyType({"sdm.training.bound_weight": 1.0, "unet.network": "unet"})
+_BEFORE = MappingProxyType({"sdm.training.bound_weight": 1.0, "cyclegan.rendering": "colours", "unet.network": "unet"})
 """What runs had before there was such a setting."""
 _IN_TABLE_1 = frozenset(row.generator for row in ROWS)
 

@@ -1,12 +1,16 @@
 """CycleGAN: pictures of maps, the pool, losses, resuming, and that nothing is left of who belonged to whom."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from echobench.benchmark.stress.boundaries import boundary_contrast
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.settings import settings_from
 from echobench.data.labels import Label
 from echobench.data.maps import undeformed_maps
 from echobench.generators.cyclegan import QUICK, CycleGan, CycleGanSettings
@@ -15,7 +19,7 @@ from echobench.generators.training.draws import step_generator
 from echobench.generators.training.pairs import Pairs, to_planes
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
-from echobench.generators.translation.rendering import labels_of_picture, picture_of_maps
+from echobench.generators.translation.rendering import NOISE, Renderer, labels_of_picture
 from echobench.generators.translation.training import CycleSettings
 
 TINY = CycleGanSettings(
@@ -33,18 +37,58 @@ def weights(generator):
     return [parameter.detach().clone() for parameter in generator.network.parameters()]
 
 
+def rendered(frames, kind="echo", seed=0, right_heart=False):
+    """Pictures of the frames' label maps, (N, 3, H, W)."""
+    planes = to_planes(torch.from_numpy(frames.labels), torch.from_numpy(frames.sector))
+    noise = torch.randn(len(frames), NOISE, *frames.size, generator=torch.Generator().manual_seed(seed))
+    return Renderer(kind, right_heart)(planes, noise)
+
+
+def grey(pictures):
+    return ((pictures[:, 0] + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
 class TestRendering:
-    def test_comes_back(self, frames):
-        labels, sector = torch.from_numpy(frames.labels), torch.from_numpy(frames.sector)
-        picture = picture_of_maps(to_planes(labels, sector))
+    def test_colours_come_back(self, frames):
+        picture, sector = rendered(frames, "colours"), torch.from_numpy(frames.sector)
         assert picture.shape == (len(frames), 3, *frames.size)
-        inside = torch.where(sector, labels, int(Label.BACKGROUND))
+        inside = torch.where(sector, torch.from_numpy(frames.labels), int(Label.BACKGROUND))
         torch.testing.assert_close(labels_of_picture(picture, sector), inside)
 
-    def test_is_black_outside_the_sector_alone(self, frames):
-        picture = picture_of_maps(to_planes(torch.from_numpy(frames.labels), torch.from_numpy(frames.sector)))
-        black = (picture == -1).all(dim=1).numpy()
+    @pytest.mark.parametrize("kind", ["echo", "colours"])
+    def test_is_black_outside_the_sector_alone(self, frames, kind):
+        black = (rendered(frames, kind) == -1).all(dim=1).numpy()
         np.testing.assert_array_equal(black, ~frames.sector)
+
+    def test_blood_is_dark_in_every_echo(self):
+        frames = examples(CycleGan, size=128)[0]
+        contrast = boundary_contrast(replace(frames, images=grey(rendered(frames))))
+        assert min(contrast["LVendo"].min(), contrast["LA"].min()) > 0.7
+
+    def test_a_leaflet_parts_the_chambers_of_an_echo(self):
+        frames = examples(CycleGan, size=128)[0]
+        one = frames.labels[0]
+        image = grey(rendered(frames))[0]
+        seam = (one == Label.LV_ENDO)[:-1] & (one == Label.LA)[1:]
+        assert seam.sum() > 5
+        assert image[:-1][seam].mean() > 1.3 * image[one == Label.LV_ENDO].mean()
+
+    def test_the_right_chambers_lie_left_of_the_septum(self, frames):
+        without, shown = rendered(frames), rendered(frames, right_heart=True)
+        darker = (without - shown)[:, 0].numpy()
+        assert darker.min() > -1e-6 and darker.max() > 0.1
+        columns = np.arange(frames.size[1])
+        for one, labels in zip(darker, frames.labels, strict=True):
+            assert (one.sum(axis=0) * columns).sum() / one.sum() < columns[(labels == Label.LV_ENDO).any(axis=0)].min()
+
+    def test_an_echo_without_any_label_is_tissue(self, frames):
+        bare = replace(frames, labels=np.zeros_like(frames.labels))
+        assert rendered(bare, right_heart=True).isfinite().all()
+
+    def test_a_seed_is_a_grain(self, frames):
+        first, again, other = (rendered(frames, seed=seed) for seed in (0, 0, 1))
+        torch.testing.assert_close(first, again, rtol=0, atol=0)
+        assert (first != other).any()
 
 
 class TestHistory:
@@ -124,6 +168,36 @@ class TestTraining:
             torch.testing.assert_close(a, b, rtol=0, atol=0)
         assert list(resumed.curve["loss_cycle"]) == list(whole.curve["loss_cycle"])
 
+    @pytest.mark.parametrize("stop", [2, 3, 4])  # of six steps, three are at half the size
+    def test_resumes_across_the_change_of_size(self, stop, tmp_path):
+        frames = examples(CycleGan, size=64, patients=2)[0]
+        growing = replace(TINY, training=replace(TINY.training, half_size=0.5))
+
+        def killed(done, total, figures=None):
+            if done == stop:
+                raise KeyboardInterrupt
+
+        whole = CycleGan(growing).fit(frames, 0)
+        with pytest.raises(KeyboardInterrupt):
+            CycleGan(growing).fit(frames, 0, folder=tmp_path, progress=killed)
+        history = torch.load(tmp_path / "training.pt", weights_only=True)["state"]["history"]
+        sizes = {tuple(picture.shape) for pictures in history.values() for picture in pictures}
+        assert sizes == {(3, 32, 32) if stop < 4 else (3, 64, 64)}
+        resumed = CycleGan(growing).fit(frames, 0, folder=tmp_path)
+        for a, b in zip(weights(whole), weights(resumed), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+    def test_blood_stays_dark(self):
+        frames = examples(CycleGan, size=64)[0]
+        settings = CycleGanSettings(
+            replace(TINY.network, skip=True), replace(TINY.training, steps=60, learning_rate=1e-3)
+        )
+        fitted = CycleGan(settings).fit(frames, 0)
+        maps = undeformed_maps(frames)
+        drawn = maps.with_images(fitted.sample(maps, np.arange(len(maps))))
+        for name, contrast in boundary_contrast(drawn).items():
+            assert contrast.mean() > 0.6, name
+
     def test_refuses_the_checkpoint_of_another_training(self, frames, tmp_path):
         CycleGan(TINY).fit(frames, 0, folder=tmp_path)
         other = replace(TINY, training=replace(TINY.training, cycle_weight=5.0))
@@ -148,13 +222,40 @@ class TestTraining:
             CycleGan(replace(TINY, network=replace(TINY.network, halvings=2))).fit(odd, 0)
 
 
-def test_reads_maps_back(frames):
-    fitted = CycleGan(TINY).fit(frames, 0)
+def test_reads_colours_back_and_no_echoes(frames):
+    fitted = CycleGan(replace(TINY, rendering="colours")).fit(frames, 0)
     maps = undeformed_maps(frames)
     images = fitted.sample(maps, np.zeros(len(maps), dtype=np.int64))
     labels = fitted.read_maps(images, maps.sector)
     assert labels.shape == images.shape and labels.dtype == np.uint8
     assert not labels[~maps.sector].any() and set(np.unique(labels)) <= {int(label) for label in Label}
+    assert CycleGan(TINY).fit(frames, 0).read_maps(images, maps.sector) is None
+
+
+class TestFilesOfBefore:
+    """Those of before there was a rendering: colours, no skip."""
+
+    def test_weights_draw_as_they_did(self, frames, tmp_path):
+        fitted = CycleGan(replace(TINY, rendering="colours")).fit(frames, 0)
+        fitted.save(tmp_path / "new.pt")
+        content = torch.load(tmp_path / "new.pt", weights_only=True)
+        settings = content["settings"]
+        del settings["rendering"], settings["network"]["skip"], settings["training"]["half_size"]
+        torch.save(content, tmp_path / "old.pt")
+        maps, seeds = undeformed_maps(frames), np.arange(len(frames))
+        loaded = CycleGan.load(tmp_path / "old.pt")
+        assert loaded.settings == fitted.settings
+        np.testing.assert_array_equal(loaded.sample(maps, seeds), fitted.sample(maps, seeds))
+        np.testing.assert_array_equal(loaded.sample(maps, seeds), loaded.sample(maps, seeds + 1))
+
+    @pytest.mark.parametrize("record", ["camus-cyclegan-standard", "phantom-cyclegan-quick"])
+    def test_settings_of_committed_records(self, record):
+        path = Path(__file__).parents[2] / "results" / "measured" / record / "run.json"
+        kept = json.loads(path.read_text())["settings"]["generator_settings"]
+        read = settings_from(CycleGanSettings, CycleGan.upgraded(kept), path)
+        if "rendering" not in kept:
+            assert read.rendering == "colours" and not read.network.skip
+        assert asdict(read)["training"] == {"half_size": 0.0} | kept["training"]
 
 
 def test_in_bf16_an_image_alone_is_that_of_the_batch(monkeypatch):
