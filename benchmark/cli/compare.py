@@ -25,14 +25,23 @@ from echobench.data.base.files import typed_path
 @options.with_unet_seeds(3)
 # Where
 @click.option(
-    "--inception", metavar="FILE", type=typed_path, help="Weights of InceptionV3.  [default: torch-fidelity's cache]"
+    "--inception",
+    metavar="FILE|download",
+    type=typed_path,
+    help="Weights of InceptionV3, for FID.  [default: $ECHOBENCH_INCEPTION, else torch-fidelity's cache]",
+)
+@click.option(
+    "--fid-images",
+    metavar="N|all",
+    default="all",
+    help="Drawn images, and real frames, that FID takes at most.",
 )
 @options.with_device
 @options.with_executor
 @options.with_out("comparison")
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    inception: Path | None, device: str, out: Path, **asked: Any,
+    inception: Path | None, fid_images: str, device: str, out: Path, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -51,7 +60,8 @@ def compare(
     with progress_bars() as report:
         comparison = calls.compare(
             runs=[*runs, *folders], generators=names_in(generators), views=names_in(views), phases=names_in(phases),
-            inception=inception, device=device, out=out, report=report, **asked,
+            inception=inception, fid_images=options.number_or_all(fid_images, "--fid-images"), device=device, out=out,
+            report=report, **asked,
         )  # fmt: skip
     print_comparison(comparison)
     click.echo(f"all tables, figures and report.html: {out / COMPARISON}")

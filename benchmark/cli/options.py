@@ -185,6 +185,15 @@ def numbers_in(numbers: str) -> list[float]:
     return found
 
 
+def number_or_all(text: str, option: str) -> int | None:
+    """ "5" as a number, "all" as None; raises EchobenchError for anything else."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise EchobenchError(f"{option} takes a whole number or all, not {text!r}")
+    return int(text)
+
+
 def _tabulates(values: Values) -> bool:
     return bool(values["runs"] or values["folders"])
 
@@ -224,7 +233,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(
                 lambda v: "real" not in (names_in(v["generators"]) or ["real"]),
                 "realism is measured where real is among the generators",
-                ("inception",),
+                ("inception", "fid_images"),
             ),
         ),
         "sweep": (

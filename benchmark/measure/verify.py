@@ -17,7 +17,7 @@ from echobench.data.base.files import file_sha256
 from echobench.results.records.cross import PREFIX, read_cross
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.files import is_unaltered, read_scores
-from echobench.results.records.realism import REALISM
+from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import (
     FAILED,
     OWN_TABLES,
@@ -141,7 +141,7 @@ def _hashed(folder: Path, record: RunRecord) -> Iterator[tuple[str, bool | None]
     for path in filter(Path.is_file, here):
         name = path.relative_to(folder).as_posix()
         yield name, file_sha256(path) == recorded[name] if name in recorded else None
-    for measured in (REALISM, EJECTION):
+    for measured in (REALISM, CURVES, EJECTION):
         if (folder / measured.name).is_file():
             yield measured.name, is_unaltered(folder / measured.name)
     for path in sorted(folder.glob(f"{PREFIX}*.csv")):
@@ -192,7 +192,7 @@ def _of_tables(folder: Path, record: RunRecord) -> Iterator[Finding]:
 
 def _of_side_files(folder: Path, record: RunRecord, hashed: Mapping[str, bool | None]) -> Iterator[Finding]:
     """Whether what was measured beside a record is of this record."""
-    for measured in (REALISM, EJECTION):
+    for measured in (REALISM, CURVES, EJECTION):
         if measured.name in hashed and hashed[measured.name] is not False:
             try:
                 current = measured.is_current(folder, record.scores_sha256)

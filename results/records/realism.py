@@ -19,18 +19,30 @@ from echobench.results.records.run import Run
 REALISM = MeasuredTable(
     "realism.csv",
     columns=(
-        "metric", "region", "extractor", "value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real",
-        "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
+        "metric", "region", "extractor", "value", "spread", "low", "high", "held_out", "held_out_spread", "n_drawn",
+        "n_real", "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
     ),
     texts=("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split"),
     measured_anew="`echobench compare`",
     in_place=("metric", "note"),
-    numbers=("value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged"),
+    numbers=("value", "spread", "low", "high", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged"),
+    later=("low", "high"),
 )  # fmt: skip
+CURVES = MeasuredTable(
+    "realism-curves.csv",
+    columns=("metric", "whose", "n", "n_real", "distance", "extractor", "weights_sha256"),
+    texts=("metric", "whose", "extractor", "weights_sha256"),
+    measured_anew="`echobench compare`",
+    numbers=("n", "n_real", "distance"),
+    keys=("metric", "whose", "n"),
+)
+"""Fréchet distances by the number of images; whose: drawn, or real for the real frames in their place."""
 UNMEASURED = "not measured"
 """The metric of a file that only says, in its note, why there are no numbers."""
-UNET, INCEPTION, PIXELS = "echobench-unet", "inception", "pixels"
+UNET, INCEPTION, PIXELS, WAVELETS = "echobench-unet", "inception", "pixels", "wavelets"
 """How the names of extractors begin: the reference U-Net's features, InceptionV3's, and no features at all."""
+OF_ALL = "FD-UNet∞"
+"""The metric of the row whose n_drawn says how many images were asked for; files of before have none."""
 
 _TERMS = ("extractor", "weights_sha256", "resize", "channels", "reference_split", "n_real")
 
@@ -40,7 +52,8 @@ class Quantity:
     """A number of the file, and its column in a table.
 
     extractor: how its extractor's name begins. spec: digits. scale: 100 makes per cent. of_subsets: its value hangs on
-    how many images were drawn for it, so that numbers of another n_drawn do not compare.
+    how many images were drawn for it, so that numbers of another n_drawn do not compare. as_real: it is good where it
+    is what real frames have, neither more nor less.
     """
 
     name: str
@@ -50,6 +63,7 @@ class Quantity:
     spec: str = ".2f"
     scale: float = 1
     of_subsets: bool = False
+    as_real: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +97,14 @@ class MeasuredRealism:
         return tuple(row[name] for name in _TERMS) + ((row["n_drawn"],) if quantity.of_subsets else ())
 
 
-def is_judged_by(folder: Path, scores_sha256: str, judges: AbstractSet[str]) -> bool:
-    """Whether a run's file is there, of the run with these scores, and judged by the networks of these weights."""
+def is_measured(folder: Path, scores_sha256: str, judges: AbstractSet[str], images: int) -> bool:
+    """Whether a run's file is there, of the run with these scores, judged by the networks of these weights, and of as
+    many drawn images."""
     if not REALISM.is_current(folder, scores_sha256):
         return False
-    return judges <= set(REALISM.read(folder).get("weights_sha256", ()))
+    rows = REALISM.read(folder)
+    n_drawn = rows.loc[rows["metric"] == OF_ALL].get("n_drawn", ())
+    return judges <= set(rows.get("weights_sha256", ())) and set(n_drawn) == {images}
 
 
 def read_realism(runs: Sequence[Run]) -> tuple[list[MeasuredRealism], dict[str, str]]:

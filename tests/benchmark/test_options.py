@@ -67,6 +67,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("compare", "--seed"): ("--seed", "1"),
     ("compare", "--unet-seeds"): ("--unet-seeds", "2"),
     ("compare", "--inception"): ("--inception", "w.pth"),
+    ("compare", "--fid-images"): ("--fid-images", "9"),
     ("compare", "--device"): ("--device", "cpu"),
     ("compare", "--executor"): ("--executor", "serial"),
     ("compare", "--jobs"): ("--jobs", "2"),
@@ -148,6 +149,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("data phantom", "--seed"): ("--seed", "1"),
     ("data phantom", "--format"): ("--format", "echonet"),
     ("generators", "--preset"): ("--preset", "quick"),
+    ("weights", "--get"): ("--get", "inception"),
 }
 """By verb and option what is typed: the libraries are then called otherwise, or another text is printed.
 
@@ -175,6 +177,7 @@ REFUSED: list[tuple[list[str], str, str]] = [
         "none of the generators draws deformed maps",
     ),
     (["compare", "--generators", "sdm,warp", "--inception", "x"], "--inception", "where real is among the generators"),
+    (["compare", "--generators", "sdm", "--fid-images", "all"], "--fid-images", "where real is among the generators"),
     (["sweep", "--generators", "real", "--fractions", "0.5,1", "--images", "9"], "--images", "none of the generators"),
     (["sweep", "--generators", "real", "--fractions", "0.5,1", "--strengths", "1"], "--strengths", "none of the gener"),
     (["cross", "--from", "r", "--generators", "real,sdm"], "--generators", "the runs of --from are finished"),
@@ -238,6 +241,7 @@ ASKED: dict[str, object] = {
     "benchmark.measure.cross.cross_runs": [],
     "benchmark.generate.generate": 1,
     "benchmark.measure.verify.verify": [],
+    "benchmark.measure.realism.weights.get_inception": None,
     "results.report.page.write_report": "report.html",
     "data.datasets.registry.check_dataset": REPORT,
     "data.datasets.registry.check_drawn": REPORT,
