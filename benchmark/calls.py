@@ -93,8 +93,8 @@ def compare(
     """Run what is missing of a comparison, measure, and write tables, figures and report into out/comparison.
 
     runs: only tabulate these, or those in them. inception: weights of InceptionV3 for FID and KID, "download" to fetch
-    them; None is $ECHOBENCH_INCEPTION, else torch-fidelity's cache. fid_images: how many drawn images, and how many real
-    frames, FID takes at most; None is all. asked: names of `compare.plan`.
+    them; None is $ECHOBENCH_INCEPTION, else torch-fidelity's cache. fid_images: how many drawn images, and real frames,
+    FID takes at most; None is all. asked: names of `compare.plan`.
     """
     out, place = typed_path(out), find_executor(executor, jobs=jobs, threads=threads)
     folder = out / comparing.COMPARISON

@@ -12,6 +12,7 @@ from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.panel import picture_runs
 from echobench.benchmark.measure.realism.extractors import inception_extractor
 from echobench.benchmark.measure.realism.infinity import LEAST
+from echobench.benchmark.measure.realism.weights import find_inception
 from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve
@@ -84,21 +85,22 @@ def carry_out(
 ) -> None:
     """Run what is not finished (see `Executor.carry_out`), and measure ejection fractions, and realism beside a `real`.
 
-    inception: weights of InceptionV3 for FID and KID, see `find_inception`. fid_images: how many FID takes at most; None
-    is all. executor: see `find_executor`. Raises EchobenchError for unfit weights, too, before anything is run.
+    inception: weights of InceptionV3 for FID and KID, see `find_inception`. fid_images: how many images FID takes at
+    most; None is all. executor: see `find_executor`. Raises EchobenchError for unfit weights, too, before anything is
+    run.
     """
     place = find_executor(executor)
     if fid_images is not None and fid_images < LEAST:
         raise EchobenchError(f"FID takes {LEAST} images or more, not {fid_images}")
-    if inception is not None:
-        inception_extractor(inception, torch.device(device))  # before hours of work, not after
+    if weights := find_inception(inception):
+        inception_extractor(weights, torch.device(device))  # before hours of work, not after
     place.carry_out(cells, device, report)
     finished = [cell for cell in cells if is_finished(cell.folder)]
     judges = {_frames_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
     for cell in finished:
         with locked(cell.folder):
             if judge := judges.get(_frames_of(cell)):
-                measure_realism(cell.settings, cell.folder, judge, device, inception, fid_images)
+                measure_realism(cell.settings, cell.folder, judge, device, weights, fid_images)
             measure_ejection(cell.settings, cell.folder, device)
 
 

@@ -125,3 +125,13 @@ def read_realism(runs: Sequence[Run]) -> tuple[list[MeasuredRealism], dict[str, 
         else:
             measured.append(MeasuredRealism(run, rows))
     return measured, missing
+
+
+def read_curves(run: Run) -> pd.DataFrame | None:
+    """The rows of `CURVES` that were measured of a run; None where there are none, as of runs of before.
+
+    Raises EchobenchError for a damaged file.
+    """
+    if CURVES.missing(run.folder, run.record.scores_sha256):
+        return None
+    return CURVES.read(run.folder)

@@ -19,6 +19,7 @@ from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.curves import cost_figure, image_figure, training_figure
 from echobench.results.shown.formats import markdown, numbered
+from echobench.results.shown.overview import overview_markdown
 from echobench.results.shown.readme_answer import answer_markdown
 from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
@@ -93,6 +94,11 @@ def _dice(measured: Path, dataset: str) -> str:
     return "\n".join(map(runs_markdown, groups_of(measured, "table", dataset)))
 
 
+def _overview(measured: Path, dataset: str) -> str:
+    """Of the runs on a dataset, the one table for each group."""
+    return "\n".join(map(overview_markdown, groups_of(measured, "table", dataset)))
+
+
 def _answer(measured: Path, dataset: str) -> str:
     """The answer of the runs on a dataset, a list for each group."""
     return "\n".join(map(answer_markdown, groups_of(measured, "table", dataset)))
@@ -152,7 +158,7 @@ def _sweep(measured: Path, dataset: str) -> str:
 
 _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
-    "rule": _rule, "answer": _answer,
+    "rule": _rule, "answer": _answer, "overview": _overview,
 }  # fmt: skip
 CURVES = {"images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""
