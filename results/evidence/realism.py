@@ -88,33 +88,38 @@ def copying(group: Group) -> list[str]:
     return [one.run.label for one in read_realism(group.runs)[0] if flagged_by(one)]
 
 
-def realism_column(group: Group, quantity: Quantity = FD_UNET) -> "pd.Series[float]":
+def realism_column(
+    group: Group, quantity: Quantity = FD_UNET, measured: Sequence[MeasuredRealism] | None = None
+) -> "pd.Series[float]":
     """A quantity of every run but `real`, by label, as in the tables; NaN where it is not known.
 
     Where runs were measured on different terms, those of the largest part have values: the others do not compare.
+    measured: what `read_realism` gives, if it was read.
     """
-    measured, _ = read_realism(group.runs)
-    parts = comparable_parts([one for one in measured if one.row(quantity)], (quantity,))
+    known = read_realism(group.runs)[0] if measured is None else measured
+    parts = comparable_parts([one for one in known if one.row(quantity)], (quantity,))
     values = {one.run.label: one.value(quantity) for one in max(parts, key=len, default=[])}
     labels = [run.label for run in group.runs if not run.is_reference]
     return pd.Series([values.get(label, nan) for label in labels], index=labels, dtype=float)
 
 
-def judged_column(group: Group, quantity: Quantity) -> "pd.Series[float]":
+def judged_column(group: Group, quantity: Quantity, measured: Sequence[MeasuredRealism]) -> "pd.Series[float]":
     """`realism_column` as it may go with Dice: of a quantity that should be as in real frames, how far it is off."""
-    column = realism_column(group, quantity)
+    column = realism_column(group, quantity, measured)
     if not quantity.as_real:
         return column
-    floors = {one.run.label: one.value(quantity, "held_out") for one in read_realism(group.runs)[0]}
+    floors = {one.run.label: one.value(quantity, "held_out") for one in measured}
     return (column - pd.Series(floors, dtype=float).reindex(column.index)).abs()
 
 
-def agreement_with_dice(group: Group, quantity: Quantity = FD_UNET) -> RankCorrelation:
+def agreement_with_dice(
+    group: Group, quantity: Quantity = FD_UNET, measured: Sequence[MeasuredRealism] | None = None
+) -> RankCorrelation:
     """Whether a quantity goes with mean Dice over the runs of generators, with a sentence that says so.
 
     `real` is left out: it is no generator, and at the end of both scales by construction.
     """
-    column = judged_column(group, quantity)
+    column = judged_column(group, quantity, read_realism(group.runs)[0] if measured is None else measured)
     of = {run.label: (float(patient_values(run.scores).mean()), run.record.generator) for run in group.runs}
     dice, generators = zip(*(of[label] for label in column.index), strict=True) if len(column) else ((), ())
     return rank_correlation(column.to_list(), dice, judged_name(quantity), generators)
@@ -122,7 +127,8 @@ def agreement_with_dice(group: Group, quantity: Quantity = FD_UNET) -> RankCorre
 
 def agreements_with_dice(group: Group) -> dict[Quantity, RankCorrelation]:
     """`agreement_with_dice` of all of `JUDGED` that were measured of some run."""
-    return {q: agreement_with_dice(group, q) for q in JUDGED if realism_column(group, q).notna().any()}
+    measured = read_realism(group.runs)[0]
+    return {q: agreement_with_dice(group, q, measured) for q in JUDGED if any(one.row(q) for one in measured)}
 
 
 def agreements(group: Group) -> list[str]:
@@ -135,7 +141,9 @@ def agreements(group: Group) -> list[str]:
     without: dict[str, list[str]] = {}
     for q, one in found.items():
         if one.sign is None:
-            without.setdefault(one.statement.replace(f"with {judged_name(q)}", "with {}"), []).append(judged_name(q))
+            without.setdefault(one.statement.replace(f"goes with {judged_name(q)}", "goes with {}"), []).append(
+                judged_name(q)
+            )
     return said + [f"{statement.format(', '.join(names))}." for statement, names in without.items()]
 
 

@@ -1,6 +1,6 @@
-"""realism.csv, what was measured of the images of a run.
+"""realism.csv, what was measured of the images of a run, and realism-curves.csv, distances by the number of images.
 
-It is the table that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
+The first is the table that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
 the columns are said here too; a test holds them to it.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from echobench.data.base.errors import EchobenchError
 from echobench.results.records.files import MeasuredTable
 from echobench.results.records.run import Run
 
@@ -134,4 +135,7 @@ def read_curves(run: Run) -> pd.DataFrame | None:
     """
     if CURVES.missing(run.folder, run.record.scores_sha256):
         return None
-    return CURVES.read(run.folder)
+    rows = CURVES.read(run.folder).dropna()
+    if (rows["n"] < 1).any():
+        raise EchobenchError(f"{run.folder / CURVES.name} is damaged: a distance of no image; delete it")
+    return rows

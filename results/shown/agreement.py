@@ -16,7 +16,7 @@ from echobench.results.evidence.realism import (
     judged_name,
 )
 from echobench.results.evidence.statistics import RankCorrelation, patient_values
-from echobench.results.records.realism import Quantity, read_curves
+from echobench.results.records.realism import Quantity, read_curves, read_realism
 from echobench.results.shown.figures import MEAN_DICE, PAGE_INCHES, SMALL, column_figure, labelled
 from echobench.results.shown.formats import P_VALUE, Table
 from echobench.results.shown.palette import REAL, look
@@ -56,8 +56,9 @@ def agreement_tables(group: Group) -> list[Table]:
 
 def agreement_figure(group: Group) -> Figure | None:
     """Dice against each number, a panel each; None where no number is known of three runs."""
-    columns = {q: judged_column(group, q).dropna() for q in agreements_with_dice(group)}
-    found = {q: one for q, one in agreements_with_dice(group).items() if len(columns[q]) >= _LEAST}
+    agreements, measured = agreements_with_dice(group), read_realism(group.runs)[0]
+    columns = {q: judged_column(group, q, measured).dropna() for q in agreements}
+    found = {q: one for q, one in agreements.items() if len(columns[q]) >= _LEAST}
     if not found:
         return None
     dice = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
@@ -116,6 +117,8 @@ def _curves(axes: Axes, rows: pd.DataFrame) -> None:
         name = label if whose == "drawn" else "real frames"
         x, y = (1 / curve["n"]).to_numpy(), curve["distance"].to_numpy()
         axes.plot(x, y, marker=marker, markersize=3, color=colour, linestyle="none", label=name)
+        if len(set(x)) == 1:
+            continue
         line = linregress(x, y)
         axes.plot([0, x.max()], line.intercept + line.slope * np.array([0, x.max()]), color=colour, linewidth=0.7)
         axes.plot(0, line.intercept, marker="x", color=colour, markersize=4, clip_on=False)

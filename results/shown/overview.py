@@ -20,7 +20,7 @@ from echobench.results.evidence.realism import (
 from echobench.results.evidence.statistics import estimate
 from echobench.results.records.realism import MeasuredRealism, Quantity, read_realism
 from echobench.results.records.run import Run
-from echobench.results.shown.formats import Table, listed, markdown
+from echobench.results.shown.formats import Table, markdown
 from echobench.results.shown.tables import WHO
 
 GET_FID = "echobench weights --get inception"
@@ -36,8 +36,7 @@ def overview_table(group: Group) -> Table:
     part have numbers, and a note names the others.
     """
     measured = {one.run.label: one for one in read_realism(group.runs)[0]}
-    columns = {quantity: realism_column(group, quantity) for quantity in _SHOWN}
-    numbers = {q: column.to_dict() for q, column in columns.items()}
+    numbers = {q: realism_column(group, q, [*measured.values()]).to_dict() for q in _SHOWN}
     rows = [_row(run, measured.get(run.label), numbers) for run in group.runs]
     frame = pd.DataFrame([*rows, *_floor(measured, numbers)])
     return Table(
@@ -107,8 +106,8 @@ def _numbers_of_images(
     for quantity in (FID, FD_UNET, FWD):
         labels = [label for label, value in numbers[quantity].items() if not isnan(value)]
         if labels and (row := measured[labels[0]].row(quantity)):
-            said.append(f"{quantity.name} of {row['n_drawn']:,.0f} drawn images and {row['n_real']:,.0f} real frames")
-    return [f"{listed(said)}: each is biased by these numbers."] if said else []
+            said.append(f"{quantity.name} {row['n_drawn']:.0f} × {row['n_real']:.0f}")
+    return [f"Drawn images × real frames: {', '.join(said)}. A distance is biased by both."] if said else []
 
 
 def _apart(measured: Mapping[str, MeasuredRealism], numbers: Mapping[Quantity, Mapping[Any, float]]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from echobench.benchmark.measure.realism.appearance import appearance_rows
 from echobench.benchmark.measure.realism.distances import frechet_distance
 from echobench.benchmark.measure.realism.infinity import Curve, distance_curve
 from echobench.benchmark.measure.realism.membership import membership, nearest_drawn, patient_distances
@@ -220,8 +221,6 @@ def _infinite(curve):
 
 
 def test_frames_of_unknown_spacing_are_said_to_be(make_frames):
-    from echobench.benchmark.measure.realism.appearance import appearance_rows
-
     training, heldout = make_frames(6), make_frames(6, seed=1, first=100)
     blind = [replace(frames, spacing_mm=frames.spacing_mm * np.nan) for frames in (training, training, heldout)]
     found = {(row["metric"], row.get("region")): row for row in appearance_rows(*blind, None, 0)}
