@@ -1,7 +1,7 @@
 """realism.csv, what was measured of the images of a run, and realism-curves.csv, distances by the number of images.
 
-The first is the table that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
-the columns are said here too; a test holds them to it.
+Both are tables that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
+their columns are said here too; a test holds them to it.
 """
 
 from collections.abc import Mapping, Sequence

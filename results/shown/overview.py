@@ -56,7 +56,7 @@ def overview_table(group: Group) -> Table:
 def overview_markdown(group: Group) -> str:
     """The table as a page has it: what it is of, the rows, what to know of them."""
     table = overview_table(group)
-    frame = table.frame.assign(**{WHO: [_code(who) for who in table.frame[WHO]]})
+    frame = table.frame.replace(GET_FID, f"`{GET_FID}`").assign(**{WHO: [_code(who) for who in table.frame[WHO]]})
     said = f"{group.title[0].upper()}{group.title[1:]}, {group.whom}:"
     shown = Table(table.name, table.caption, frame, table.formats)
     return "\n".join([f"{said}\n", markdown(shown), *(f"{note}\n" for note in table.notes)])
@@ -80,22 +80,27 @@ def _row(run: Run, one: MeasuredRealism | None, numbers: Mapping[Quantity, Mappi
 
 def _copies(one: MeasuredRealism) -> str:
     """The larger share of copies, by features or by pixels."""
-    shares = [share for q in MEMORISED.values() if not isnan(share := one.value(q))]
-    if not shares:
-        return ""
-    return f"{max(shares):.1f}{' (flagged)' if flagged_by(one) else ''}"
+    share = _largest(one, "value")
+    return "" if isnan(share) else f"{share:.1f}{' (flagged)' if flagged_by(one) else ''}"
+
+
+def _largest(one: MeasuredRealism, column: str) -> float:
+    return max((share for q in MEMORISED.values() if not isnan(share := one.value(q, column))), default=nan)
 
 
 def _floor(
     measured: Mapping[str, MeasuredRealism], numbers: Mapping[Quantity, Mapping[Any, float]]
 ) -> list[dict[str, Any]]:
     """What held-out real frames have, of the runs that have numbers; nothing where nothing was measured."""
-    floors = {}
+    floors: dict[str, Any] = {}
     for quantity, column in numbers.items():
         known = [measured[label].value(quantity, "held_out") for label, value in column.items() if not isnan(value)]
         if known:
             floors[quantity.name] = known[0]
-    return [{WHO: HELD_OUT} | floors] if floors else []
+    if not floors:
+        return []
+    copies = _largest(next(iter(measured.values())), "held_out")
+    return [{WHO: HELD_OUT} | floors | ({} if isnan(copies) else {COPIES: f"{copies:.1f}"})]
 
 
 def _numbers_of_images(
