@@ -22,7 +22,7 @@ from echobench.benchmark.measure.realism.speckle import (
     of_region,
     signal_to_noise,
 )
-from echobench.benchmark.measure.realism.wavelets import BLOCK, LEVEL, coefficients, wavelet_distances
+from echobench.benchmark.measure.realism.wavelets import BLOCK, LEVEL, Chosen, coefficients, wavelet_distances
 from echobench.data.frames import Frames
 
 HELD_OUT = "held-out"
@@ -47,7 +47,9 @@ def _wavelets(sets: Mapping[str, Frames], images: int | None, seed: int) -> Row:
     """FWD of as many drawn images as training frames: one of each view and phase of a patient."""
     taken = {name: sets[name] for name in ("drawn", "training")}
     n = min(images or len(sets["drawn"]), *map(independent_frames, taken.values()))
-    compared = [frames.images[equal_subsets(frames, n, [seed, k])[0]] for k, frames in enumerate(taken.values())]
+    compared = [
+        Chosen(frames.images, equal_subsets(frames, n, [seed, k])[0]) for k, frames in enumerate(taken.values())
+    ]
     distance, floor = wavelet_distances(compared, sets["held-out"].images)
     return {
         "metric": "FWD",

@@ -5,6 +5,7 @@ packets of the Fréchet distance of their coefficients.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,24 @@ _BATCH = 64
 Array = NDArray[np.float64]
 
 
-def wavelet_distances(compared: Sequence[NDArray[np.uint8]], reference: NDArray[np.uint8]) -> list[float]:
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some of the images (N, H, W), by their numbers (n,), of which none is copied before it is looked at."""
+
+    images: NDArray[np.uint8]
+    index: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, part: slice) -> NDArray[np.uint8]:
+        return self.images[self.index[part]]
+
+
+Images = NDArray[np.uint8] | Chosen
+
+
+def wavelet_distances(compared: Sequence[Images], reference: Images) -> list[float]:
     """FWD of each set of images (N, H, W) to the reference (M, H, W).
 
     A row of packets is held at a time, as means and covariances: memory does not grow with the number of images.
@@ -50,7 +68,7 @@ def coefficients(size: tuple[int, int]) -> int:
     return int(np.prod([-(-side // BLOCK) for side in size]))
 
 
-def _moments(images: NDArray[np.uint8], row: int) -> tuple[Array, Array]:
+def _moments(images: Images, row: int) -> tuple[Array, Array]:
     """Of a row of packets: means (P, D) and roots R of the covariances RᵀR, (P, rank, D)."""
     total, products = np.zeros(()), np.zeros(())
     for found in _batches(images, row):
@@ -62,5 +80,5 @@ def _moments(images: NDArray[np.uint8], row: int) -> tuple[Array, Array]:
     return mean, roots[:, -min(n - 1, roots.shape[1]) :]  # eigenvalues rise; the others are 0
 
 
-def _batches(images: NDArray[np.uint8], row: int) -> Iterator[Array]:
+def _batches(images: Images, row: int) -> Iterator[Array]:
     return (packets(images[start : start + _BATCH], row) for start in range(0, len(images), _BATCH))
