@@ -4,14 +4,15 @@ Runs of `real` have no row: their images are those that the others are measured 
 patients score stands in a row of its own, the floor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 
 import pandas as pd
 
 from echobench.data.labels import REGIONS
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.differences import key, shown
+from echobench.results.evidence.differences import shown
 from echobench.results.evidence.realism import (
     ADHERENCE,
     DIVERSITY,
@@ -197,7 +198,7 @@ def _table(
     return Table(name, caption, frame, {quantity.name: quantity.spec for quantity in quantities}, notes)
 
 
-def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str = "") -> dict[str, object]:
+def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str = "") -> dict[str, float]:
     """Columns "x mean" and "x std" of every quantity; column: "held_out" for the floor."""
     value, spread = (column, f"{column}_spread") if column else ("value", "spread")
     names = {quantity.name: quantity for quantity in quantities}
@@ -209,16 +210,27 @@ def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str =
 
 
 def _floors(part: Sequence[MeasuredRealism], quantities: Sequence[Quantity]) -> list[dict[str, object]]:
-    """The row of held-out real frames; several where runs have drawn their subsets with other seeds."""
-    found: dict[str, tuple[dict[str, object], list[str]]] = {}
+    """The row of held-out real frames; several where runs have drawn their subsets with other seeds.
+
+    What a file of before has not is taken from the others.
+    """
+    found: list[tuple[dict[str, float], list[str]]] = []
     for one in part:
-        numbers = _numbers(one, quantities, "held_out")
-        same = key([f"{number:.6g}" for number in numbers.values()])
-        found.setdefault(same, (numbers, []))[1].append(one.run.label)
+        numbers = {name: number for name, number in _numbers(one, quantities, "held_out").items() if not isnan(number)}
+        same = next((floor for floor in found if _agree(floor[0], numbers)), None)
+        if same is None:
+            found.append((numbers, [one.run.label]))
+        else:
+            same[0].update(numbers)
+            same[1].append(one.run.label)
     return [
         {WHO: HELD_OUT if len(found) == 1 else f"{HELD_OUT}, beside {', '.join(labels)}"} | numbers
-        for numbers, labels in found.values()
+        for numbers, labels in found
     ]
+
+
+def _agree(first: Mapping[str, float], second: Mapping[str, float]) -> bool:
+    return all(f"{first[name]:.6g}" == f"{second[name]:.6g}" for name in first.keys() & second.keys())
 
 
 def _images(one: MeasuredRealism, quantity: Quantity) -> float:
