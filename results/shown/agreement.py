@@ -4,6 +4,7 @@ from math import ceil, isnan
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import linregress
@@ -70,7 +71,7 @@ def agreement_figure(group: Group) -> Figure | None:
         for axes, (quantity, one) in zip(grid.flat, found.items(), strict=False):
             _panel(axes, quantity, one, columns[quantity], dice)
         figure.supylabel(labelled(MEAN_DICE, group.whom), fontsize=8)
-        figure.legend(*_legend(grid), loc="outside upper center", frameon=False, ncols=_PANELS)
+        _name_once(figure, _PANELS)
     return figure
 
 
@@ -86,12 +87,13 @@ def _panel(
     axes.tick_params(labelsize=SMALL)
 
 
-def _legend(grid: np.ndarray) -> tuple[list[object], list[str]]:  # type: ignore[type-arg]  # of Axes
-    """A handle for each run, whichever panels it is in."""
-    found: dict[str, object] = {}
-    for axes in grid.flat:
-        found |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    return list(found.values()), list(found)
+def _name_once(figure: Figure, columns: int) -> None:
+    """A legend with each run once, whichever panels it is in."""
+    found: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    figure.legend([*found.values()], [*found], loc="outside upper center", frameon=False, ncols=columns)
 
 
 def number_figure(group: Group) -> Figure | None:
@@ -107,7 +109,7 @@ def number_figure(group: Group) -> Figure | None:
         for axes, metric in zip(figure.subplots(len(metrics), squeeze=False).flat, metrics, strict=True):
             _curves(axes, together[together["metric"] == metric])
             axes.set_ylabel(metric)
-        figure.legend(*_legend(np.array(figure.axes)), loc="outside upper center", frameon=False, ncols=2)
+        _name_once(figure, 2)
     return figure
 
 

@@ -189,7 +189,7 @@ def _copies(group: Group, part: Sequence[MeasuredRealism]) -> Table:
 def _table(
     name: str,
     caption: str,
-    rows: Sequence[dict[str, object]],
+    rows: Sequence[Mapping[str, object]],
     part: Sequence[MeasuredRealism],
     quantities: Sequence[Quantity],
     notes: tuple[str, ...],
@@ -224,7 +224,7 @@ def _floors(part: Sequence[MeasuredRealism], quantities: Sequence[Quantity]) -> 
             same[0].update(numbers)
             same[1].append(one.run.label)
     return [
-        {WHO: HELD_OUT if len(found) == 1 else f"{HELD_OUT}, beside {', '.join(labels)}"} | numbers
+        {WHO: HELD_OUT if len(found) == 1 else f"{HELD_OUT}, beside {', '.join(labels)}", **numbers}
         for numbers, labels in found
     ]
 

@@ -48,7 +48,7 @@ def _mean_and_root(features: Features) -> tuple[Features, Features]:
     """Of features (n, D): the mean, and the centred features over √(n - 1); of these, R of QR where that is smaller."""
     mean = features.mean(axis=0)
     root = (features.astype(np.float64) - mean) / np.sqrt(len(features) - 1)
-    return mean, np.linalg.qr(root, mode="r") if len(root) > root.shape[1] else root
+    return mean, np.asarray(np.linalg.qr(root, mode="r")) if len(root) > root.shape[1] else root
 
 
 def kernel_distance(first: Features, second: Features) -> float:

@@ -93,8 +93,8 @@ def measure(
     foreign = inception_extractor(inception, unet.device)
     features = {name: unet.features(frames.images) for name, frames in sets.items()}
     known = features["real"] if training is real else unet.features(training.images)
-    compared = [chosen(vectors, images, seed) for vectors in (features["drawn"], known, features["held-out"])]
-    ours = whole(_NAMES["frechet"], *compared, HELD_OUT, unet, seed)
+    mine, place, others = (chosen(one, images, seed) for one in (features["drawn"], known, features["held-out"]))
+    ours = whole(_NAMES["frechet"], mine, place, others, HELD_OUT, unet, seed)
     rows = [
         *_adherence(drawn, heldout, reference, unet),
         *_distances(features, subsets, unet, _NAMES),
@@ -107,8 +107,8 @@ def measure(
         rows += _without_inception()
     else:
         theirs = {name: foreign.features(frames.images) for name, frames in sets.items()}
-        compared = [chosen(theirs[name], images, seed) for name in ("drawn", "held-out", "real")]
-        fid = whole(FID, *compared, reference_split, foreign, seed)
+        mine, place, others = (chosen(theirs[name], images, seed) for name in ("drawn", "held-out", "real"))
+        fid = whole(FID, mine, place, others, reference_split, foreign, seed)
         rows += [fid.of_all, fid.at_infinity, *_distances(theirs, subsets, foreign, {"kernel": KID})]
         curves.append(fid.curves)
     if redrawn is not None:

@@ -51,4 +51,4 @@ def nearest_drawn(real: Features, drawn: Iterable[Features]) -> NDArray[np.float
 
 def patient_distances(distances: NDArray[np.float64], patient: NDArray[np.str_]) -> NDArray[np.float64]:
     """Of frames (N,), the mean of each patient's."""
-    return pd.Series(distances).groupby(np.asarray(patient)).mean().to_numpy()
+    return np.asarray(pd.Series(distances).groupby(np.asarray(patient)).mean(), dtype=np.float64)

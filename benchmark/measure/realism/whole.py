@@ -62,7 +62,7 @@ class Whole:
     @property
     def curves(self) -> pd.DataFrame:
         """`CURVE_COLUMNS`."""
-        terms = {"metric": self.metric, "n_real": self.n_real} | {
+        terms: dict[str, Any] = {"metric": self.metric, "n_real": self.n_real} | {
             name: self.provenance[name] for name in ("extractor", "weights_sha256")
         }
         parts = [
@@ -92,8 +92,8 @@ def whole(
     seed: int,
 ) -> Whole:
     """Distances of features (N, D) and (R, D) to those of the reference (M, D)."""
-    curves = (distance_curve(features, reference, [seed, k]) for k, features in enumerate((drawn, real)))
-    return Whole(metric, *curves, len(reference), reference_split, drawn.shape[1], extractor.provenance())
+    of_drawn, of_real = (distance_curve(features, reference, [seed, k]) for k, features in enumerate((drawn, real)))
+    return Whole(metric, of_drawn, of_real, len(reference), reference_split, drawn.shape[1], extractor.provenance())
 
 
 def chosen(features: Vectors, images: int | None, seed: int) -> Vectors:
