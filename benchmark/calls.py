@@ -84,6 +84,7 @@ def compare(
     out: Place = RUNS,
     device: str = "auto",
     inception: Place | None = None,
+    fid_images: int | None = None,
     executor: str | Executor | None = None,
     jobs: int | None = None,
     threads: int | None = None,
@@ -93,7 +94,9 @@ def compare(
     """Run what is missing of a comparison, measure, and write tables, figures and report into out/comparison.
 
     runs: only tabulate these, or those in them; with `data`, what the dataset there says of their patients is put
-    beside them. inception: weights of InceptionV3 for FID and KID. asked: names of `compare.plan`.
+    beside them. inception: weights of InceptionV3 for FID and KID, "download" to fetch them; None is
+    $ECHOBENCH_INCEPTION, else torch-fidelity's cache. fid_images: how many drawn images, and real frames, FID takes at
+    most; None is all. asked: names of `compare.plan`.
     """
     out, place = typed_path(out), find_executor(executor, jobs=jobs, threads=threads)
     folder = out / comparing.COMPARISON
@@ -103,7 +106,7 @@ def compare(
             comparing.describe(found, typed_path(data))
         return comparing.compare(found, folder)
     planned, device = comparing.plan(out, **asked), resolve_device(device)
-    comparing.carry_out(planned, device, report, _typed(inception), executor=place)
+    comparing.carry_out(planned, device, report, _typed(inception), fid_images=fid_images, executor=place)
     pictures = comparing.draw_pictures(planned, folder, device)
     return comparing.compare([cell.folder for cell in planned], folder, pictures)
 

@@ -13,6 +13,8 @@ from echobench.benchmark.measure.ejection import measure_ejection
 from echobench.benchmark.measure.panel import PANEL, picture_runs
 from echobench.benchmark.measure.patients import describe_patients, describe_patients_of
 from echobench.benchmark.measure.realism.extractors import inception_extractor
+from echobench.benchmark.measure.realism.infinity import LEAST
+from echobench.benchmark.measure.realism.weights import find_inception
 from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve_each
@@ -101,17 +103,21 @@ def carry_out(
     report: Reporter = lambda stage: silent,
     inception: Path | None = None,
     *,
+    fid_images: int | None = None,
     executor: str | Executor | None = None,
 ) -> None:
     """Run what is not finished (see `Executor.carry_out`), and measure ejection fractions, and realism beside a `real`;
     note who the patients are.
 
-    inception: weights of InceptionV3 for FID and KID; None looks in torch-fidelity's cache. executor: see
-    `find_executor`. Raises EchobenchError for unfit weights, too, before anything is run.
+    inception: weights of InceptionV3 for FID and KID, see `find_inception`. fid_images: how many images FID takes at
+    most; None is all. executor: see `find_executor`. Raises EchobenchError for unfit weights, too, before anything is
+    run.
     """
     place = find_executor(executor)
-    if inception is not None:
-        inception_extractor(inception, torch.device(device))  # before hours of work, not after
+    if fid_images is not None and fid_images < LEAST:
+        raise EchobenchError(f"FID takes {LEAST} images or more, not {fid_images}")
+    if weights := find_inception(inception):
+        inception_extractor(weights, torch.device(device))  # before hours of work, not after
     place.carry_out(cells, device, report)
     finished = [cell for cell in cells if is_finished(cell.folder)]
     judges = {_frames_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
@@ -119,7 +125,7 @@ def carry_out(
     for number, cell in enumerate(finished, start=1):
         with locked(cell.folder):
             if judge := judges.get(_frames_of(cell)):
-                measure_realism(cell.settings, cell.folder, judge, device, inception)
+                measure_realism(cell.settings, cell.folder, judge, device, weights, fid_images)
             measure_ejection(cell.settings, cell.folder, device)
             describe_patients(cell.settings, cell.folder)
         progress(number, len(finished))

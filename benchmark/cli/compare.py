@@ -46,9 +46,16 @@ if TYPE_CHECKING:
 # Where
 @click.option(
     "--inception",
-    metavar="FILE",
+    metavar="FILE|download",
     type=typed_path,
-    help="Takes the weights of InceptionV3, for FID, from there.  [default: torch-fidelity's cache]",
+    help="Takes the weights of InceptionV3, for FID, from there.  [default: $ECHOBENCH_INCEPTION, else torch-fidelity's "
+    "cache]",
+)
+@click.option(
+    "--fid-images",
+    metavar="N|all",
+    default="all",
+    help="Measures FID on N drawn images and N real frames at most.",
 )
 @options.with_device
 @options.with_executor
@@ -57,7 +64,8 @@ if TYPE_CHECKING:
 @with_output
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    inception: Path | None, device: str, executor: "Executor", out: Path, dry_run: bool, screen: Screen, **asked: Any,
+    inception: Path | None, fid_images: str, device: str, executor: "Executor", out: Path, dry_run: bool,
+    screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -88,8 +96,8 @@ def compare(
 
     with screen.progress() as report:
         comparison = calls.compare(
-            runs=[*runs, *folders], inception=inception, device=device, executor=executor, out=out, report=report,
-            **asked,
+            runs=[*runs, *folders], inception=inception, fid_images=options.number_or_all(fid_images, "--fid-images"),
+            device=device, executor=executor, out=out, report=report, **asked,
         )  # fmt: skip
     folder = out / COMPARISON
     picture = None if runs or folders else panel_of(comparison, folder)

@@ -9,12 +9,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from echobench.benchmark.cli.output import OUTPUT
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 from echobench.data.base.text import read_text
 from echobench.data.base.typed import typed
 
-TYPED_ALONE = ("config", "dry_run", "form", "force")
+TYPED_ALONE = ("config", "dry_run", "form", "force", *OUTPUT)
 """Parameters that no file holds: they are about one call."""
 _FILE = "echobench.config"
 """Where a context keeps which file was given."""

@@ -18,9 +18,12 @@ from echobench.benchmark.cli.run import run
 from echobench.benchmark.cli.stress import stress
 from echobench.benchmark.cli.sweep import sweep
 from echobench.benchmark.cli.verify import verify
+from echobench.benchmark.cli.weights import weights
 from echobench.data.base.errors import EchobenchError, is_short_of_memory
 
-VERBS: tuple[click.Command, ...] = (run, compare, sweep, stress, cross, report, verify, generate, data, generators)
+VERBS: tuple[click.Command, ...] = (
+    run, compare, sweep, stress, cross, report, verify, generate, data, generators, weights,
+)  # fmt: skip
 
 
 SHORT_OF_MEMORY = (

@@ -269,6 +269,15 @@ def counts_in(numbers: str) -> list[int | str]:
     return [number if number == "all" else int(number) for number in found]
 
 
+def number_or_all(text: str, option: str) -> int | None:
+    """ "5" as a number, "all" as None; raises EchobenchError for anything else."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise EchobenchError(f"{option} takes a whole number or all, not {text!r}")
+    return int(text)
+
+
 def _tabulates(values: Values) -> bool:
     return bool(values["runs"] or values["folders"])
 
@@ -318,7 +327,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(
                 lambda v: "real" not in (_generators(v) or ["real"]),
                 "realism is measured where real is among the generators",
-                ("inception",),
+                ("inception", "fid_images"),
             ),
         ),
         "generate": (

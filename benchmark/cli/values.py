@@ -83,12 +83,12 @@ class GeneratorName(OneOf):
 
 class Place(Value):
     """A path as a person types it. kind: "dir" or "file". there: whether it must exist. instead: what helps where it is
-    of the other kind. text: whether the verb takes it as text."""
+    of the other kind. text: whether the verb takes it as text. word: that is taken in place of a path."""
 
     name = "path"
 
-    def __init__(self, kind: str, *, there: bool = True, instead: str = "", text: bool = False) -> None:
-        self._kind, self._there, self._instead, self._text = kind, there, instead, text
+    def __init__(self, kind: str, *, there: bool = True, instead: str = "", text: bool = False, word: str = "") -> None:
+        self._kind, self._there, self._instead, self._text, self._word = kind, there, instead, text, word
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if self._text or value == "" else typed_path(value)
@@ -96,7 +96,7 @@ class Place(Value):
     def require(self, value: Any, option: str) -> None:
         path, wanted = typed_path(value), "folder" if self._kind == "dir" else "file"
         asked = f" for {option}" if option else ""  # an argument has none
-        if not self._there or (path.is_dir() if self._kind == "dir" else path.is_file()):
+        if not self._there or str(value) == self._word or (path.is_dir() if self._kind == "dir" else path.is_file()):
             return
         if path.exists():
             raise EchobenchError(f"{path} is no {wanted}{asked}{self._instead and f'; {self._instead}'}")
@@ -166,7 +166,8 @@ KINDS: Mapping[str, Value] = MappingProxyType(
         "check folder": _FOLDER,
         "dataset": _FOLDER,
         "maps": _FOLDER,
-        "inception": _FILE,
+        "inception": Place("file", word="download"),
+        "config": _FILE,
         "checkpoint": Place("file", instead="a run's folder goes to --run"),
         "run": RunPlace(instead="a generator's file goes to --checkpoint"),
         "runs": _RUN,

@@ -17,7 +17,7 @@ from echobench.benchmark.run.trial import Trial, reopen
 from echobench.data.base.errors import EchobenchError
 from echobench.data.maps import undeformed_maps
 from echobench.generators.base import Generator
-from echobench.results.records.realism import REALISM, UNMEASURED, is_judged_by
+from echobench.results.records.realism import CURVES, REALISM, UNMEASURED, is_measured
 from echobench.results.records.run import read_record
 from echobench.segmentation.segmenter import Segmenter
 
@@ -26,25 +26,33 @@ REDRAWN_MAPS = 8
 
 
 def measure_realism(
-    settings: RunSettings, folder: Path, reference: Path, device: str, inception: Path | None = None
+    settings: RunSettings,
+    folder: Path,
+    reference: Path,
+    device: str,
+    inception: Path | None = None,
+    images: int | None = None,
 ) -> None:
-    """Write realism.csv into a finished run's folder, unless it is there, of that run and judged by the same networks.
+    """Write realism.csv and realism-curves.csv into a finished run's folder, unless they are there, of that run, judged
+    by the same networks and of as many images.
 
     reference: a finished run of `real` on the same frames; its first U-Net judges. Real frames to compare with are the
-    training patients', held-out ones the validation patients'; no test patient is looked at. inception: weights of
-    InceptionV3; None looks in torch-fidelity's cache. A run of which realism cannot be measured gets a file that says
-    why, in the column `note`.
+    training patients', held-out ones the validation patients'; no test patient is looked at. inception: see
+    `find_inception`. images: how many FID takes, see `measure`. A run of which realism cannot be measured gets a file
+    that says why, in the column `note`.
     """
     judge = Segmenter.load(first_unet(reference), device=device)
     networks = (unet_extractor(judge), inception_extractor(inception, torch.device(device)))
-    scores_sha256 = read_record(folder)[0].scores_sha256
-    if is_judged_by(folder, scores_sha256, {network.provenance()["weights_sha256"] for network in networks if network}):
+    record = read_record(folder)[0]
+    judges = {network.weights_sha256 for network in networks if network}
+    n = min(images or record.training_images, record.training_images)
+    if is_measured(folder, record.scores_sha256, judges, n):
         return
     trial = reopen(settings, StageFolder(folder, device), device)
     generators = trained_generators(trial)
     training = trial.frames("training")
     try:
-        table = measure(
+        measured = measure(
             drawn_frames(trial, generators.__getitem__, "training"),
             training,
             training,
@@ -53,11 +61,14 @@ def measure_realism(
             reference_split="training",
             redrawn=_redrawn(trial, generators) if settings.backend.deforms else None,
             inception=inception,
+            images=images,
             seed=settings.seed,
         )
+        CURVES.write(folder, record.scores_sha256, measured.curves)
+        table = measured.rows
     except EchobenchError as error:
         table = pd.DataFrame([{"metric": UNMEASURED, "note": str(error)}])
-    REALISM.write(folder, scores_sha256, table)
+    REALISM.write(folder, record.scores_sha256, table)
 
 
 def _redrawn(trial: Trial, generators: dict[str, Generator]) -> Redrawn:

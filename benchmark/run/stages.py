@@ -23,7 +23,7 @@ from echobench.generators.in_file import file_of
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.patients import PATIENTS
-from echobench.results.records.realism import REALISM
+from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import (
     FAILED,
     OWN_TABLES,
@@ -181,7 +181,8 @@ class StageFolder:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
         if not any((self.run / name).is_file() for name in (RECORD, STRESS, FAILED, f"{STAGES}/{_SETTINGS}")):
             return
-        names = (RECORD, *OWN_TABLES, FAILED, REALISM.name, EJECTION.name, PATIENTS.name, STRESS, STRESS_SCORES)
+        measured = (REALISM.name, CURVES.name, EJECTION.name, PATIENTS.name)
+        names = (RECORD, *OWN_TABLES, FAILED, *measured, STRESS, STRESS_SCORES)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
         for name in (STAGES, PICTURES, SYNTHETIC):

@@ -1,28 +1,67 @@
 """How real drawn images are: what may stand in one column, who copies, and whether it goes with Dice."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import isnan, nan
+from math import nan
 
 import pandas as pd
 
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.statistics import MEAN, RankCorrelation, patient_values, rank_correlation
-from echobench.results.records.realism import INCEPTION, PIXELS, UNET, MeasuredRealism, Quantity, read_realism
+from echobench.results.records.realism import (
+    INCEPTION,
+    OF_ALL,
+    PIXELS,
+    UNET,
+    WAVELETS,
+    MeasuredRealism,
+    Quantity,
+    read_realism,
+)
 
 FD_UNET = Quantity("FD-UNet", "FD-UNet", spec=".1f", of_subsets=True)
+FD_UNET_INFINITY = Quantity("FD-UNet∞", OF_ALL, spec=".1f")
 KD_UNET = Quantity("KD-UNet", "KD-UNet", spec=".1f", of_subsets=True)
 FID = Quantity("FID", "FID", INCEPTION, spec=".1f", of_subsets=True)
+FID_INFINITY = Quantity("FID∞", "FID∞", INCEPTION, spec=".1f")
 KID = Quantity("KID", "KID", INCEPTION, spec=".4f", of_subsets=True)
-ADHERENCE = Quantity("adherence", "adherence", region=MEAN, spec=".1f", scale=100)
-DISTANCES = (FD_UNET, KD_UNET, FID, KID)
+FWD = Quantity("FWD", "FWD", WAVELETS, spec=".3g", of_subsets=True)
+GREY_VALUES = tuple(
+    Quantity(f"grey {region}", "grey values", PIXELS, region, ".1f")
+    for region in ("LVendo", "LVmyo", "LA", "elsewhere")
+)
+"""How far grey values are from real ones, in grey levels."""
+DISTANCES = (FD_UNET, FD_UNET_INFINITY, KD_UNET, FID, FID_INFINITY, KID, FWD, *GREY_VALUES)
 """What is low where drawn images are like real ones."""
+SPECKLE = (
+    Quantity("SNR blood", "signal to noise", PIXELS, "LVendo", as_real=True),
+    Quantity("SNR wall", "signal to noise", PIXELS, "LVmyo", as_real=True),
+    *(
+        Quantity(f"grain {way} mm", f"correlation length {way} the beam", PIXELS, as_real=True)
+        for way in ("along", "across")
+    ),
+)
+"""What is the same where drawn images are like real ones."""
+ADHERENCE = Quantity("adherence", "adherence", region=MEAN, spec=".1f", scale=100)
 
 MEMORISED = {
     by: Quantity(f"copies by {by}", "memorised", extractor, spec=".1f", scale=100)
     for by, extractor in (("features", UNET), ("pixels", PIXELS))
 }
 """The share of copies among drawn images."""
+MEMBERSHIP = {
+    by: Quantity(f"membership by {by}", "membership", extractor)
+    for by, extractor in (("features", UNET), ("pixels", PIXELS))
+}
+"""How well training patients are told from held-out ones."""
+OVERLAP = {
+    extractor: tuple(
+        Quantity(name, name, extractor, of_subsets=True) for name in ("precision", "recall", "density", "coverage")
+    )
+    for extractor in (UNET, INCEPTION)
+}
+DIVERSITY = Quantity("diversity of features", "diversity of features", of_subsets=True)
+JUDGED = (*DISTANCES, *SPECKLE, ADHERENCE, *OVERLAP[UNET], DIVERSITY, *MEMBERSHIP.values())
+"""What is held against Dice."""
 
 
 def comparable_parts(
@@ -49,42 +88,73 @@ def copying(group: Group) -> list[str]:
     return [one.run.label for one in read_realism(group.runs)[0] if flagged_by(one)]
 
 
-def realism_column(group: Group, quantity: Quantity = FD_UNET) -> "pd.Series[float]":
+def realism_column(
+    group: Group, quantity: Quantity = FD_UNET, measured: Sequence[MeasuredRealism] | None = None
+) -> "pd.Series[float]":
     """A quantity of every run but `real`, by label, as in the tables; NaN where it is not known.
 
     Where runs were measured on different terms, those of the largest part have values: the others do not compare.
+    measured: what `read_realism` gives, if it was read.
     """
-    measured, _ = read_realism(group.runs)
-    parts = comparable_parts([one for one in measured if one.row(quantity)], (quantity,))
+    known = read_realism(group.runs)[0] if measured is None else measured
+    parts = comparable_parts([one for one in known if one.row(quantity)], (quantity,))
     values = {one.run.label: one.value(quantity) for one in max(parts, key=len, default=[])}
     labels = [run.label for run in group.runs if not run.is_reference]
     return pd.Series([values.get(label, nan) for label in labels], index=labels, dtype=float)
 
 
-def agreement_with_dice(group: Group, quantity: Quantity = FD_UNET) -> RankCorrelation:
+def judged_column(group: Group, quantity: Quantity, measured: Sequence[MeasuredRealism]) -> "pd.Series[float]":
+    """`realism_column` as it may go with Dice: of a quantity that should be as in real frames, how far it is off."""
+    column = realism_column(group, quantity, measured)
+    if not quantity.as_real:
+        return column
+    floors = {one.run.label: one.value(quantity, "held_out") for one in measured}
+    return (column - pd.Series(floors, dtype=float).reindex(column.index)).abs()
+
+
+def agreement_with_dice(
+    group: Group, quantity: Quantity = FD_UNET, measured: Sequence[MeasuredRealism] | None = None
+) -> RankCorrelation:
     """Whether a quantity goes with mean Dice over the runs of generators, with a sentence that says so.
 
-    `real` is left out: it is no generator, and at the end of both scales by construction. Runs of one generator are not
-    independent, so that there is no answer where one has several.
+    `real` is left out: it is no generator, and at the end of both scales by construction.
     """
-    column = realism_column(group, quantity)
-    times = Counter(run.record.generator for run in group.runs if not isnan(column.get(run.label, nan)))
-    if several := [generator for generator, runs in times.items() if runs > 1]:
-        why = f"{', '.join(several)} with several runs: whether {quantity.name} goes with Dice takes one run of each"
-        return RankCorrelation(len(times), nan, nan, why)
-    dice = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
-    return rank_correlation(column.to_list(), [dice[label] for label in column.index], quantity.name)
+    column = judged_column(group, quantity, read_realism(group.runs)[0] if measured is None else measured)
+    of = {run.label: (float(patient_values(run.scores).mean()), run.record.generator) for run in group.runs}
+    dice, generators = zip(*(of[label] for label in column.index), strict=True) if len(column) else ((), ())
+    return rank_correlation(column.to_list(), dice, judged_name(quantity), generators)
+
+
+def agreements_with_dice(group: Group) -> dict[Quantity, RankCorrelation]:
+    """`agreement_with_dice` of all of `JUDGED` that were measured of some run."""
+    measured = read_realism(group.runs)[0]
+    return {q: agreement_with_dice(group, q, measured) for q in JUDGED if any(one.row(q) for one in measured)}
 
 
 def agreements(group: Group) -> list[str]:
-    """`agreement_with_dice` in sentences, of those distances and that adherence that were measured."""
+    """`agreements_with_dice` in sentences: each that is shown, then the others together."""
+    found = agreements_with_dice(group)
     aim = " (low is good in it, so that −1 is full agreement)"
-    measured = [q for q in (*DISTANCES, ADHERENCE) if realism_column(group, q).notna().any()]
-    found = {quantity: agreement_with_dice(group, quantity) for quantity in measured}
-    return [
-        f"{one.statement}{aim if quantity in DISTANCES and not isnan(one.rho) else ''}."
-        for quantity, one in found.items()
-    ]
+    said = [f"{one.statement}{aim if is_low_good(q) else ''}." for q, one in found.items() if one.sign]
+    if unclear := [judged_name(q) for q, one in found.items() if one.sign == 0]:
+        said.append(f"Not shown to go with Dice or against it: {', '.join(unclear)}.")
+    without: dict[str, list[str]] = {}
+    for q, one in found.items():
+        if one.sign is None:
+            without.setdefault(one.statement.replace(f"goes with {judged_name(q)}", "goes with {}"), []).append(
+                judged_name(q)
+            )
+    return said + [f"{statement.format(', '.join(names))}." for statement, names in without.items()]
+
+
+def is_low_good(quantity: Quantity) -> bool:
+    """Whether `judged_column` is low where drawn images are like real ones."""
+    return quantity in DISTANCES or quantity.as_real
+
+
+def judged_name(quantity: Quantity) -> str:
+    """What `judged_column` is called."""
+    return f"{quantity.name} (difference from real)" if quantity.as_real else quantity.name
 
 
 def flagged_by(one: MeasuredRealism) -> list[str]:

@@ -22,6 +22,7 @@ LEVEL = 0.95
 ALPHA = 0.05
 RESAMPLES = 9999
 PAIRINGS = factorial(8)
+LEAST_GENERATORS = 5
 MEAN = "mean"
 """In the place of a region: the mean of the regions of the paper's Table 1."""
 
@@ -57,12 +58,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's ρ over n generators with its exact two-sided p, both NaN where n says nothing; and a sentence."""
+    """Spearman's ρ over n runs, its exact two-sided p and its 95 % interval, NaN where n says nothing; and a sentence.
+
+    sign: 1 where it goes with Dice, -1 against it, 0 where neither is shown, None without an answer.
+    """
 
     n: int
     rho: float
     p: float
     statement: str
+    low: float = nan
+    high: float = nan
+    sign: int | None = None
 
 
 def structures(scores: pd.DataFrame) -> pd.DataFrame:
@@ -244,31 +251,64 @@ def verdict(
     return BETTER if difference > 0 else WORSE, f"{abs(difference):.2f} points exceed the seed margin of {margin:.2f}"
 
 
-def rank_correlation(column: Sequence[float], dice: Sequence[float], name: str = "the column") -> RankCorrelation:
-    """Spearman's ρ between a realism column and Dice, one value of each per generator; NaN pairs are left out.
+def rank_correlation(
+    column: Sequence[float], dice: Sequence[float], name: str = "the column", generators: Sequence[str] | None = None
+) -> RankCorrelation:
+    """Spearman's ρ between a realism column and Dice, one value of each per run; NaN pairs are left out.
 
-    p counts all pairings of up to eight generators, and `PAIRINGS` random ones of more. Fewer than five give no answer:
-    with four, even perfect agreement has p = 2 / 4! = 0.083.
+    generators: of each run; None is another one for each. p counts all pairings of up to eight runs, and `PAIRINGS`
+    random ones of more; where a generator has several runs, which are alike, there is none. The interval is a bootstrap
+    of generators, each with all of its runs. Fewer than five generators give no answer: with four, even perfect
+    agreement has p = 2 / 4! = 0.083.
     """
     values = np.column_stack([column, dice]).astype(np.float64)
-    values = values[~np.isnan(values).any(axis=1)]
-    n = len(values)
-    if n < 5:
-        least = f": even perfect agreement has p = {2 / factorial(n):.2g}" if n > 1 else ""
-        return RankCorrelation(n, nan, nan, f"{n} generators are too few to say whether {name} goes with Dice{least}")
-    ranks = stats.rankdata(values, axis=0)
-    if (np.ptp(ranks, axis=0) == 0).any():
+    known = ~np.isnan(values).any(axis=1)
+    values, whose = values[known], np.asarray(generators if generators else range(len(values)))[known]
+    n, generator = len(values), np.unique(whose, return_inverse=True)[1]
+    independent = len(set(generator))
+    if independent < LEAST_GENERATORS:
+        least = f": even perfect agreement has p = {2 / factorial(independent):.2g}" if independent > 1 else ""
+        why = f"{independent} generators are too few to say whether Dice goes with {name}{least}"
+        return RankCorrelation(n, nan, nan, why)
+    if (np.ptp(values, axis=0) == 0).any():
         return RankCorrelation(n, nan, nan, f"{name} or Dice is the same for all {n} generators: there is no rank")
+    low, high = _rank_interval(values, generator)
+    rho, p = _rank_test(values) if independent == n else (float(stats.spearmanr(values).statistic), nan)
+    shown = p < ALPHA if independent == n else low * high > 0
+    sign = (1 if rho > 0 else -1) if shown else 0
+    says = {1: "goes with Dice", -1: "goes against Dice", 0: "is not shown to go with Dice or against it"}[sign]
+    many = f"p = {p:.2g}, {n} generators" if independent == n else f"{n} runs of {independent} generators"
+    interval = f"{100 * LEVEL:.0f} % interval {low:.2f} to {high:.2f}"
+    statement = f"{name} {says}: Spearman's ρ = {rho:.2f} ({interval}), {many}"
+    return RankCorrelation(n, rho, p, statement, low, high, sign)
+
+
+def _rank_test(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Spearman's ρ of the columns of (N, 2), and the share of pairings that are as far from 0."""
+    ranks = stats.rankdata(values, axis=0)
     centred = ranks - ranks.mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=0)
     result = stats.permutation_test(
         (unit[:, 0],), lambda column, axis: column @ unit[:, 1], permutation_type="pairings", vectorized=True,
         n_resamples=PAIRINGS, rng=np.random.default_rng(0),
     )  # fmt: skip
-    rho, p = float(result.statistic), float(result.pvalue)
-    found = "goes with" if rho > 0 else "goes against"
-    says = f"{found} Dice" if p < ALPHA else "is not shown to go with Dice or against it"
-    return RankCorrelation(n, rho, p, f"{name} {says}: Spearman's ρ = {rho:.2f}, p = {p:.2g}, {n} generators")
+    return float(result.statistic), float(result.pvalue)
+
+
+def _rank_interval(values: NDArray[np.float64], generator: NDArray[np.intp]) -> tuple[float, float]:
+    """Percentiles of Spearman's ρ of the columns of (N, 2) over resampled generators, numbers (N,) from 0.
+
+    A run that was drawn w times counts w times in every rank. Resamples without any rank are left out.
+    """
+    k = generator.max() + 1
+    times = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), RESAMPLES)[:, generator]
+    drawn = times / times.sum(axis=1, keepdims=True)
+    ranks = [drawn @ ((x < x[:, None]) + 0.5 * (x == x[:, None])).T for x in values.T]
+    first, second = (rank - (drawn * rank).sum(axis=1, keepdims=True) for rank in ranks)
+    size = np.sqrt((drawn * first**2).sum(axis=1) * (drawn * second**2).sum(axis=1))
+    found = (drawn * first * second).sum(axis=1)[size > 10.0**-_ROUNDING] / size[size > 10.0**-_ROUNDING]
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _rank_sum(differences: NDArray[np.floating[Any]]) -> float:

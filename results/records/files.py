@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -108,7 +109,7 @@ class MeasuredTable:
     name: of the file. columns: that it has, `OF_SCORES` apart; those of `texts` are never missing. in_place: columns of
     a single row that only says why there are no others. measured_anew: by what, where it is of another run. numbers:
     columns of finite numbers, which may be missing; all others are texts. keys: no two rows have the same.
-    kinds: all the values that a column has.
+    kinds: all the values that a column has. later: of `numbers`, those that files of before lack.
     """
 
     name: str
@@ -119,6 +120,7 @@ class MeasuredTable:
     numbers: Sequence[str] = ()
     keys: Sequence[str] = ()
     kinds: Mapping[str, Collection[str]] = field(default_factory=dict)
+    later: Sequence[str] = ()
 
     @property
     def absent(self) -> str:
@@ -140,7 +142,8 @@ class MeasuredTable:
                 raise ValueError("a row was edited")
             stated = {name: str for name in (*self.columns, OF_SCORES) if name not in self.numbers}
             rows = pd.read_csv(io.StringIO(read_text(path)), dtype=stated).fillna(dict.fromkeys(texts, ""))
-            only_why = self.in_place and len(rows) == 1 and not set(self.columns) <= set(rows)
+            only_why = self.in_place and len(rows) == 1 and not set(self.columns) <= {*rows, *self.later}
+            rows = rows.assign(**{name: nan for name in self.later if name not in rows})
             chosen = rows[[*(self.in_place if only_why else self.columns), OF_SCORES]]
             self._require_sound(chosen)
             return chosen

@@ -1,7 +1,7 @@
-"""realism.csv, what was measured of the images of a run.
+"""realism.csv, what was measured of the images of a run, and realism-curves.csv, distances by the number of images.
 
-It is the table that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
-the columns are said here too; a test holds them to it.
+Both are tables that `echobench.benchmark.measure.realism.measure` returns. That cannot be imported from here, so that
+their columns are said here too; a test holds them to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,24 +13,37 @@ from typing import Any
 
 import pandas as pd
 
+from echobench.data.base.errors import EchobenchError
 from echobench.results.records.files import MeasuredTable
 from echobench.results.records.run import Run
 
 REALISM = MeasuredTable(
     "realism.csv",
     columns=(
-        "metric", "region", "extractor", "value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real",
-        "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
+        "metric", "region", "extractor", "value", "spread", "low", "high", "held_out", "held_out_spread", "n_drawn",
+        "n_real", "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
     ),
     texts=("region", "extractor", "note", "weights_sha256", "resize", "channels", "reference_split"),
     measured_anew="`echobench compare`",
     in_place=("metric", "note"),
-    numbers=("value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged"),
+    numbers=("value", "spread", "low", "high", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged"),
+    later=("low", "high"),
 )  # fmt: skip
+CURVES = MeasuredTable(
+    "realism-curves.csv",
+    columns=("metric", "whose", "n", "n_real", "distance", "extractor", "weights_sha256"),
+    texts=("metric", "whose", "extractor", "weights_sha256"),
+    measured_anew="`echobench compare`",
+    numbers=("n", "n_real", "distance"),
+    keys=("metric", "whose", "n"),
+)
+"""Fréchet distances by the number of images; whose: drawn, or real for the real frames in their place."""
 UNMEASURED = "not measured"
 """The metric of a file that only says, in its note, why there are no numbers."""
-UNET, INCEPTION, PIXELS = "echobench-unet", "inception", "pixels"
+UNET, INCEPTION, PIXELS, WAVELETS = "echobench-unet", "inception", "pixels", "wavelets"
 """How the names of extractors begin: the reference U-Net's features, InceptionV3's, and no features at all."""
+OF_ALL = "FD-UNet∞"
+"""The metric of the row whose n_drawn says how many images were asked for; files of before have none."""
 
 _TERMS = ("extractor", "weights_sha256", "resize", "channels", "reference_split", "n_real")
 
@@ -40,7 +53,8 @@ class Quantity:
     """A number of the file, and its column in a table.
 
     extractor: how its extractor's name begins. spec: digits. scale: 100 makes per cent. of_subsets: its value hangs on
-    how many images were drawn for it, so that numbers of another n_drawn do not compare.
+    how many images were drawn for it, so that numbers of another n_drawn do not compare. as_real: it is good where it
+    is what real frames have, neither more nor less.
     """
 
     name: str
@@ -50,6 +64,7 @@ class Quantity:
     spec: str = ".2f"
     scale: float = 1
     of_subsets: bool = False
+    as_real: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +98,14 @@ class MeasuredRealism:
         return tuple(row[name] for name in _TERMS) + ((row["n_drawn"],) if quantity.of_subsets else ())
 
 
-def is_judged_by(folder: Path, scores_sha256: str, judges: AbstractSet[str]) -> bool:
-    """Whether a run's file is there, of the run with these scores, and judged by the networks of these weights."""
+def is_measured(folder: Path, scores_sha256: str, judges: AbstractSet[str], images: int) -> bool:
+    """Whether a run's file is there, of the run with these scores, judged by the networks of these weights, and of as
+    many drawn images."""
     if not REALISM.is_current(folder, scores_sha256):
         return False
-    return judges <= set(REALISM.read(folder).get("weights_sha256", ()))
+    rows = REALISM.read(folder)
+    n_drawn = rows.loc[rows["metric"] == OF_ALL].get("n_drawn", ())
+    return judges <= set(rows.get("weights_sha256", ())) and set(n_drawn) == {images}
 
 
 def read_realism(runs: Sequence[Run]) -> tuple[list[MeasuredRealism], dict[str, str]]:
@@ -108,3 +126,16 @@ def read_realism(runs: Sequence[Run]) -> tuple[list[MeasuredRealism], dict[str, 
         else:
             measured.append(MeasuredRealism(run, rows))
     return measured, missing
+
+
+def read_curves(run: Run) -> pd.DataFrame | None:
+    """The rows of `CURVES` that were measured of a run; None where there are none, as of runs of before.
+
+    Raises EchobenchError for a damaged file.
+    """
+    if CURVES.missing(run.folder, run.record.scores_sha256):
+        return None
+    rows = CURVES.read(run.folder).dropna()
+    if (rows["n"] < 1).any():
+        raise EchobenchError(f"{run.folder / CURVES.name} is damaged: a distance of no image; delete it")
+    return rows

@@ -6,9 +6,11 @@ from matplotlib.figure import Figure
 
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.shown import curves, figures, tables
+from echobench.results.shown.agreement import agreement_figure, agreement_tables, number_figure
 from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.ejection import ejection_figure, ejection_tables
 from echobench.results.shown.formats import Table, named_apart
+from echobench.results.shown.overview import overview_table
 from echobench.results.shown.published import paper_table
 from echobench.results.shown.realism import realism_tables
 from echobench.results.shown.subgroups import subgroup_tables
@@ -17,6 +19,7 @@ from echobench.results.shown.subgroups import subgroup_tables
 def group_tables(group: Group) -> list[Table]:
     """Every table of a group."""
     return [
+        overview_table(group),
         tables.summary_table(group),
         *(tables.region_table(group, metric) for metric in group.metrics),
         tables.missed_table(group),
@@ -24,6 +27,7 @@ def group_tables(group: Group) -> list[Table]:
         *ejection_tables(group),
         *subgroup_tables(group),
         *realism_tables(group),
+        *agreement_tables(group),
         *cross_tables(group),
         tables.cost_table(group),
     ]
@@ -39,6 +43,8 @@ def group_figures(group: Group) -> Mapping[str, Figure]:
         "training": curves.training_figure(group),
         "images": curves.image_figure(group),
         "ejection": ejection_figure(group),
+        "agreement": agreement_figure(group),
+        "number": number_figure(group),
     }
     return {name: figure for name, figure in drawn.items() if figure is not None} | cross_figures(group)
 

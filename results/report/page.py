@@ -40,13 +40,14 @@ _COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 NO_REALISM = "The realism of what these runs drew was not measured."
 
 _SECTIONS = (
+    ("In one look", ("overview",), ()),
     ("Dice", ("summary", "dice"), ("dice", "regions")),
     ("Evidence", ("evidence",), ()),
     ("Distances", (), ()),
     ("Other scores", (), ()),
     ("Missed structures", ("missed",), ()),
     ("Ejection fraction", ("ejection",), ("ejection",)),
-    ("Realism", ("realism", "inception", "adherence", "copies"), ()),
+    ("Realism", ("realism", "inception", "speckle", "adherence", "copies", "agreement"), ("agreement", "number")),
     ("Other data", ("cross",), ("cross",)),
     ("Cost", ("cost",), ("cost", "training", "images")),
 )

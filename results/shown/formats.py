@@ -178,7 +178,16 @@ _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
     | {"–": "--", "“": "``", "”": "''", "±": r"$\pm$", "×": r"$\times$", "√": r"$\surd$", "ρ": r"$\rho$"}
-    | {"≤": r"$\leq$", "≥": r"$\geq$", "₁": "$_1$", "₂": "$_2$", "²": "$^2$", "…": r"\ldots{}", "→": r"$\to$"}
+    | {
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "₁": "$_1$",
+        "₂": "$_2$",
+        "²": "$^2$",
+        "…": r"\ldots{}",
+        "→": r"$\to$",
+        "∞": r"$\infty$",
+    }
 )
 
 

@@ -11,15 +11,18 @@ from matplotlib.figure import Figure
 from echobench.results.evidence.adherence import STRESS_RULE, decay
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cross import crossed_runs
+from echobench.results.evidence.realism import agreements
 from echobench.results.evidence.statistics import RULE
 from echobench.results.evidence.sweep import sweeps
 from echobench.results.evidence.worth import PatientSweep, patient_sweeps
 from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
+from echobench.results.shown.agreement import agreement_figure
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.curves import cost_figure, image_figure, training_figure
 from echobench.results.shown.formats import markdown, numbered
+from echobench.results.shown.overview import overview_markdown
 from echobench.results.shown.readme_answer import answer_markdown
 from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
@@ -97,6 +100,17 @@ def _dice(measured: Path, dataset: str) -> str:
     return "\n".join(map(runs_markdown, groups_of(measured, "table", dataset)))
 
 
+def _overview(measured: Path, dataset: str) -> str:
+    """Of the runs on a dataset, the one table for each group."""
+    return "\n".join(map(overview_markdown, groups_of(measured, "table", dataset)))
+
+
+def _agreement(measured: Path, dataset: str) -> str:
+    """Whether realism goes with Dice over the runs on a dataset, in sentences."""
+    groups = groups_of(measured, "table", dataset)
+    return "\n".join(f"{group.title}:\n\n" + "".join(f"- {one}\n" for one in agreements(group)) for group in groups)
+
+
 def _answer(measured: Path, dataset: str) -> str:
     """The answer of the runs on a dataset, a list for each group."""
     return "\n".join(map(answer_markdown, groups_of(measured, "table", dataset)))
@@ -167,7 +181,7 @@ def _listed_worth(sweep: PatientSweep) -> str:
 
 _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
-    "rule": _rule, "answer": _answer, "worth": _worth,
+    "rule": _rule, "answer": _answer, "worth": _worth, "overview": _overview, "agreement": _agreement,
 }  # fmt: skip
 CURVES = {"images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""
@@ -176,11 +190,12 @@ CURVES = {"images": image_figure, "minutes": training_figure}
 def figures(measured: Path) -> dict[Path, Figure]:
     """Of the datasets, sweeps, stresses and curves, by the file of each beside its records."""
     datasets = sorted({path.parent.name.partition("-")[0] for path in measured.glob(f"*/{RECORD}")})
-    costs = {
-        measured / f"{name}.png": cost_figure(group)
+    compared = {
+        measured / f"{name}.png": draw(group)
         for dataset in datasets
         for groups in [groups_of(measured, "table", dataset)]
-        for name, group in zip(numbered([f"{dataset}-cost"] * len(groups)), groups, strict=True)
+        for kind, draw in (("cost", cost_figure), ("agreement", agreement_figure))
+        for name, group in zip(numbered([f"{dataset}-{kind}"] * len(groups)), groups, strict=True)
     }
     swept = {
         folder / f"{sweep.axis}.png": sweep_figure(sweep)
@@ -203,4 +218,4 @@ def figures(measured: Path) -> dict[Path, Figure]:
         for folder in sorted(measured.glob(f"*-{name}"))
         for group in groups_of(measured, "curve", folder.name)
     }
-    return swept | stressed | {path: figure for path, figure in (costs | curves).items() if figure}
+    return swept | stressed | {path: figure for path, figure in (compared | curves).items() if figure}

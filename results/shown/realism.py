@@ -4,21 +4,30 @@ Runs of `real` have no row: their images are those that the others are measured 
 patients score stands in a row of its own, the floor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 
 import pandas as pd
 
 from echobench.data.labels import REGIONS
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.differences import key, shown
+from echobench.results.evidence.differences import shown
 from echobench.results.evidence.realism import (
     ADHERENCE,
+    DIVERSITY,
     FD_UNET,
+    FD_UNET_INFINITY,
     FID,
+    FID_INFINITY,
+    FWD,
+    GREY_VALUES,
     KD_UNET,
     KID,
+    MEMBERSHIP,
     MEMORISED,
+    OVERLAP,
+    SPECKLE,
     comparable_parts,
     flagged_by,
 )
@@ -38,30 +47,38 @@ from echobench.results.shown.tables import WHO
 
 HELD_OUT, COPIES, FLAGGED = "held-out real frames", "copies patients", "flagged"
 
-_DIVERSITY = Quantity("diversity of features", "diversity of features", of_subsets=True)
-_OVERLAP = {
-    extractor: tuple(
-        Quantity(name, name, extractor, of_subsets=True) for name in ("precision", "recall", "density", "coverage")
-    )
-    for extractor in (UNET, INCEPTION)
-}
-_SUMMARY = (FD_UNET, KD_UNET, *_OVERLAP[UNET], ADHERENCE, _DIVERSITY)
-_INCEPTION = (FID, KID, *_OVERLAP[INCEPTION])
+_SUMMARY = (FD_UNET, FD_UNET_INFINITY, KD_UNET, FWD, *OVERLAP[UNET], ADHERENCE, DIVERSITY)
+_INCEPTION = (FID, FID_INFINITY, KID, *OVERLAP[INCEPTION])
+_SPECKLE = (*GREY_VALUES, *SPECKLE)
 _ADHERENCE = tuple(Quantity(name, "adherence", region=name, spec=".1f", scale=100) for name in (*REGIONS, MEAN))
 _COPIES = (
     *MEMORISED.values(),
     Quantity("nearest by features", "nearest training frame"),
     Quantity("nearest by pixels", "nearest training frame", PIXELS),
-    _DIVERSITY,
+    DIVERSITY,
     Quantity("diversity of structure", "diversity of structure", PIXELS, of_subsets=True),
     Quantity("diversity of grey values", "diversity of grey values", PIXELS, spec=".1f", of_subsets=True),
 )
+_OF_DRAWN, _OF_REAL = "drawn images", "real frames"
 
 _FRECHET = (
     "A Fréchet distance of so few images is rank-deficient and biased by n: hold it against the held-out row, never "
     "against another n. Precision and recall (3 neighbours), density and coverage (5) stand beside it because of that."
 )
 """The numbers here and in `_FLAGGED` are constants of the measurement, to which a test holds them."""
+_INFINITY = (
+    "A Fréchet distance is too large by about a/n, where a hangs on the generator. ∞ marks where a line in 1/n leads, "
+    "± the standard error of that end (Chong & Forsyth 2020): only there do sets of other sizes compare."
+)
+_FWD = (
+    "FWD: the mean Fréchet distance of the wavelet packets of images, to held-out frames (Veeramacheneni et al. 2023); "
+    "the held-out row has as many training frames in the drawn images' place. So it is for FD-UNet∞."
+)
+_MEMBERSHIP = (
+    "membership: the chance that a training patient's frames are nearer to the drawn images than a held-out patient's, "
+    "with its bootstrap interval; 0.50 tells nothing, 1.00 gives every patient away. Label maps are patients' too, so "
+    "that even a generator that learns nothing may be above 0.50."
+)
 _FLAGGED = (
     "A drawn image counts as a copy if it is nearer to its nearest training frame, relative to the 50 nearest, than "
     "all but 1 % of held-out real frames. A generator is flagged if more than 5 % of its images are, and more often "
@@ -83,10 +100,12 @@ def realism_tables(group: Group) -> list[Table]:
     summaries = [_summary(group, part) for part in comparable_parts(measured, _SUMMARY) or [[]]]
     summaries[0] = _with_rows(summaries[0], reasons)
     with_inception = [one for one in measured if one.row(FID)]
+    with_speckle = [one for one in measured if any(map(one.row, _SPECKLE))]
     return named_apart(
         [
             *summaries,
             *(_inception(group, part) for part in comparable_parts(with_inception, _INCEPTION)),
+            *(_speckle(group, part) for part in comparable_parts(with_speckle, _SPECKLE)),
             *(_adherence(group, part) for part in comparable_parts(measured, _ADHERENCE)),
             *(_copies(group, part) for part in comparable_parts(measured, _COPIES)),
         ]
@@ -104,14 +123,35 @@ def _summary(group: Group, part: Sequence[MeasuredRealism]) -> Table:
         "adherence: Dice in % of the map asked for and what that U-Net sees, mean ± standard deviation over patients. "
         "diversity: between images of one map, 0 where the seed changes nothing."
     )
-    notes = (*_without_inception(part), *_rank_notes(part), _FRECHET, _FLAGGED) if part else ()
+    notes = (*_without_inception(part), *_rank_notes(part), _FRECHET, _INFINITY, _FWD, _FLAGGED) if part else ()
     return _table("realism", caption, rows, part, _SUMMARY, notes)
 
 
 def _inception(group: Group, part: Sequence[MeasuredRealism]) -> Table:
-    rows = [{WHO: one.run.label} | _numbers(one, _INCEPTION) for one in part]
-    caption = f"Distances in features of InceptionV3. {group.title}. {_terms(part, FID)}"
-    return _table("inception", caption, rows, part, _INCEPTION, (_FRECHET,))
+    rows = [
+        {WHO: one.run.label}
+        | _numbers(one, _INCEPTION)
+        | {_OF_DRAWN: one.value(FID, "n_drawn"), _OF_REAL: one.value(FID, "n_real")}
+        for one in part
+    ]
+    caption = (
+        f"Distances in features of InceptionV3. {group.title}. FID is of all drawn images and real frames that are "
+        f"counted in the last columns. The others: {_terms(part, KID)}"
+    )
+    held_out = [str(row["note"]) for one in part[:1] if (row := one.row(FID))]
+    return _table("inception", caption, rows, part, _INCEPTION, (*(f"FID: {note}." for note in held_out), _INFINITY))
+
+
+def _speckle(group: Group, part: Sequence[MeasuredRealism]) -> Table:
+    rows = [{WHO: one.run.label} | _numbers(one, _SPECKLE) for one in part]
+    caption = (
+        f"Speckle of drawn images and of held-out real frames. {group.title}. grey: how far a pixel's grey value has "
+        "to be moved on average, in grey levels, for the region to have the grey values of held-out frames; in the "
+        "held-out row stand training frames against them. SNR: mean grey value over its standard deviation, of the "
+        "cavity and of the wall. grain: at which lag the correlation of two pixels is a half, along and across the "
+        "beam. Mean ± standard deviation over patients."
+    )
+    return _table("speckle", caption, rows, part, _SPECKLE, ())
 
 
 def _adherence(group: Group, part: Sequence[MeasuredRealism]) -> Table:
@@ -128,6 +168,11 @@ def _copies(group: Group, part: Sequence[MeasuredRealism]) -> Table:
     rows = [
         {WHO: one.run.label}
         | _numbers(one, _COPIES)
+        | {
+            f"{quantity.name}{role}": one.value(quantity, column)
+            for quantity in MEMBERSHIP.values()
+            for role, column in (("", "value"), (" low", "low"), (" high", "high"))
+        }
         | {FLAGGED: " and ".join(flagged_by(one)) or "no", "images": _images(one, MEMORISED["features"])}
         for one in part
     ]
@@ -136,13 +181,15 @@ def _copies(group: Group, part: Sequence[MeasuredRealism]) -> Table:
         "distance to the nearest training frame, median ± standard deviation, 0 is a copy. diversity: between images "
         f"of one map, mean ± standard deviation over maps, 0 where the seed changes nothing. {_judge(part, FD_UNET)}"
     )
-    return _table("copies", caption, rows, part, _COPIES, (_FLAGGED,))
+    table = _table("copies", caption, rows, part, _COPIES, (_FLAGGED, _MEMBERSHIP))
+    shares = [f"{quantity.name}{interval}" for quantity in MEMBERSHIP.values() for interval in ("", " 95 %")]
+    return replace(table, formats={**table.formats, **dict.fromkeys(shares, ".2f")})
 
 
 def _table(
     name: str,
     caption: str,
-    rows: Sequence[dict[str, object]],
+    rows: Sequence[Mapping[str, object]],
     part: Sequence[MeasuredRealism],
     quantities: Sequence[Quantity],
     notes: tuple[str, ...],
@@ -151,7 +198,7 @@ def _table(
     return Table(name, caption, frame, {quantity.name: quantity.spec for quantity in quantities}, notes)
 
 
-def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str = "") -> dict[str, object]:
+def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str = "") -> dict[str, float]:
     """Columns "x mean" and "x std" of every quantity; column: "held_out" for the floor."""
     value, spread = (column, f"{column}_spread") if column else ("value", "spread")
     names = {quantity.name: quantity for quantity in quantities}
@@ -163,16 +210,27 @@ def _numbers(one: MeasuredRealism, quantities: Sequence[Quantity], column: str =
 
 
 def _floors(part: Sequence[MeasuredRealism], quantities: Sequence[Quantity]) -> list[dict[str, object]]:
-    """The row of held-out real frames; several where runs have drawn their subsets with other seeds."""
-    found: dict[str, tuple[dict[str, object], list[str]]] = {}
+    """The row of held-out real frames; several where runs have drawn their subsets with other seeds.
+
+    What a file of before has not is taken from the others.
+    """
+    found: list[tuple[dict[str, float], list[str]]] = []
     for one in part:
-        numbers = _numbers(one, quantities, "held_out")
-        same = key([f"{number:.6g}" for number in numbers.values()])
-        found.setdefault(same, (numbers, []))[1].append(one.run.label)
+        numbers = {name: number for name, number in _numbers(one, quantities, "held_out").items() if not isnan(number)}
+        same = next((floor for floor in found if _agree(floor[0], numbers)), None)
+        if same is None:
+            found.append((numbers, [one.run.label]))
+        else:
+            same[0].update(numbers)
+            same[1].append(one.run.label)
     return [
-        {WHO: HELD_OUT if len(found) == 1 else f"{HELD_OUT}, beside {', '.join(labels)}"} | numbers
-        for numbers, labels in found.values()
+        {WHO: HELD_OUT if len(found) == 1 else f"{HELD_OUT}, beside {', '.join(labels)}", **numbers}
+        for numbers, labels in found
     ]
+
+
+def _agree(first: Mapping[str, float], second: Mapping[str, float]) -> bool:
+    return all(f"{first[name]:.6g}" == f"{second[name]:.6g}" for name in first.keys() & second.keys())
 
 
 def _images(one: MeasuredRealism, quantity: Quantity) -> float:

@@ -83,6 +83,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("compare", "--set"): ("--set", "unet.steps=1"),
     ("compare", "--on"): ("--on", "validation"),
     ("compare", "--inception"): ("--inception", "w.pth"),
+    ("compare", "--fid-images"): ("--fid-images", "9"),
     ("compare", "--device"): ("--device", "cpu"),
     ("compare", "--executor"): ("--executor", "serial"),
     ("compare", "--jobs"): ("--jobs", "2"),
@@ -173,6 +174,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     **{(verb, option): (option,) for verb in TOLD for option in ("--json", "--quiet", "--verbose")},
     **{(verb, "--verbose"): ("--verbose",) for verb in ONE_LINE},
     **{(verb, "--log"): ("--log", "heard.log") for verb in (*TOLD, *ONE_LINE)},
+    ("weights", "--get"): ("--get", "inception"),
 }
 """By verb and option what is typed: the libraries are then called otherwise, or another text is printed.
 
@@ -197,6 +199,7 @@ REFUSED: list[tuple[list[str], str, str]] = [
         "none of the generators draws deformed maps",
     ),
     (["compare", "--generators", "sdm,warp", "--inception", "w.pth"], "--inception", "where real is among the gen"),
+    (["compare", "--generators", "sdm", "--fid-images", "all"], "--fid-images", "where real is among the generators"),
     (
         ["generate", "--checkpoint", "w.pth", "--maps", "b", "--out", "c", "--view", "4C"],
         "--view",
@@ -283,6 +286,7 @@ ASKED: dict[str, object] = {
     "benchmark.measure.cross.cross_runs": [],
     "benchmark.generate.generate": 1,
     "benchmark.measure.verify.verify": [Verdict("run", ("all",), (), ())],
+    "benchmark.measure.realism.weights.get_inception": None,
     "results.report.page.write_report": "report.html",
     "data.datasets.registry.check_dataset": REPORT,
     "data.datasets.registry.check_drawn": REPORT,

@@ -1,14 +1,19 @@
 """Feature extractors, and everything measured about a set of drawn images."""
 
+import math
 from dataclasses import replace
+from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 import torch_fidelity
+from click.testing import CliRunner
 from monai.networks.blocks.convolutions import Convolution
 from torch_fidelity import feature_extractor_inceptionv3 as inceptionv3
 
+from echobench.benchmark.cli.entry import main
 from echobench.benchmark.measure.realism.distances import frechet_distance, kernel_distance, precision_recall
 from echobench.benchmark.measure.realism.diversity import dissimilarity, feature_spread, grey_spread, redraw
 from echobench.benchmark.measure.realism.extractors import (
@@ -18,11 +23,14 @@ from echobench.benchmark.measure.realism.extractors import (
     unet_extractor,
 )
 from echobench.benchmark.measure.realism.measure import COLUMNS, NO_INCEPTION, measure
+from echobench.benchmark.measure.realism.weights import DOWNLOAD, GET, VARIABLE, cached_inception, find_inception
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.files import file_sha256
 from echobench.data.labels import TABLE_REGIONS
 from echobench.data.maps import label_maps
 from echobench.generators.paint import Paint, PaintSettings
 from echobench.generators.warp import Warp, WarpSettings
+from echobench.results.shown.overview import GET_FID
 from echobench.segmentation.segmenter import Preprocessing, Segmenter
 from echobench.segmentation.settings import UNetSettings
 
@@ -50,6 +58,7 @@ def offline(monkeypatch, tmp_path):
         raise AssertionError("a download was tried")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(inceptionv3, "load_state_dict_from_url", refuse)
 
 
@@ -62,7 +71,7 @@ def real(make_frames):
 def measured(drawn, real, reference=None, **options):
     training, heldout = real
     reference = reference or random_unet()
-    return measure(drawn, training, training, heldout, reference, reference_split="training", **options)
+    return measure(drawn, training, training, heldout, reference, reference_split="training", **options).rows
 
 
 def rows(table, metric, extractor=None):
@@ -138,31 +147,106 @@ def test_code_in_a_file_of_weights_is_not_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_inception_is_used_where_its_weights_are_cached(make_frames, monkeypatch, tmp_path):
-    cached = tmp_path / "torch/hub/checkpoints" / inceptionv3.URL_INCEPTION_V3.rpartition("/")[2]
-    cached.parent.mkdir(parents=True)
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """A file of InceptionV3's architecture, with random weights."""
+    path = tmp_path / "stand-in.pth"
     with monkeypatch.context() as patch:
         patch.setattr(inceptionv3, "load_state_dict_from_url", lambda *_, **__: None)
         patch.setattr(inceptionv3.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        torch.save(inceptionv3.FeatureExtractorInceptionV3("random", ["2048"]).state_dict(), cached)
+        torch.save(inceptionv3.FeatureExtractorInceptionV3("random", ["2048"]).state_dict(), path)
+    return path
+
+
+def test_inception_is_used_where_its_weights_are_cached(make_frames, stand_in):
+    cached_inception().parent.mkdir(parents=True)
+    stand_in.rename(cached_inception())
     extractor = inception_extractor(None, CPU)
     assert extractor.features(make_frames(1).images).shape == (2, 2048)
     assert extractor.provenance()["resize"].endswith("299×299")
     assert len(extractor.weights_sha256) == 64
 
 
+def test_weights_are_those_asked_for_then_those_of_the_variable_then_the_cached_ones(monkeypatch, tmp_path):
+    assert find_inception() is None
+    named, set_, cached = tmp_path / "named.pth", tmp_path / "set.pth", cached_inception()
+    cached.parent.mkdir(parents=True)
+    for path in (named, set_, cached):
+        path.write_bytes(b"weights")
+    assert find_inception() == cached
+    monkeypatch.setenv(VARIABLE, str(set_))
+    assert find_inception() == set_ and find_inception(named) == named
+    set_.unlink()
+    with pytest.raises(EchobenchError, match=f"there is no file .*set.pth; {VARIABLE} takes"):
+        find_inception()
+
+
+def test_weights_are_downloaded_where_that_is_asked_for_and_once(monkeypatch):
+    asked = []
+
+    def download(url, path, sha256):
+        asked.append((url, sha256))
+        Path(path).write_bytes(b"weights")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    for _ in range(2):
+        assert find_inception(DOWNLOAD) == cached_inception()
+    assert asked == [(inceptionv3.URL_INCEPTION_V3, "6726825d")]
+
+
+def test_without_a_network_a_download_says_what_to_do(monkeypatch):
+    def unreachable(*_):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    result = CliRunner().invoke(main, ["weights", "--get", "inception"])
+    assert result.exit_code == 1 and "fetch it on another machine and name the file with --inception" in result.stderr
+
+
+def test_the_list_of_weights_says_where_they_lie_or_what_to_type(monkeypatch, stand_in):
+    missing = CliRunner().invoke(main, ["weights"]).stdout
+    assert f"`{GET}`" in missing and str(cached_inception()) in missing and "unet-0.pt" in missing
+    monkeypatch.setenv(VARIABLE, str(stand_in))
+    there = CliRunner().invoke(main, ["weights"]).stdout
+    assert f"{stand_in}\n" in there and file_sha256(stand_in) in there and "not the published file" in there
+    assert "unknown weights 'dino'" in CliRunner().invoke(main, ["weights", "--get", "dino"]).stderr
+    assert GET.split()[1:] == ["weights", "--get", "inception"] and GET == GET_FID
+
+
+def test_fid_is_of_all_images_or_of_as_many_as_are_asked_for(make_frames, stand_in):
+    real, drawn = (make_frames(10, seed=0), make_frames(6, seed=1, first=101)), make_frames(10, seed=2)
+    for images, (n_drawn, n_real, n_floor) in ((None, (20, 20, 12)), (14, (14, 14, 12))):
+        found = measure(
+            drawn, real[0], *real, random_unet(), reference_split="training", inception=stand_in, images=images
+        )
+        fid, infinity = (rows(found.rows, metric).iloc[0] for metric in ("FID", "FID∞"))
+        assert (fid["n_drawn"], fid["n_real"]) == (infinity["n_drawn"], infinity["n_real"]) == (n_drawn, n_real)
+        assert fid["value"] > 0 and fid["held_out"] > 0 and not math.isnan(infinity["value"])
+        curve = found.curves[found.curves["metric"] == "FID"]
+        assert curve.groupby("whose")["n"].max().to_dict() == {"drawn": n_drawn, "real": n_floor}
+        assert curve[curve["whose"] == "drawn"]["distance"].iloc[-1] == fid["value"]
+        assert rows(found.rows, "FD-UNet∞").iloc[0]["n_drawn"] == n_drawn
+    whole = inception_extractor(stand_in, CPU)
+    first, second = (whole.features(frames.images) for frames in (drawn, real[0]))
+    found = measure(drawn, real[0], *real, random_unet(), reference_split="training", inception=stand_in).rows
+    assert rows(found, "FID").iloc[0]["value"] == pytest.approx(frechet_distance(first, second))
+
+
 def test_the_table_says_what_is_compared_with_what(real):
     drawn = real[0]
     table = measured(drawn, real)
     assert tuple(table.columns) == COLUMNS
-    assert (table["reference_split"] == "training").all()
+    assert set(table["reference_split"]) == {"training", "held-out"}
     unet = table[table["extractor"] == "echobench-unet"]
     assert {"FD-UNet", "KD-UNet", "precision", "recall", "density", "coverage"} <= set(unet["metric"])
+    ours = table[table["metric"].isin(["FD-UNet∞", "FWD", "grey values", "signal to noise"])]
+    assert set(ours["reference_split"]) == {"held-out"} and ours["held_out"].notna().all()
     assert unet["weights_sha256"].nunique() == 1
     assert set(unet["resize"]) == {"none"}
     assert not {"FID", "KID"} & set(unet["metric"])
     missing = table[table["note"] == NO_INCEPTION]
-    assert list(missing["metric"]) == ["FID", "KID", "precision", "recall", "density", "coverage"]
+    assert list(missing["metric"]) == ["FID", "FID∞", "KID", "precision", "recall", "density", "coverage"]
+    assert GET in NO_INCEPTION
     assert missing["value"].isna().all()
 
 

@@ -127,7 +127,7 @@ def patients(rng):
 
 def test_new_patients_are_not_flagged(patients):
     training, heldout, drawn = patients
-    found = memorisation(drawn, heldout, training)
+    found = memorisation([drawn], [heldout], training)
     assert not found.flagged
     assert found.heldout_share <= 2 * PERCENTILE / 100
     assert found.share < 0.05
@@ -136,9 +136,9 @@ def test_new_patients_are_not_flagged(patients):
 def test_copies_are_flagged_with_noise_on_them_and_among_others(patients, rng):
     training, heldout, drawn = patients
     noisy = training + 0.02 * rng.standard_normal(training.shape)
-    assert memorisation(training, heldout, training).share == 1
-    assert memorisation(noisy, heldout, training).flagged
-    assert memorisation(np.concatenate([noisy[:25], drawn[:75]]), heldout, training).flagged
+    assert memorisation([training], [heldout], training).share == 1
+    assert memorisation([noisy], [heldout], training).flagged
+    assert memorisation([noisy[:25], drawn[:75]], [heldout], training).flagged
 
 
 def test_the_mean_of_all_frames_is_no_copy(patients):
@@ -147,7 +147,7 @@ def test_the_mean_of_all_frames_is_no_copy(patients):
     nearest = np.linalg.norm(mean[0] - training, axis=1).min()
     usual = np.median([np.linalg.norm(frame - training, axis=1).min() for frame in heldout])
     assert nearest < usual  # the plain distance would say otherwise
-    assert not memorisation(mean, heldout, training).flagged
+    assert not memorisation([mean], [heldout], training).flagged
 
 
 def test_chance_hardly_ever_flags_however_few_are_held_out(rng):
@@ -157,10 +157,10 @@ def test_chance_hardly_ever_flags_however_few_are_held_out(rng):
 
 def test_relative_distance_by_hand():
     training = np.array([[0.0], [4.0], [10.0]])
-    np.testing.assert_allclose(relative_nearest(np.array([[1.0], [4.0]]), training), [1 / (13 / 3), 0], atol=1e-7)
+    np.testing.assert_allclose(relative_nearest([np.array([[1.0], [4.0]])], training), [1 / (13 / 3), 0], atol=1e-7)
 
 
 def test_small_pixels_are_block_means(rng):
     images = rng.integers(0, 256, (70, 128, 128)).astype(np.uint8)
     expected = images.reshape(70, 64, 2, 64, 2).mean(axis=(2, 4)).reshape(70, -1)
-    np.testing.assert_allclose(small_pixels(images), expected)
+    np.testing.assert_allclose(np.concatenate([*small_pixels(images)]), expected)

@@ -145,7 +145,8 @@ def test_a_seed_that_is_none_is_refused_at_once(camus_folder, seed):
 def test_force_draws_anew(camus_folder, tmp_path):
     first, _ = run(settings_for(camus_folder, "paint"), tmp_path)
     assert {stage.name: stage.items for stage in first.stages}["draw-training-4C"] == 6
-    of_the_first = [tmp_path / name for name in ("realism.csv", "ejection.csv", "cross-2C.csv", "cross-2C.json")]
+    measured = ("realism.csv", "realism-curves.csv", "ejection.csv", "cross-2C.csv", "cross-2C.json")
+    of_the_first = [tmp_path / name for name in measured]
     for path in of_the_first:
         path.touch()
     again, _ = run(settings_for(camus_folder, "paint"), tmp_path, force=True)

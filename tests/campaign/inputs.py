@@ -52,12 +52,14 @@ from echobench.results.evidence.sweep import sweeps
 from echobench.results.records.cross import read_cross, write_cross
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.files import OF_FILES, OF_SCORES, SEAL, write_sealed
-from echobench.results.records.realism import REALISM
+from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import FailedRun, read_record, write_failed, write_record
 from echobench.results.records.stress import read_stress, write_stress
 from echobench.results.report.provenance import provenance
+from echobench.results.shown.agreement import number_figure
 from echobench.results.shown.cross import cross_tables
 from echobench.results.shown.ejection import ejection_tables
+from echobench.results.shown.overview import overview_table
 from echobench.results.shown.realism import realism_tables
 from echobench.results.shown.stress_tables import ladder_table
 from echobench.results.shown.sweep import best_table, cell_table
@@ -339,6 +341,8 @@ def _write_run(folder: Path, name: str = "real", **settings: object) -> Path:
     write_record(folder, record, scores, curves[curves["unet_seed"] == 0])
     sha256 = file_sha256(folder / "scores.csv")
     REALISM.write(folder, sha256, REALISM.read(source))
+    points = [("FID", whose, n, 90, 20 + 100 / n, "i", "f") for whose in ("drawn", "real") for n in (50, 70, 100)]
+    CURVES.write(folder, sha256, pd.DataFrame(points, columns=list(CURVES.columns)))
     ejection = EJECTION.read(source)
     of_these = ejection["patient"].isin(patients) & ejection["unet_seed"].isin([0, np.nan])
     EJECTION.write(folder, sha256, ejection[of_these])
@@ -417,7 +421,7 @@ def _read_stress(folder: Path) -> None:
 def _seal_records(folder: Path) -> None:
     """Hashes of what is there now, in every record and table."""
     for path in folder.rglob("*.csv"):
-        if path.name in (REALISM.name, EJECTION.name):
+        if path.name in (REALISM.name, CURVES.name, EJECTION.name):
             with suppress(Exception):
                 write_sealed(path, pd.read_csv(path, dtype=str).drop(columns=SEAL, errors="ignore"))
     for path in folder.rglob("*.json"):
@@ -526,7 +530,8 @@ KINDS = {
         Kind("run", _write_runs, "paint/run.json", _tabulated(region_table, cost_table), _seal_records),
         Kind("scores", _write_runs, "paint/*s.csv", _tabulated(region_table, missed_table), _seal_records),
         Kind("cross", _write_runs, "paint/cross*", _tabulated(cross_tables), _seal_records),
-        Kind("realism", _write_runs, "paint/realism.csv", _tabulated(realism_tables), _seal_records),
+        Kind("realism", _write_runs, "paint/realism.csv", _tabulated(realism_tables, overview_table), _seal_records),
+        Kind("curves", _write_runs, "paint/realism-*.csv", _tabulated(number_figure), _seal_records),
         Kind("ejection", _write_runs, "paint/ejection.csv", _tabulated(ejection_tables), _seal_records),
         Kind("failed", _write_failure, "paint/failed.json", _tabulated(region_table)),
         Kind("stress", _write_stress, "*.*", _read_stress, _seal_records),

@@ -6,15 +6,26 @@ import pandas as pd
 import pytest
 from torch_fidelity.defaults import DEFAULTS
 
-from echobench.benchmark.measure.realism import distances, extractors, measure, memorisation
+from echobench.benchmark.measure.realism import appearance, distances, extractors, measure, memorisation, speckle, whole
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.evidence.realism import agreement_with_dice, agreements, copying, realism_column
+from echobench.results.evidence.realism import (
+    FD_UNET_INFINITY,
+    GREY_VALUES,
+    SPECKLE,
+    agreement_with_dice,
+    agreements,
+    copying,
+    judged_column,
+    realism_column,
+)
 from echobench.results.records import realism as realism_file
-from echobench.results.records.realism import UNMEASURED
+from echobench.results.records.realism import UNMEASURED, read_realism
 from echobench.results.shown import realism
-from echobench.results.shown.formats import csv, latex, markdown, shown
+from echobench.results.shown.agreement import agreement_figure, agreement_tables, number_figure
+from echobench.results.shown.formats import NOTHING, csv, latex, markdown, shown
+from echobench.results.shown.overview import GET_FID, overview_markdown, overview_table
 from echobench.results.shown.realism import (
     ADHERENCE,
     COPIES,
@@ -26,12 +37,12 @@ from echobench.results.shown.realism import (
 from echobench.results.shown.tables import WHO
 
 REGIONS = ("LVendo", "LVepi", "LVmyo", "LA", "mean")
-NO_WEIGHTS = "not computed: no InceptionV3 weights (give --inception FILE)"
+NO_WEIGHTS = measure.NO_INCEPTION
 PIXELS = {"extractor": "pixels 64×64", "weights_sha256": None, "resize": "block means, 64×64"}
 
 
-def rows_of(fd=50.0, *, weights="a" * 64, n=40, split="training", flagged=False, inception=None, floor=20.0):
-    """A file as `measure` makes it: its columns, and a row of each kind."""
+def rows_of(fd=50.0, *, weights="a" * 64, n=40, split="training", flagged=False, inception=None, floor=20.0, more=()):
+    """A file as earlier versions made it: its columns, and a row of each kind; more: rows that came later."""
     unet = {"extractor": extractors.UNET, "weights_sha256": weights, "resize": "none", "channels": "grey"}
     subsets = unet | {"n_drawn": n, "n_real": n}
     adherence = {"metric": "adherence", "value": 0.8, "spread": 0.05, "held_out": 0.9, "held_out_spread": 0.02}
@@ -47,8 +58,28 @@ def rows_of(fd=50.0, *, weights="a" * 64, n=40, split="training", flagged=False,
         {"metric": "memorised", "value": 0.002, "held_out": 0.01, "flagged": flagged, "n_real": 700} | PIXELS,
         {"metric": "diversity of features", "value": 0.4, "spread": 0.1, "n_drawn": 32, "n_real": 700} | unet,
     ]  # fmt: skip
-    table = pd.DataFrame(rows).reindex(columns=list(measure.COLUMNS)).assign(reference_split=split)
+    table = pd.DataFrame(rows + list(more)).reindex(columns=list(measure.COLUMNS)).assign(reference_split=split)
     return table.assign(region=table["region"].fillna(""), flagged=table["flagged"].eq(True))
+
+
+def later_rows(fwd=1.5, snr=3.0):
+    """What files of before have not."""
+    images = {"n_drawn": 700, "n_real": 100, "channels": "grey", "resize": "none"}
+    unet = {"extractor": extractors.UNET, "weights_sha256": "a" * 64}
+    pixels = images | {"extractor": "pixels"}
+    return [
+        {"metric": "FD-UNet∞", "value": 33.0, "spread": 2.0, "held_out": 11.0, "held_out_spread": 1.0} | images | unet,
+        {"metric": "FWD", "value": fwd, "held_out": 0.5, "extractor": appearance.WAVELETS} | images,
+        *(
+            {"metric": "grey values", "region": region, "value": 12.5, "held_out": 2.5} | pixels
+            for region in speckle.GREY_REGIONS
+        ),
+        *(
+            {"metric": "signal to noise", "region": region, "value": snr, "held_out": 2.0, "spread": 0.5} | pixels
+            for region in (speckle.BLOOD, speckle.WALL)
+        ),
+        {"metric": "membership", "value": 0.625, "low": 0.5, "high": 0.75, "n_drawn": 800, "n_real": 700} | unet,
+    ]
 
 
 @pytest.fixture
@@ -84,6 +115,11 @@ def by_name(group):
 
 def test_the_file_is_what_the_measurement_writes():
     assert realism_file.REALISM.columns == measure.COLUMNS
+    assert realism_file.CURVES.columns == whole.CURVE_COLUMNS
+    assert f"FD-UNet{whole.INFINITY}" == realism_file.OF_ALL == FD_UNET_INFINITY.metric
+    assert appearance.WAVELETS.startswith(realism_file.WAVELETS)
+    assert {quantity.region for quantity in GREY_VALUES} == set(speckle.GREY_REGIONS)
+    assert [quantity.region for quantity in SPECKLE[:2]] == [speckle.BLOOD, speckle.WALL]
     assert extractors.UNET.startswith(realism_file.UNET) and extractors.INCEPTION.startswith(realism_file.INCEPTION)
     assert measure._BLOCKS["extractor"].startswith(realism_file.PIXELS)
     assert f"coverage ({distances.NEIGHBOURS})" in realism._FRECHET
@@ -191,24 +227,124 @@ def test_a_damaged_file_says_what_to_do(add_measured, content):
         realism_tables(group_of(folder))
 
 
+def test_what_came_later_has_its_columns_and_a_dash_in_files_of_before(add_measured):
+    group = group_of(add_measured("sdm", 0.8, rows_of(more=later_rows())), add_measured("warp", 0.9, rows_of()))
+    tables = by_name(group)
+    summary, copies = tables["realism"], shown(tables["copies"]).set_index(WHO)
+    assert row(summary, "sdm")["FWD mean"] == 1.5 and row(summary, HELD_OUT)["FWD mean"] == 0.5
+    assert shown(summary).set_index(WHO)["FWD"].to_dict() == {"sdm": "1.5", "warp": NOTHING, HELD_OUT: "0.5"}
+    assert shown(summary).set_index(WHO)["FD-UNet∞"]["sdm"] == "33.0 ± 2.0"
+    assert (copies["membership by features"]["sdm"], copies["membership by features"]["warp"]) == ("0.62", NOTHING)
+    assert copies["membership by features 95 %"]["sdm"] == "0.50 to 0.75"
+    speckles = tables["speckle"]
+    assert set(speckles.frame[WHO]) == {"sdm", HELD_OUT}
+    assert row(speckles, "sdm")["grey LA mean"] == 12.5 and row(speckles, HELD_OUT)["SNR wall mean"] == 2
+    assert "$\\infty$" in latex(summary)
+
+
+def test_files_of_before_are_read_as_they_were_written(add_measured):
+    folder = add_measured("sdm", 0.8)
+    old = [name for name in measure.COLUMNS if name not in ("low", "high")]
+    rows_of()[old].assign(scores_sha256=file_sha256(folder / "scores.csv")).to_csv(folder / "realism.csv", index=False)
+    tables = by_name(group_of(folder))
+    assert row(tables["realism"], "sdm")["FD-UNet mean"] == 50
+    assert not any("membership" in name for name in shown(tables["copies"]))
+    assert not realism_file.is_measured(folder, file_sha256(folder / "scores.csv"), {"a" * 64}, 800)
+
+
+def test_a_file_is_measured_anew_for_other_networks_or_another_number_of_images(add_measured):
+    folder = add_measured("sdm", 0.8, rows_of(more=later_rows()))
+    scores = file_sha256(folder / "scores.csv")
+    assert realism_file.is_measured(folder, scores, {"a" * 64}, 700)
+    assert not realism_file.is_measured(folder, scores, {"a" * 64}, 699)
+    assert not realism_file.is_measured(folder, scores, {"e" * 64}, 700)
+    assert not realism_file.is_measured(folder, "0" * 64, {"a" * 64}, 700)
+
+
+NAMES = ("sdm", "warp", "paint", "cyclegan", "folder:x")
+
+
 def test_distance_and_dice_are_held_against_each_other_without_real(add_measured):
-    names = ("sdm", "warp", "paint", "cyclegan", "folder:x")
-    folders = [add_measured(name, 0.9 - 0.05 * i, rows_of(50 + i)) for i, name in enumerate(names)]
+    folders = [add_measured(name, 0.9 - 0.05 * i, rows_of(50 + i)) for i, name in enumerate(NAMES)]
     group = group_of(add_measured("real", 0.95, rows_of(0.0)), *folders)
     found = agreement_with_dice(group, FD_UNET)
-    assert (found.n, found.rho) == (5, pytest.approx(-1)) and found.p == pytest.approx(2 / 120)
+    assert (found.n, found.rho, found.low, found.high) == pytest.approx((5, -1, -1, -1))
+    assert found.p == pytest.approx(2 / 120) and found.sign == -1
     assert "real" not in realism_column(group, KD_UNET)
-    by_distance, _, by_adherence = agreements(group)
+    by_distance, by_kernel, *others = agreements(group)
     assert by_distance.startswith("FD-UNet goes against Dice") and "−1 is full agreement" in by_distance
-    assert by_adherence.startswith("adherence or Dice is the same")
+    assert by_kernel.startswith("KD-UNet goes against Dice")
+    assert any(one.startswith("adherence or Dice is the same") for one in others)
     assert realism_column(group, ADHERENCE).tolist() == pytest.approx([80] * 5)
+
+
+def test_what_should_be_as_in_real_frames_is_held_against_dice_by_how_far_it_is_off(add_measured):
+    ratios = (2.1, 1.7, 2.5, 1.2, 3.0)  # real frames have 2: the worse the Dice, the further off, on either side
+    folders = [
+        add_measured(name, 0.9 - 0.05 * i, rows_of(more=later_rows(snr=ratio)))
+        for i, (name, ratio) in enumerate(zip(NAMES, ratios, strict=True))
+    ]
+    group, wall = group_of(*folders), SPECKLE[1]
+    assert judged_column(group, wall, read_realism(group.runs)[0]).reindex(NAMES).tolist() == pytest.approx(
+        [0.1, 0.3, 0.5, 0.8, 1.0]
+    )
+    assert agreement_with_dice(group, wall).rho == pytest.approx(-1)
+    (table,) = agreement_tables(group)
+    of_wall = table.frame.set_index("number").loc["SNR wall (difference from real)"]
+    assert (of_wall["good"], of_wall["ρ"], of_wall["runs"]) == ("low", -1, 5)
+    assert any(one.startswith("SNR wall (difference from real) goes against Dice") for one in agreements(group))
 
 
 def test_runs_of_one_generator_are_no_generators_of_their_own(add_measured):
     names = ("sdm", "warp", "paint", "cyclegan", "fifth")
     folders = [add_measured(name, 0.9 - 0.05 * i, rows_of(50 + i)) for i, name in enumerate(names)]
     found = agreement_with_dice(group_of(*folders, add_measured("sdm", 0.6, rows_of(90), name="sdm-again")), FD_UNET)
-    assert math.isnan(found.rho) and found.statement.startswith("sdm with several runs")
+    assert found.rho == pytest.approx(-1) and math.isnan(found.p)
+    assert found.statement.endswith("6 runs of 5 generators")
+    four = agreement_with_dice(group_of(*folders[:4], folders[0].parent / "sdm-again"), FD_UNET)
+    assert math.isnan(four.rho) and four.statement.startswith("4 generators are too few")
+
+
+def test_figures_of_agreement_and_of_the_number_of_images(add_measured, small_texts):
+    folders = [add_measured(name, 0.9 - 0.05 * i, rows_of(50 + i)) for i, name in enumerate(NAMES)]
+    group = group_of(*folders)
+    figure = agreement_figure(group)
+    titles = [axes.get_title() for axes in figure.axes if axes.has_data()]
+    assert titles[0] == "FD-UNet\nρ −1.00 (−1.00 to −1.00)" and not small_texts(figure)
+    assert number_figure(group) is None
+    n = pd.DataFrame({"n": [50, 60, 80, 100]})
+    curves = n.assign(distance=20 + 100 / n["n"], metric="FD-UNet", n_real=90, extractor="u", weights_sha256="a")
+    both = pd.concat([curves.assign(whose="drawn"), curves.assign(whose="real", distance=2.0)])
+    realism_file.CURVES.write(folders[0], file_sha256(folders[0] / "scores.csv"), both)
+    (axes,) = number_figure(group).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["sdm"].get_xydata()[-1] == pytest.approx((1 / 100, 21))
+    ends = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "x"]
+    assert ends == [pytest.approx((0, 20)), pytest.approx((0, 2))]
+
+
+def test_one_table_in_one_look(add_measured):
+    group = group_of(
+        add_measured("real", 0.9), add_measured("sdm", 0.8, rows_of(more=later_rows(), flagged=True)),
+        add_measured("warp", 0.85, rows_of(60, n=39, inception=31.0)), add_measured("paint", 0.7),
+    )  # fmt: skip
+    table = overview_table(group)
+    text = shown(table).set_index(WHO)
+    assert list(text) == ["Dice", "Dice 95 %", "FID", "FD-UNet", "FWD", "adherence", "copies", "s per image"]
+    assert text["FID"].to_dict() == {
+        "real": NOTHING, "paint": NOTHING, "sdm": GET_FID, "warp": "31.0", HELD_OUT: NOTHING,
+    }  # fmt: skip
+    assert text.loc["sdm"].tolist()[3:7] == ["50.0", "1.5", "80.0", "6.0 (flagged)"]
+    assert text.loc["warp", ["FD-UNet", "adherence", "copies"]].tolist() == [NOTHING, "80.0", "6.0"]
+    assert text.loc[HELD_OUT, ["FD-UNet", "FWD", "adherence"]].tolist() == ["20.0", "0.5", "90.0"]
+    assert any("FID 39 × 39, FD-UNet 40 × 40, FWD 700 × 100" in note for note in table.notes)
+    assert "FD-UNet of warp was measured on other terms." in table.notes
+    assert GET_FID in latex(table) and "| `sdm` | 79.0 |" in overview_markdown(group)
+
+
+def test_one_table_of_runs_that_were_not_measured(add_measured):
+    table = overview_table(group_of(add_measured("real", 0.9), add_measured("sdm", 0.8)))
+    assert list(shown(table)) == [WHO, "Dice", "Dice 95 %", "s per image"] and not table.notes
 
 
 def test_what_was_measured_of_another_run_is_not_shown(add_measured):
@@ -220,4 +356,5 @@ def test_what_was_measured_of_another_run_is_not_shown(add_measured):
 
 def test_too_few_generators_are_said_to_be(add_measured):
     group = group_of(add_measured("sdm", 0.8, rows_of()), add_measured("paint", 0.7, rows_of(60)))
-    assert agreements(group)[0].startswith("2 generators are too few to say whether FD-UNet goes with Dice")
+    (too_few, *_) = agreements(group)
+    assert too_few.startswith("2 generators are too few to say whether Dice goes with FD-UNet, KD-UNet, adherence")

@@ -282,7 +282,7 @@ def test_table_1_is_there_for_real_data_and_not_for_the_phantom(report, add_run)
     assert page.all("h1")[0]["text"] == "One generator of echocardiograms on the phantom (four-chamber view)"
 
 
-SECTIONS = ("Dice", "Evidence", "Distances", "Missed structures", "Realism", "Cost")
+SECTIONS = ("In one look", "Dice", "Evidence", "Distances", "Missed structures", "Realism", "Cost")
 
 
 def test_the_verdicts_come_first_and_what_is_behind_them_is_folded(page):

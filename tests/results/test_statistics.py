@@ -1,6 +1,7 @@
 """Statistics against values known by hand, and the rule of the verdict on cases made for it."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -160,13 +161,38 @@ def test_rank_correlation_counts_all_pairings():
     # one swap of neighbours among six: ρ = 1 - 6 · 2 / (6 · 35); 1 + 5 of 720 pairings are as good, as many as bad
     swapped = rank_correlation([10, 9, 8, 7, 5, 6], [1, 2, 3, 4, 5, 6], "FD-UNet")
     assert (swapped.rho, swapped.p) == pytest.approx((-(1 - 12 / 210), 12 / 720))
-    assert swapped.statement == "FD-UNet goes against Dice: Spearman's ρ = -0.94, p = 0.017, 6 generators"
+    assert re.fullmatch(
+        r"FD-UNet goes against Dice: Spearman's ρ = -0.94 \(95 % interval -1.00 to -0.\d\d\), p = 0.017, 6 generators",
+        swapped.statement,
+    )
+    assert swapped.low <= swapped.rho <= swapped.high < 0 and swapped.sign == perfect.sign * -1 == -1
+
+
+def test_the_interval_of_a_rank_correlation_covers_the_true_one():
+    rng, true = np.random.default_rng(0), 0.7
+    covered = []
+    for _ in range(100):
+        x, noise = rng.standard_normal((2, 60))
+        found = rank_correlation(list(x), list(true * x + (1 - true**2) ** 0.5 * noise))
+        covered.append(found.low < 6 / np.pi * np.arcsin(true / 2) < found.high)  # Spearman's of a binormal
+    assert np.mean(covered) > 0.88
+
+
+def test_runs_of_one_generator_widen_the_interval_and_have_no_p():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 6)) + [[0], [1]] * np.arange(6)
+    alone = rank_correlation(list(x), list(y))
+    again = rank_correlation(list(np.tile(x, 20)), list(np.tile(y, 20)), generators=[*"abcdef"] * 20)
+    assert again.rho == pytest.approx(alone.rho) and math.isnan(again.p) and again.n == 120
+    assert (again.low, again.high) == pytest.approx((alone.low, alone.high))
+    as_if_independent = rank_correlation(list(np.tile(x, 20)), list(np.tile(y, 20)))
+    assert as_if_independent.high - as_if_independent.low < 0.5 * (again.high - again.low)
 
 
 def test_rank_correlation_says_when_there_are_too_few():
     few = rank_correlation([1, 2, 3, 4, math.nan], [1, 2, 3, 4, 5], "FID")
     assert math.isnan(few.rho) and math.isnan(few.p)
     assert few.statement == (
-        "4 generators are too few to say whether FID goes with Dice: even perfect agreement has p = 0.083"
+        "4 generators are too few to say whether Dice goes with FID: even perfect agreement has p = 0.083"
     )
     assert "the same for all" in rank_correlation([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).statement

@@ -27,16 +27,28 @@ Features = NDArray[np.float64]
 def frechet_distance(first: Features, second: Features) -> float:
     """Squared Fréchet distance of the normal distributions with the means and covariances of (n, D) and (m, D).
 
-    Heusel et al. 2017 (arXiv 1706.08500): |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁Σ₂)^½). With X the centred features
-    over √(n - 1), so that Σ = XᵀX, the eigenvalues of (Σ₁Σ₂)^½ are the singular values of X₁X₂ᵀ: an n × m matrix
-    instead of D × D, exact where the covariances lack rank, and for the few images here a thousand times faster
-    than torch-fidelity's, whose value it is.
+    Heusel et al. 2017 (arXiv 1706.08500). Exact where the covariances lack rank, and for the few images here a thousand
+    times faster than torch-fidelity's, whose value it is.
     """
-    x, y = (features.astype(np.float64) - features.mean(axis=0) for features in (first, second))
-    x, y = x / np.sqrt(len(x) - 1), y / np.sqrt(len(y) - 1)
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    covariance = np.linalg.svd(x @ y.T, compute_uv=False).sum()
-    return float(shift @ shift + (x**2).sum() + (y**2).sum() - 2 * covariance)
+    (mean, root), (other_mean, other_root) = map(_mean_and_root, (first, second))
+    return float(frechet_of_roots(mean, root, other_mean, other_root))
+
+
+def frechet_of_roots(mean: Features, root: Features, other_mean: Features, other_root: Features) -> Features:
+    """|μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁Σ₂)^½) from means (…, D) and roots (…, rank, D): Σ = RᵀR.
+
+    The eigenvalues of (Σ₁Σ₂)^½ are the singular values of R₁R₂ᵀ, which is no larger than the ranks.
+    """
+    between = np.linalg.svd(root @ np.swapaxes(other_root, -1, -2), compute_uv=False).sum(axis=-1)
+    spread, other_spread = ((r**2).sum(axis=(-2, -1)) for r in (root, other_root))
+    return np.asarray(((mean - other_mean) ** 2).sum(axis=-1) + spread + other_spread - 2 * between)
+
+
+def _mean_and_root(features: Features) -> tuple[Features, Features]:
+    """Of features (n, D): the mean, and the centred features over √(n - 1); of these, R of QR where that is smaller."""
+    mean = features.mean(axis=0)
+    root = (features.astype(np.float64) - mean) / np.sqrt(len(features) - 1)
+    return mean, np.asarray(np.linalg.qr(root, mode="r")) if len(root) > root.shape[1] else root
 
 
 def kernel_distance(first: Features, second: Features) -> float:

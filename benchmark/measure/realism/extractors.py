@@ -1,6 +1,6 @@
 """What images are compared in: features of the reference U-Net, and of InceptionV3 where its weights are at hand.
 
-Both are feature extractors of torch-fidelity. Nothing is ever downloaded.
+Both are feature extractors of torch-fidelity.
 """
 
 import copy
@@ -19,6 +19,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 from torch_fidelity.utils import create_feature_extractor, get_featuresdict_from_dataset
 
+from echobench.benchmark.measure.realism.weights import find_inception
 from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
 from echobench.data.base.files import file_sha256
 from echobench.segmentation.segmenter import Segmenter
@@ -134,15 +135,13 @@ def unet_extractor(segmenter: Segmenter) -> Extractor:
 
 
 def inception_extractor(weights: Path | None, device: torch.device) -> Extractor | None:
-    """InceptionV3 as FID has it; None where `weights` is None and torch-fidelity's own cache has no file either.
+    """InceptionV3 as FID has it, from what `find_inception` finds; None where that is nothing.
 
     Raises EchobenchError for a file that is not there or does not hold torch-fidelity's InceptionV3.
     """
-    path = weights or Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rpartition("/")[2]
-    if not path.is_file():
-        if weights is None:
-            return None
-        raise EchobenchError(f"there is no file {path}; --inception takes torch-fidelity's weights of InceptionV3")
+    path = find_inception(weights)
+    if path is None:
+        return None
     try:
         torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity itself would run code in the file
         network = _create(INCEPTION, _POOL, device, feature_extractor_weights_path=str(path))

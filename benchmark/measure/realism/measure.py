@@ -1,6 +1,7 @@
 """Everything that is measured about a set of drawn images, as one long table."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from echobench.benchmark.measure.realism.appearance import HELD_OUT, appearance_rows
 from echobench.benchmark.measure.realism.distances import (
     NEIGHBOURS,
     distances_over_subsets,
@@ -16,7 +18,10 @@ from echobench.benchmark.measure.realism.distances import (
 )
 from echobench.benchmark.measure.realism.diversity import Redrawn, dissimilarity, feature_spread, grey_spread
 from echobench.benchmark.measure.realism.extractors import INCEPTION, Extractor, inception_extractor, unet_extractor
-from echobench.benchmark.measure.realism.memorisation import PIXELS, Memorisation, memorisation, small_pixels
+from echobench.benchmark.measure.realism.memorisation import PIXELS, small_pixels
+from echobench.benchmark.measure.realism.privacy import batched, privacy_rows
+from echobench.benchmark.measure.realism.weights import GET
+from echobench.benchmark.measure.realism.whole import INFINITY, chosen, whole
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
@@ -24,21 +29,30 @@ from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
 
 COLUMNS = (
-    "metric", "region", "extractor", "value", "spread", "held_out", "held_out_spread", "n_drawn", "n_real", "flagged",
-    "note", "weights_sha256", "resize", "channels", "reference_split",
+    "metric", "region", "extractor", "value", "spread", "low", "high", "held_out", "held_out_spread", "n_drawn",
+    "n_real", "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
 )  # fmt: skip
-"""value ± spread: of the drawn images. held_out ± held_out_spread: what real frames of other patients have in their
-place, the best that can be asked for. flagged: memorisation found."""
-
-NO_INCEPTION = "not computed: no InceptionV3 weights (give --inception FILE)"
+"""value ± spread: of the drawn images; low, high: a 95 % interval. held_out ± held_out_spread: what real frames of
+other patients have in their place, the best that can be asked for. flagged: memorisation found."""
+NO_INCEPTION = f"not computed: no InceptionV3 weights; type `{GET}`, or name their file with --inception"
 _NAMES = {"frechet": "FD-UNet", "kernel": "KD-UNet"}
-_INCEPTION_NAMES = {"frechet": "FID", "kernel": "KID"}
+FID, KID = "FID", "KID"
 _SHARED = ("precision", "recall", "density", "coverage")
 _GREY = {"channels": "grey", "weights_sha256": ""}
 _BLOCKS = {"extractor": f"pixels {PIXELS}×{PIXELS}", "resize": f"block means, {PIXELS}×{PIXELS}", **_GREY}
 _PIXELS = {"extractor": "pixels", "resize": "none", **_GREY}
 
+_BATCH = 128  # images that are labelled at a time
+
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """rows: `COLUMNS`, a row per metric. curves: `CURVE_COLUMNS`, distances by number of images."""
+
+    rows: pd.DataFrame
+    curves: pd.DataFrame
 
 
 def measure(
@@ -52,9 +66,10 @@ def measure(
     redrawn: Redrawn | None = None,
     inception: Path | None = None,
     subset: int | None = None,
+    images: int | None = None,
     seed: int = 0,
-) -> pd.DataFrame:
-    """Distances to real frames, adherence, memorisation and diversity of drawn images: `COLUMNS`, a row per metric.
+) -> Measured:
+    """Distances to real frames, adherence, speckle, privacy and diversity of drawn images.
 
     drawn: images with the maps they were drawn for, under the patients whose maps those were.
     real: the real frames that distances are taken to, named by `reference_split`; of the same views and phases.
@@ -62,8 +77,10 @@ def measure(
         what they score stands beside every value.
     reference: the U-Net trained on real frames; its features are those of FD-UNet, its labels those of adherence.
     redrawn: the same maps drawn with several seeds (see `redraw`), or None to leave diversity out.
-    inception: weights of InceptionV3; None looks in torch-fidelity's cache, and downloads nothing.
+    inception: weights of InceptionV3, see `find_inception`.
     subset: frames per subset; None takes half of the smallest set. Numbers of different subsets do not compare.
+    images: how many drawn images, and how many real frames, FID, FWD and the distances at infinity take at most; None
+        takes all.
 
     Raises EchobenchError for frames of different sizes, shared patients, too few frames, unfit weights.
     """
@@ -73,23 +90,59 @@ def measure(
     n = _subset_size(sets, subset)
     subsets = {name: equal_subsets(frames, n, [seed, k]) for k, (name, frames) in enumerate(sets.items())}
     unet = unet_extractor(reference)
+    foreign = inception_extractor(inception, unet.device)
     features = {name: unet.features(frames.images) for name, frames in sets.items()}
-    rows = _adherence(drawn, heldout, reference, unet)
-    rows += _distances(features, subsets, unet, _NAMES)
-    rows += _inception_distances(sets, subsets, inception_extractor(inception, unet.device))
-    known = training.images
-    for provenance, found in (
-        (unet.provenance(), memorisation(features["drawn"], features["held-out"], unet.features(known))),
-        (_BLOCKS, memorisation(*(small_pixels(images) for images in (drawn.images, heldout.images, known)))),
-    ):
-        rows += _memorisation(found, provenance, len(training))
+    known = features["real"] if training is real else unet.features(training.images)
+    mine, place, others = (chosen(one, images, seed) for one in (features["drawn"], known, features["held-out"]))
+    ours = whole(_NAMES["frechet"], mine, place, others, HELD_OUT, unet, seed)
+    rows = [
+        *_adherence(drawn, heldout, reference, unet),
+        *_distances(features, subsets, unet, _NAMES),
+        ours.at_infinity,
+        *appearance_rows(drawn, training, heldout, images, seed),
+    ]
+    rows += _privacy(features, known, drawn, training, heldout, unet, seed)
+    curves = [ours.curves]
+    if foreign is None:
+        rows += _without_inception()
+    else:
+        theirs = {name: foreign.features(frames.images) for name, frames in sets.items()}
+        mine, place, others = (chosen(theirs[name], images, seed) for name in ("drawn", "held-out", "real"))
+        fid = whole(FID, mine, place, others, reference_split, foreign, seed)
+        rows += [fid.of_all, fid.at_infinity, *_distances(theirs, subsets, foreign, {"kernel": KID})]
+        curves.append(fid.curves)
     if redrawn is not None:
         rows += _diversity(redrawn, unet, features["real"])
-    return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).assign(
-        reference_split=reference_split,
-        region=lambda table: table["region"].fillna(""),
-        flagged=lambda table: table["flagged"].eq(True),
-    )  # fmt: skip
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    return Measured(
+        table.assign(
+            reference_split=table["reference_split"].fillna(reference_split),
+            region=table["region"].fillna(""),
+            flagged=table["flagged"].eq(True),
+        ),
+        pd.concat(curves, ignore_index=True),
+    )
+
+
+def _privacy(
+    features: Mapping[str, NDArray[np.float64]],
+    known: NDArray[np.float64],
+    drawn: Frames,
+    training: Frames,
+    heldout: Frames,
+    unet: Extractor,
+    seed: int,
+) -> list[Row]:
+    """In features, and in pixels."""
+    blocks, other_blocks = (np.concatenate([*small_pixels(frames.images)]) for frames in (training, heldout))
+    return [
+        row
+        for of_drawn, of_training, of_heldout, provenance in (
+            (lambda: batched(features["drawn"]), known, features["held-out"], unet.provenance()),
+            (lambda: small_pixels(drawn.images), blocks, other_blocks, _BLOCKS),
+        )
+        for row in privacy_rows(of_drawn, of_training, of_heldout, training.patient, heldout.patient, provenance, seed)
+    ]
 
 
 def _distances(
@@ -98,7 +151,7 @@ def _distances(
     extractor: Extractor,
     names: Mapping[str, str],
 ) -> list[Row]:
-    """Rows of drawn against real, and of held-out against real beside them."""
+    """Rows of drawn against real, and of held-out against real beside them; names: of those that `_SHARED` has not."""
     found = {
         name: distances_over_subsets(features[name], features["real"], subsets[name], subsets["real"]).agg(
             ["mean", "std"]
@@ -119,19 +172,14 @@ def _distances(
             "note": notes.get(metric, ""),
             **extractor.provenance(),
         }
-        for metric in ("frechet", "kernel", *_SHARED)
+        for metric in (*names, *_SHARED)
     ]
 
 
-def _inception_distances(
-    sets: Mapping[str, Frames], subsets: Mapping[str, list[NDArray[np.intp]]], extractor: Extractor | None
-) -> list[Row]:
-    if extractor is not None:
-        features = {name: extractor.features(frames.images) for name, frames in sets.items()}
-        return _distances(features, subsets, extractor, _INCEPTION_NAMES)
+def _without_inception() -> list[Row]:
     return [
         {"metric": metric, "extractor": INCEPTION, "n_drawn": 0, "n_real": 0, "note": NO_INCEPTION}
-        for metric in (*_INCEPTION_NAMES.values(), *_SHARED)
+        for metric in (FID, f"{FID}{INFINITY}", KID, *_SHARED)
     ]
 
 
@@ -157,32 +205,10 @@ def _adherence(drawn: Frames, heldout: Frames, reference: Segmenter, extractor: 
 
 def _patient_dice(frames: Frames, reference: Segmenter) -> pd.DataFrame:
     """Dice of every patient (rows) and region (columns), and `mean` of the table's regions."""
-    dice = pd.DataFrame(region_dice(frames.labels, reference.predict(frames.images)))
+    parts = (frames.select(slice(start, start + _BATCH)) for start in range(0, len(frames), _BATCH))
+    dice = pd.concat([pd.DataFrame(region_dice(part.labels, reference.predict(part.images))) for part in parts])
     patients = dice.groupby(frames.patient).mean()
     return patients.assign(mean=patients[list(TABLE_REGIONS)].mean(axis=1))
-
-
-def _memorisation(found: Memorisation, provenance: Row, n_training: int) -> list[Row]:
-    common = {"n_drawn": len(found.drawn), "n_real": n_training, **provenance}
-    return [
-        {
-            "metric": "memorised",
-            "value": found.share,
-            "held_out": found.heldout_share,
-            "flagged": found.flagged,
-            "note": f"share nearer than {found.threshold:.3f}; p = {found.p_value:.2g}",
-            **common,
-        },
-        {
-            "metric": "nearest training frame",
-            "value": np.median(found.drawn),
-            "spread": found.drawn.std(ddof=1),
-            "held_out": np.median(found.heldout),
-            "held_out_spread": found.heldout.std(ddof=1),
-            "note": "median, relative to the nearest frames; 0 is a copy",
-            **common,
-        },
-    ]
 
 
 def _diversity(redrawn: Redrawn, extractor: Extractor, real: NDArray[np.float64]) -> list[Row]:

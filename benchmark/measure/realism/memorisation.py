@@ -5,6 +5,7 @@ each of them than they are to one another. So the distance is taken relative to 
 et al. 2023 (arXiv 2301.13188): only a copy is much nearer to one frame than to its other neighbours.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ PERCENTILE = 1.0
 SHARE = 0.05
 P_VALUE = 0.01
 PIXELS = 64
-_BATCH = 128
+BATCH = 128
+"""Images whose vectors are in memory at a time."""
 RULE = (
     f"flagged if more than {SHARE:.0%} of the drawn images are nearer to their nearest training frame, relative to the "
     f"{NEIGHBOURS} nearest, than all but {PERCENTILE:g} % of held-out real frames, and more often than those are "
@@ -62,26 +64,25 @@ class Memorisation:
 
 
 def memorisation(
-    drawn: NDArray[np.float64], heldout: NDArray[np.float64], training: NDArray[np.float64]
+    drawn: Iterable[NDArray[np.float64]], heldout: Iterable[NDArray[np.float64]], training: NDArray[np.float64]
 ) -> Memorisation:
-    """Compare drawn (N, D) and held-out (M, D) vectors with those of the training frames (T, D)."""
+    """Compare batches of drawn and held-out vectors (N, D) with those of the training frames (T, D)."""
     return Memorisation(relative_nearest(drawn, training), relative_nearest(heldout, training))
 
 
-def relative_nearest(queries: NDArray[np.float64], training: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance to the nearest training vector over the mean of the `NEIGHBOURS` nearest, (N,), in [0, 1]."""
+def relative_nearest(queries: Iterable[NDArray[np.float64]], training: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance to the nearest training vector over the mean of the `NEIGHBOURS` nearest, in [0, 1], of every query."""
     known = torch.from_numpy(training)
     k = min(NEIGHBOURS, len(known))
-    batches = (torch.from_numpy(queries[start : start + _BATCH]) for start in range(0, len(queries), _BATCH))
-    nearest = [torch.cdist(batch, known).topk(k, largest=False).values.sort().values for batch in batches]
+    nearest = [
+        torch.cdist(torch.from_numpy(batch), known).topk(k, largest=False).values.sort().values for batch in queries
+    ]
     distance = torch.cat(nearest).numpy()
     return distance[:, 0] / distance.mean(axis=1)
 
 
-def small_pixels(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Images (N, H, W) as vectors of `PIXELS` × `PIXELS` block means, (N, 4096): anatomy without speckle."""
-    small = [
-        functional.adaptive_avg_pool2d(torch.tensor(images[start : start + _BATCH]).float(), PIXELS).flatten(1)
-        for start in range(0, len(images), _BATCH)
-    ]
-    return torch.cat(small).double().numpy()
+def small_pixels(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
+    """Images (N, H, W) as vectors of `PIXELS` × `PIXELS` block means, (N, 4096) in batches: anatomy without speckle."""
+    for start in range(0, len(images), BATCH):
+        batch = torch.tensor(images[start : start + BATCH]).float()
+        yield functional.adaptive_avg_pool2d(batch, PIXELS).flatten(1).double().numpy()

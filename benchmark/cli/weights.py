@@ -1,0 +1,27 @@
+"""`echobench weights`."""
+
+import click
+
+from echobench.benchmark.cli.options import Verb
+from echobench.data.base.errors import EchobenchError
+
+
+@click.command(cls=Verb)
+@click.option("--get", "wanted", metavar="inception", help="Download this network's weights, if they are not here.")
+def weights(wanted: str | None) -> None:
+    """List the networks whose features images are compared in, where their weights lie, and their hash.
+
+    \b
+    Examples:
+      echobench weights
+      echobench weights --get inception
+    """
+    from echobench.benchmark.measure.realism.weights import KNOWN, described, get_inception
+
+    if wanted not in (None, "inception"):
+        raise EchobenchError(f"unknown weights {wanted!r}; inception can be downloaded, a run of real trains its U-Net")
+    if wanted:
+        get_inception()
+    for name in KNOWN:
+        for i, line in enumerate(described(name)):
+            click.echo(f"{name if i == 0 else '':<12}{line}")
