@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     "--inception",
     metavar="FILE|download",
     type=typed_path,
-    help="Takes the weights of InceptionV3, for FID, from there.  [default: $ECHOBENCH_INCEPTION, else torch-fidelity's "
-    "cache]",
+    help="Takes the weights of InceptionV3, for FID, from there.  "
+    "[default: $ECHOBENCH_INCEPTION, else torch-fidelity's cache]",
 )
 @click.option(
     "--fid-images",
