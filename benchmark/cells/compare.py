@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -74,8 +75,8 @@ def plan(
             for generator in expanded(generators or GENERATORS)
         ]
     )
-    shared = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}
-    asked = [
+    shared: dict[str, Any] = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}
+    asked: list[dict[str, Any]] = [
         {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
         | {"mix": mix, "scored_on": scored_on, **shared}
         for generator, view, phase in cells

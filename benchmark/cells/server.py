@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
-_CONTEXT = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 _NEEDED = ["echobench.benchmark.cells.processes"]
 
 

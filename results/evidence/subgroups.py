@@ -119,7 +119,8 @@ def described(trait: str, subgroup: str) -> str:
 def worst_off(found: pd.DataFrame) -> Mapping[str, Any] | None:
     """The row of the subgroup with the lowest Dice, of those that are shown to be worse off; None where none is."""
     worse = found[(found["measure"] == DICE.name) & (found["verdict"] == WORSE_OFF)]
-    return min(worse.to_dict("records"), key=lambda row: float(row["mean"]), default=None)
+    rows: list[dict[Any, Any]] = worse.to_dict("records")
+    return min(rows, key=lambda row: float(row["mean"]), default=None)
 
 
 def _of_trait(measure: Measure, values: "pd.Series[float]", trait: "pd.Series[str]") -> list[dict[str, Any]]:
