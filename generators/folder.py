@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path
 from echobench.data.datasets.folder import PREFIX, fingerprint_of
 from echobench.generators.real import Real
@@ -31,6 +32,12 @@ class Folder(Real):
 
     summary: ClassVar[str] = "ready-made images with their maps, in DIR: somebody else's generator"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType({name: FolderSettings() for name in Real.presets})
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Self:
+        if path.is_file() and not path.stat().st_size:  # which no version wrote
+            raise EchobenchError(f"{path} is damaged: it is empty; give the run's command again with --force")
+        return super().load(path, device)
 
 
 def folder_of(name: str) -> Path | None:

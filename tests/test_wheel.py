@@ -93,4 +93,4 @@ def test_the_installed_wheel_runs_from_another_folder(wheel, camus_folder, tmp_p
     changes = [word for change in (*tiny, "unet.validation_every_steps=1") for word in ("--set", change)]
     command = ("run", "--generator", "real", "--data", camus_folder, "--preset", "quick", "--out", "o", *changes)
     printed = call(bin_ / "echobench", *command, folder=tmp_path, OMP_NUM_THREADS="1")
-    assert "record and pictures: o" in printed and (tmp_path / "o" / "run.json").is_file()
+    assert "record, scores and pictures: o" in printed and (tmp_path / "o" / "run.json").is_file()

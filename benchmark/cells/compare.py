@@ -75,10 +75,10 @@ def plan(
             for generator in expanded(generators or GENERATORS)
         ]
     )
-    shared: dict[str, Any] = {"data": data, "preset": preset, "strength": strength, "seed": seed, "unet_seeds": unet_seeds}
+    shared: dict[str, Any] = {"data": data, "preset": preset, "strength": strength, "seed": seed}
     asked: list[dict[str, Any]] = [
         {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
-        | {"mix": mix, "scored_on": scored_on, **shared}
+        | {"unet_seeds": unet_seeds, "mix": mix, "scored_on": scored_on, **shared}
         for generator, view, phase in cells
     ]
     settings = resolve_each(asked, assignments)

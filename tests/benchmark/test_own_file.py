@@ -82,7 +82,7 @@ def test_a_class_in_a_file_runs_and_is_known_by_the_files_name(file, camus_folde
 
 
 def test_a_dry_run_shows_its_settings(file):
-    done = run(file, "--dry-run")
+    done = run(file, "--dry-run", "--format", "json")
     assert done.exit_code == 0, done.output
     assert '"of_labels"' in done.stdout and hashlib.sha256(file.read_bytes()).hexdigest() in done.stdout
     assert not list(Path().iterdir())

@@ -267,7 +267,7 @@ def test_a_run_of_the_ideal_is_not_passed_over_in_silence(small):
         (["--severities", "0"], "severity 0 deforms nothing"),
         (["--severities", "a lot"], "'a lot' is no list of numbers"),
         (["--deformations", "twist"], "unknown deformation 'twist'; known: swirl"),
-        (["--generators", "gan"], "unknown generator 'gan'; known: real, sdm"),
+        (["--generators", "gan"], "unknown generator 'gan'; known: real, warp"),
         (["--generators", "real"], "real draws no deformed maps"),
         (["--view", "all"], "unknown view 'all'; known: 2C, 4C"),
         (["--patients", "9"], "phantom has 1 validation patients with a 4C ED frame"),

@@ -68,7 +68,7 @@ def test_two_processes_draw_the_images_of_one(small):
     for name in calls:
         one, two = drawn_by(small / "one" / name), drawn_by(small / "out" / name)
         assert len(one) > 1 and one == two, name
-    assert printed.count("images: out/generated") == printed.count("record and pictures: out/taken") == 1
+    assert printed.count("images: out/generated") == printed.count("record, scores and pictures: out/taken") == 1
 
 
 def test_two_processes_train_a_generator_together_and_a_failure_stops_no_other(small, camus_folder):
@@ -79,7 +79,7 @@ def test_two_processes_train_a_generator_together_and_a_failure_stops_no_other(s
     assert (small / "out" / "diverging" / "failed.json").is_file()
     compared = ["compare", *options(generators="real,sdm", out="out"), *tiny]
     printed = together(compared)
-    assert printed.count("all tables, figures and report.html") == 1
+    assert printed.count("all tables and figures: ") == 1
     (folder,) = (folder for folder in (small / "out").glob("*-sdm-*") if is_finished(folder))
     record, _ = read_record(folder)
     assert {stage.name: stage.attempts for stage in record.stages}["fit-4C"] == 1

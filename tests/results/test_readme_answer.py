@@ -15,8 +15,8 @@ MACHINE = {"machine": {"processor": "A processor", "cores": 2, "device": "cpu", 
 def answered(planted):
     """The text under each question, of runs with a mean Dice each."""
 
-    def of(changes=None, /, from_real=("warp",), **dice):
-        text = answer_markdown(planted(changes or {}, **dice), from_real)
+    def of(changes=None, /, **dice):
+        text = answer_markdown(planted(changes or {}, **dice))
         return dict(re.findall(r"- \*\*(.*?)\*\* (.*)\n", text))
 
     return of
@@ -66,4 +66,4 @@ def test_maps_that_were_deformed_otherwise_than_today_are_a_limit(answered):
 
 
 def test_without_a_generator_there_is_no_answer(planted):
-    assert answer_markdown(planted(real=0.9), ()) == ""
+    assert answer_markdown(planted(real=0.9)) == ""
