@@ -70,7 +70,8 @@ def plan(
         )
         for generator, view, phase in cells
     ]  # fmt: skip
-    return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in settings]
+    once = {one.slug(): one for one in settings}.values()
+    return [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in once]
 
 
 def carry_out(
