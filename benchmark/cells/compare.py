@@ -81,7 +81,7 @@ def plan(
         | {"unet_seeds": unet_seeds, "mix": mix, "scored_on": scored_on, **shared}
         for generator, view, phase in cells
     ]
-    settings = resolve_each(asked, assignments)
+    settings = {one.slug(): one for one in resolve_each(asked, assignments)}.values()
     planned = [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in settings]
     return [replace(cell, teacher=_teacher(cell, planned)) for cell in planned]
 

@@ -317,6 +317,7 @@ IDLE: Mapping[str, tuple[Idle, ...]] = MappingProxyType(
             Idle(lambda v: not _deforms(v["generator"]), "{generator} draws no deformed maps", ("strength",)),
             Idle(lambda v: v["generator"].startswith("folder:"), "{generator} was drawn elsewhere", ("fraction",)),
             Idle(lambda v: v["patients"] is None, "all patients are taken", ("patient_draw",)),
+            Idle(lambda v: v["mix"] == 0, "mix 0 is real frames alone", ("strength", "generator_from")),
             Idle(lambda v: not _trains(v["generator"]), "{generator} learns no weights to take", ("generator_from",)),
             _UNPRINTED,
         ),

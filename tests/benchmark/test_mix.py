@@ -117,6 +117,8 @@ class TestMix:
     def test_a_comparison_has_it(self, ten, tmp_path):
         cells = plan_comparison(tmp_path, generators=["real", "sdm"], data=str(ten), preset="tiny", mix=4)
         assert [cell.settings.mix for cell in cells] == [None, 4.0]
+        (alone,) = plan_comparison(tmp_path, generators=["warp", "sdm"], data=str(ten), preset="tiny", mix=0)
+        assert alone.settings.generator == "real", "and is run once"
 
     def test_drawn_elsewhere_they_must_be_of_training_patients(
         self, settings_of, seen, make_camus, make_frames, tmp_path
