@@ -13,6 +13,8 @@ from echobench.benchmark.cli.console import print_table
 from echobench.benchmark.cli.entry import main
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.paint import Paint
+from echobench.results.records.realism import CURVES, REALISM
+from echobench.results.records.run import read_record
 from echobench.results.shown.formats import Table, shown
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -79,6 +81,28 @@ def test_realism_and_ejection_fraction_stand_beside_the_record(finished):
         table = pd.read_csv(cell.folder / "realism.csv")
         assert "metric" in table and len(table)
         assert len(pd.read_csv(cell.folder / "ejection.csv"))
+
+
+def test_realism_is_measured_once_and_anew_for_another_number_of_images(tmp_path, make_camus, make_frames):
+    data = make_camus(tmp_path / "camus", make_frames(30), (20, 8, 2))
+    cells = cells_in(tmp_path / "runs", data=str(data), unet_seeds=1)
+    carry_out(cells, "cpu")
+    record = read_record(cells[1].folder)[0]
+    rows, curves = (table.read(cells[1].folder).set_index("metric") for table in (REALISM, CURVES))
+    assert rows.loc["FD-UNet∞", "n_drawn"] == record.training_images == 40
+    assert rows.loc["FWD", ["n_drawn", "n_real"]].tolist() == [40, 16]
+    assert {"grey values", "signal to noise", "membership"} <= set(rows.index)
+    assert curves.groupby("whose")["n"].max().to_dict() == {"drawn": 40, "real": 40}
+    written = (cells[1].folder / "realism.csv").stat().st_mtime_ns
+    carry_out(cells, "cpu")
+    assert (cells[1].folder / "realism.csv").stat().st_mtime_ns == written
+    carry_out(cells, "cpu", fid_images=14)
+    assert REALISM.read(cells[1].folder).set_index("metric").loc["FD-UNet∞", "n_drawn"] == 14
+    compare([cell.folder for cell in cells], tmp_path / "out")
+    written = {path.name for path in (tmp_path / "out").rglob("*.*")}
+    assert {"overview.tex", "speckle.csv", "number.png", "number.pdf"} <= written
+    with pytest.raises(EchobenchError, match="FID takes 4 images or more, not 3"):
+        carry_out(cells, "cpu", fid_images=3)
 
 
 def test_a_cell_that_fails_is_a_row_with_its_reason(tmp_path, monkeypatch):
