@@ -10,10 +10,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from conftest import make_known
 
 from echobench.benchmark.cli.entry import main
 from echobench.generators.training import parallel
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.benchmark.conftest import make_known
 
 touched: list[str] = []
 
