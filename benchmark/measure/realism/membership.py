@@ -12,8 +12,9 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from echobench.results.evidence.statistics import LEVEL
+
 RESAMPLES = 1999
-LEVEL = 0.95
 
 Features = NDArray[np.float64]
 
