@@ -188,13 +188,14 @@ class TestTraining:
             torch.testing.assert_close(a, b, rtol=0, atol=0)
 
     def test_blood_stays_dark(self):
+        """Of colours one of the two is drawn inverted, which one depends on the seed."""
         frames = examples(CycleGan, size=64)[0]
         training = replace(TINY.training, steps=60, learning_rate=2e-3, identity_weight=0.5)
         fitted = CycleGan(replace(TINY, training=training)).fit(frames, 0)
         maps = undeformed_maps(frames)
         drawn = maps.with_images(fitted.sample(maps, np.arange(len(maps))))
         for name, contrast in boundary_contrast(drawn).items():
-            assert contrast.mean() > 0.6, name
+            assert contrast.min() > 0.5, name
 
     def test_refuses_the_checkpoint_of_another_training(self, frames, tmp_path):
         CycleGan(TINY).fit(frames, 0, folder=tmp_path)
