@@ -10,9 +10,6 @@ from torch.nn import functional
 
 from echobench.generators.translation.rendering import CHANNELS
 
-_NEARLY_ATANH = 1.5
-"""tanh(1.5 x) is at most 0.14 away from x in [-1, 1]."""
-
 
 @dataclass(frozen=True)
 class TranslatorSettings:
@@ -32,8 +29,6 @@ class TranslatorSettings:
     """What convolutions see beyond the border; zeros cost nothing."""
     discriminator_channels: int = 64
     """Width of the discriminator's first layer; its patches are 70×70 pixels (Zhu et al., section 4)."""
-    skip: bool = False
-    """Whether the layers add to the picture that comes in, and so start near it; Zhu et al. have none."""
 
     @property
     def divisor(self) -> int:
@@ -60,13 +55,12 @@ class _Residual(nn.Module):
 class Translator(nn.Module):
     """Pictures of one domain into pictures of the other, at the same size.
 
-    outputs: channels that are drawn; one is repeated to the three of a picture. With a skip, they are added to the
-    first channels of the picture.
+    outputs: channels that are drawn; one is repeated to the three of a picture.
     """
 
     def __init__(self, settings: TranslatorSettings, outputs: int) -> None:
         super().__init__()
-        self.patch, self.outputs, self.skip = settings.patch, outputs, settings.skip
+        self.patch = settings.patch
         squares, width = settings.patch**2, settings.channels
         reach = 3 if settings.patch == 1 else 1  # a 7×7 convolution on pixels, 3×3 on squares of them
         stem = _convolution(settings, CHANNELS * squares, width, reach)
@@ -87,10 +81,8 @@ class Translator(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """picture: (B, CHANNELS, H, W) in [-1, 1], and so is the result."""
         drawn = self.layers(functional.pixel_unshuffle(picture, self.patch))
-        drawn = functional.pixel_shuffle(drawn, self.patch).float()
-        if self.skip:
-            drawn = drawn + _NEARLY_ATANH * picture[:, : self.outputs]
-        return drawn.tanh().expand(-1, CHANNELS, -1, -1)
+        drawn = functional.pixel_shuffle(drawn, self.patch).float().tanh()
+        return drawn.expand(-1, CHANNELS, -1, -1)
 
 
 class Discriminator(nn.Module):

@@ -188,15 +188,14 @@ class TestTraining:
             torch.testing.assert_close(a, b, rtol=0, atol=0)
 
     def test_blood_stays_dark(self):
+        """Of colours one of the two is drawn inverted, which one depends on the seed."""
         frames = examples(CycleGan, size=64)[0]
-        settings = CycleGanSettings(
-            replace(TINY.network, skip=True), replace(TINY.training, steps=60, learning_rate=1e-3)
-        )
-        fitted = CycleGan(settings).fit(frames, 0)
+        training = replace(TINY.training, steps=60, learning_rate=2e-3, identity_weight=0.5)
+        fitted = CycleGan(replace(TINY, training=training)).fit(frames, 0)
         maps = undeformed_maps(frames)
         drawn = maps.with_images(fitted.sample(maps, np.arange(len(maps))))
         for name, contrast in boundary_contrast(drawn).items():
-            assert contrast.mean() > 0.6, name
+            assert contrast.min() > 0.5, name
 
     def test_refuses_the_checkpoint_of_another_training(self, frames, tmp_path):
         CycleGan(TINY).fit(frames, 0, folder=tmp_path)
@@ -235,14 +234,14 @@ def test_reads_colours_back_and_no_echoes(frames):
 
 
 class TestFilesOfBefore:
-    """Those of before there was a rendering: colours, no skip."""
+    """Those of before there was a choice of rendering: colours."""
 
     def test_weights_draw_as_they_did(self, frames, tmp_path):
         fitted = CycleGan(replace(TINY, rendering="colours")).fit(frames, 0)
         fitted.save(tmp_path / "new.pt")
         content = torch.load(tmp_path / "new.pt", weights_only=True)
         settings = content["settings"]
-        del settings["rendering"], settings["network"]["skip"], settings["training"]["half_size"]
+        del settings["rendering"], settings["training"]["half_size"]
         torch.save(content, tmp_path / "old.pt")
         maps, seeds = undeformed_maps(frames), np.arange(len(frames))
         loaded = CycleGan.load(tmp_path / "old.pt")
@@ -256,7 +255,7 @@ class TestFilesOfBefore:
         kept = json.loads(path.read_text())["settings"]["generator_settings"]
         read = settings_from(CycleGanSettings, CycleGan.upgraded(kept), path)
         if "rendering" not in kept:
-            assert read.rendering == "colours" and not read.network.skip
+            assert read.rendering == "colours"
         assert asdict(read)["training"] == {"half_size": 0.0} | kept["training"]
 
 
