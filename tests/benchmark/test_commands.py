@@ -27,6 +27,8 @@ from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress.settings import cells, resolve_stress
 from echobench.data.base.differences import flat
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.settings import settings_from
+from echobench.generators.registry import generator_class
 from echobench.results.records.run import read_record
 from echobench.results.records.stress import read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
@@ -112,6 +114,23 @@ def test_another_setting_would_be_noticed():
     assert not makes(f"{run_command(record)} --strength 2", [record])
 
 
+def test_what_was_not_yet_a_setting_is_set_to_what_it_was():
+    command = run_command(read_record(MEASURED / "camus-sdm-standard")[0])
+    for setting in ("schedule.power=1.0", "sampling.power=1.0", "network.placed=false"):
+        assert f"--set generator.{setting}" in command
+
+
+@pytest.fixture
+def presets_of_then(monkeypatch):
+    """Presets as they were when the records of CAMUS were made."""
+    for folder in places_of(MEASURED, "table", "camus"):
+        record, _ = read_record(folder)
+        if record.is_drawn_elsewhere or not (backend := generator_class(record.generator)).trained:
+            continue
+        had = settings_from(backend.kind, backend.upgraded(record.settings["generator_settings"]), folder)
+        monkeypatch.setattr(backend, "presets", {**backend.presets, record.preset: had})
+
+
 @pytest.mark.parametrize("folder", STRESSES, ids=lambda folder: folder.name)
 def test_the_command_of_every_committed_stress_resolves_to_its_settings(folder):
     record, _ = read_stress(folder)
@@ -129,7 +148,7 @@ def test_the_command_of_every_committed_stress_resolves_to_its_settings(folder):
     assert names | {"warp"} == set(record.generators)
 
 
-def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own():
+def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own(presets_of_then):
     records = [read_record(folder)[0] for folder in places_of(MEASURED, "table", "camus")]
     together, apart = of_runs(records)
     assert together == f"echobench compare --data {CAMUS}"
@@ -137,7 +156,7 @@ def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own():
     assert makes(apart, [record for record in records if record.generator == "folder:sdm-drawn"])
 
 
-def test_a_sweep_is_one_command():
+def test_a_sweep_is_one_command(presets_of_then):
     records = [read_record(folder)[0] for folder in places_of(MEASURED, "sweep", "camus")]
     (command,) = of_sweep(records)
     assert parsed(command)[0] == "sweep" and makes(command, records)
