@@ -122,8 +122,8 @@ def test_what_was_not_yet_a_setting_is_set_to_what_it_was():
 
 @pytest.fixture
 def presets_of_then(monkeypatch):
-    """Presets as they were when the records of CAMUS were made."""
-    for folder in places_of(MEASURED, "table", "camus"):
+    """Presets as they were when the records were made."""
+    for folder in (place for dataset in ("camus", "phantom") for place in places_of(MEASURED, "table", dataset)):
         record, _ = read_record(folder)
         if record.is_drawn_elsewhere or not (backend := generator_class(record.generator)).trained:
             continue
@@ -238,7 +238,7 @@ def test_who_takes_a_trained_generator_comes_after_who_trains_it(name):
     assert taking == sorted(taking) and True in taking
 
 
-def test_a_cross_follows_the_runs_that_it_scores():
+def test_a_cross_follows_the_runs_that_it_scores(presets_of_then):
     lines = commands("cross", places_of(MEASURED, "cross", "phantom"))
     assert lines == ["echobench compare", "echobench cross --from runs"]
 
