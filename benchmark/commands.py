@@ -187,8 +187,9 @@ def assignments(record: RunRecord) -> list[str]:
     no longer."""
     parts = {"unet": (UNET_PRESETS[record.preset], record.settings["unet_settings"])}
     if not record.is_drawn_elsewhere:
-        preset = generator_class(record.generator).presets[record.preset]
-        parts = {"generator": (preset, record.settings["generator_settings"])} | parts
+        backend = generator_class(record.generator)
+        had = backend.upgraded(record.settings["generator_settings"])  # what was not yet a setting is one to be set
+        parts = {"generator": (backend.presets[record.preset], had)} | parts
     return [one for part, (preset, had) in parts.items() for one in _changes(part, preset, had, record.generator)]
 
 

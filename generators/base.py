@@ -74,6 +74,11 @@ class Generator(ABC):
     def load(cls, path: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote."""
 
+    @classmethod
+    def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a file or a record of an earlier version holds, in the settings of today."""
+        return settings
+
     def redraw(self, settings: Any) -> Self:
         """The same weights, drawn with other settings.
 

@@ -1,7 +1,7 @@
 """Base of whoever learns weights: identity, files, size and views, the curve."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,11 +101,6 @@ class Trained(Generator):
         """The same without weights, which draws with few evaluations of its network per image where it takes many: one
         is then timed soon."""
         return self
-
-    @classmethod
-    def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a file of an earlier version holds, in the settings of today."""
-        return settings
 
     def fit(self, frames: Frames, seed: int, *, folder: Path | None = None, progress: Progress = silent) -> Self:
         """Train on the frames; see `Generator.fit`.

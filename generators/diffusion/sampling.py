@@ -64,7 +64,7 @@ class SamplingSettings:
     speckle is decided."""
 
     def __post_init__(self) -> None:
-        require(self, power=(0.1, 10), eta=(0, 1), batch=(1, inf))
+        require(self, power=(1, 10), eta=(0, 1), batch=(1, inf))
         if not 1 <= self.steps <= TIMES:
             raise EchobenchError(f"an image cannot be drawn in {self.steps} steps; choose 1 to {TIMES}")
         if self.sampler not in SAMPLERS:

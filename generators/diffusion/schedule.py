@@ -28,7 +28,7 @@ class ScheduleSettings:
     grain of speckle is decided."""
 
     def __post_init__(self) -> None:
-        require(self, shift=(1e-3, 1e3), power=(0.1, 10))
+        require(self, shift=(1e-3, 1e3), power=(1, 10))
 
 
 class Schedule:

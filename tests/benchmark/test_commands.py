@@ -27,6 +27,8 @@ from echobench.benchmark.run.settings import resolve
 from echobench.benchmark.stress.settings import cells, resolve_stress
 from echobench.data.base.differences import flat
 from echobench.data.base.errors import EchobenchError
+from echobench.data.base.settings import settings_from
+from echobench.generators.registry import generator_class
 from echobench.results.records.run import read_record
 from echobench.results.records.stress import read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
@@ -118,6 +120,23 @@ def test_another_setting_would_be_noticed():
     assert not makes(f"{run_command(record)} --strength 2", [record])
 
 
+def test_what_was_not_yet_a_setting_is_set_to_what_it_was():
+    command = run_command(read_record(MEASURED / "camus-sdm-standard")[0])
+    for setting in ("schedule.power=1.0", "sampling.power=1.0", "network.placed=false"):
+        assert f"--set generator.{setting}" in command
+
+
+@pytest.fixture
+def presets_of_then(monkeypatch):
+    """Presets as they were when the records were made."""
+    for folder in (place for dataset in ("camus", "phantom") for place in places_of(MEASURED, "table", dataset)):
+        record, _ = read_record(folder)
+        if record.is_drawn_elsewhere or not (backend := generator_class(record.generator)).trained:
+            continue
+        had = settings_from(backend.kind, backend.upgraded(record.settings["generator_settings"]), folder)
+        monkeypatch.setattr(backend, "presets", {**backend.presets, record.preset: had})
+
+
 @pytest.mark.parametrize("folder", STRESSES, ids=lambda folder: folder.name)
 def test_the_command_of_every_committed_stress_resolves_to_its_settings(folder):
     record, _ = read_stress(folder)
@@ -144,7 +163,7 @@ def test_a_stress_says_how_its_judge_was_changed():
     assert resolve_stress(preset=record.preset, assignments=given["assignments"]).judge.unet.steps == 7
 
 
-def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own():
+def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own(presets_of_then):
     records = [read_record(folder)[0] for folder in places_of(MEASURED, "table", "camus")]
     together, apart = of_runs(records)
     assert together == f"echobench compare --data {CAMUS}"
@@ -152,7 +171,7 @@ def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own():
     assert makes(apart, [record for record in records if record.generator == "folder:sdm-drawn"])
 
 
-def test_a_sweep_is_one_command():
+def test_a_sweep_is_one_command(presets_of_then):
     records = [read_record(folder)[0] for folder in places_of(MEASURED, "sweep", "camus")]
     (command,) = of_sweep(records)
     assert parsed(command)[0] == "sweep" and makes(command, records)
@@ -249,7 +268,7 @@ def test_who_takes_a_trained_generator_comes_after_who_trains_it(name):
     assert taking == sorted(taking) and True in taking
 
 
-def test_a_cross_follows_the_runs_that_it_scores():
+def test_a_cross_follows_the_runs_that_it_scores(presets_of_then):
     lines = commands("cross", places_of(MEASURED, "cross", "phantom"))
     assert lines == ["echobench compare", "echobench cross --from runs"]
 

@@ -84,7 +84,7 @@ def test_inpaint_takes_the_weights_of_a_flow_and_a_flow_those_of_nobody_else(cam
         if other == "inpaint":
             run(settings_for(camus_folder, "sdm"), tmp_path / "sdm")
         with pytest.raises(EchobenchError, match=f"generator is '{teacher}', not '{other}'"):
-            run(settings_for(camus_folder, other), tmp_path / "out", generator_from=tmp_path / teacher)
+            run(settings_for(camus_folder, other), tmp_path / f"not-{other}", generator_from=tmp_path / teacher)
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def trained(tmp_path_factory):
     return kept
 
 
-@pytest.mark.parametrize(("kind", "other"), permutations(CONTRACT, 2))
+@pytest.mark.parametrize(("kind", "other"), [*permutations(CONTRACT, 2)])
 def test_a_file_of_one_kind_given_to_another_is_refused(trained, kind, other):
     backend = generator_class(other)
     if kind in backend.draws_with:
@@ -96,7 +96,7 @@ def test_a_file_of_one_kind_given_to_another_is_refused(trained, kind, other):
     assert load_trained(trained / kind / "generator.pt").name == kind
 
 
-@pytest.mark.parametrize(("kind", "other"), permutations(CONTRACT, 2))
+@pytest.mark.parametrize(("kind", "other"), [*permutations(CONTRACT, 2)])
 def test_a_training_of_one_kind_is_not_gone_on_with_by_another(trained, tmp_path, kind, other):
     shutil.copy(trained / kind / "training.pt", tmp_path)
     before = (tmp_path / "training.pt").read_bytes()
