@@ -88,7 +88,7 @@ STANDARD = SdmSettings(
 
 Its records on CAMUS 4C are results/measured/camus-sdm-standard and, over training length, number of images and sampler,
 camus-minutes, camus-images and camus-samplers there. They say that a quarter of its steps costs 0.3 points of Dice, and
-that nothing tells the two apart. What `QUICK` has chosen (times, places, fewer frames in a smaller network) has not been
+that nothing tells the two apart. What `QUICK` has chosen (times, places, fewer frames in a smaller network) was not
 tried on CAMUS, and is not taken here.
 
 Tried before that, on CAMUS 4C, 550 steps on 798 frames each, judged by a small segmenter that is trained on the images

@@ -109,7 +109,7 @@ def compare_end(comparison: Comparison, places: Mapping[str, Path]) -> End:
 
 def sweep_end(tables: Sequence[Table], place: Path) -> End:
     """tables: those of every sweep, one sweep behind the other, as `cells.sweep.tabulate` gives them."""
-    parts = [_swept(title, *of_one) for title, of_one in groupby(tables, key=lambda table: table.of)]
+    parts = [_of_sweep(title, *of_one) for title, of_one in groupby(tables, key=lambda table: table.of)]
     return End(tuple(parts), {"tables and figure": place})
 
 
@@ -182,6 +182,11 @@ def _limits(group: Group) -> Iterator[str]:
     for run in group.runs:
         found.setdefault(limits(run, usual), []).append(run.label)
     return (f"{listed(labels)}: {said}" for said, labels in found.items() if said)
+
+
+def _of_sweep(title: str, first: Table, *others: Table) -> Part:
+    """One over numbers of patients has a single table, with its answer below it."""
+    return _swept(title, first, *others) if others else Part(title, first.notes, replace(first, notes=()), (first,), ())
 
 
 def _swept(title: str, dice: Table, best: Table, evidence: Table) -> Part:
