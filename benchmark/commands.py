@@ -245,12 +245,9 @@ def _strengths(records: Iterable[RunRecord]) -> list[float]:
 
 def _preset_of(entrant: Facts) -> str:
     """The preset that a generator of a stress had; none of them is an ellipsis."""
-    found = (
-        name
-        for name, preset in generator_class(entrant["name"]).presets.items()
-        if key(asdict(preset)) == key(entrant["settings"])
-    )
-    return next(found, "…")
+    backend = generator_class(entrant["name"])
+    had = key(backend.upgraded(entrant["settings"]))
+    return next((name for name, preset in backend.presets.items() if key(asdict(preset)) == had), "…")
 
 
 def _folder(generator: str, view: str, preset: str, dataset: str) -> str:

@@ -120,7 +120,16 @@ def test_another_setting_would_be_noticed():
     assert not makes(f"{run_command(record)} --strength 2", [record])
 
 
-def test_what_was_not_yet_a_setting_is_set_to_what_it_was():
+def test_what_was_not_yet_a_setting_is_set_to_what_it_was(monkeypatch):
+    backend = generator_class("sdm")
+    today = backend.presets["standard"]
+    other = replace(
+        today,
+        schedule=replace(today.schedule, power=2.0),
+        sampling=replace(today.sampling, power=2.0),
+        network=replace(today.network, placed=True),
+    )
+    monkeypatch.setattr(backend, "presets", {**backend.presets, "standard": other})
     command = run_command(read_record(MEASURED / "camus-sdm-standard")[0])
     for setting in ("schedule.power=1.0", "sampling.power=1.0", "network.placed=false"):
         assert f"--set generator.{setting}" in command

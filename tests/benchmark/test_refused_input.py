@@ -52,6 +52,7 @@ AT_ONCE: list[tuple[list[str], str]] = [
     (["data", "check", "/nope"], "Error: there is no folder /nope\n"),
     (["data", "check", "/", "--format", "zip"], "unknown layout of datasets 'zip'; known: echonet, camus, folder"),
     (["data", "phantom", "drawn", "--patients", "2"], "2 is not in the range x>=3"),
+    (["weights", "--get", "all"], "unknown weights 'all'; inception can be downloaded"),
     (["generators", "--preset", "huge"], "unknown preset 'huge'; known: quick, standard, paper"),
 ]
 """Calls that are refused without torch, and with what."""
