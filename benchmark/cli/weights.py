@@ -16,10 +16,10 @@ def weights(wanted: str | None) -> None:
       echobench weights
       echobench weights --get inception
     """
-    from echobench.benchmark.measure.realism.weights import KNOWN, described, get_inception
-
     if wanted not in (None, "inception"):
         raise EchobenchError(f"unknown weights {wanted!r}; inception can be downloaded, a run of real trains its U-Net")
+    from echobench.benchmark.measure.realism.weights import KNOWN, described, get_inception
+
     if wanted:
         get_inception()
     for name in KNOWN:
