@@ -28,7 +28,16 @@ _OF_TIME = {
     "commit", "files_sha256",
 }  # fmt: skip
 """Names in JSON files and columns of CSV files of what differs from call to call. The hashes are of such files."""
-_SHOWS_TIME = ("cost.*", "cost-*", "report.html", "training.pt", "*.checkpoint", "*.attempts", "training*.png")
+_SHOWS_TIME = (
+    "cost.*",
+    "cost-*",
+    "overview.*",
+    "report.html",
+    "training.pt",
+    "*.checkpoint",
+    "*.attempts",
+    "training*.png",
+)
 """Files that only have to be there."""
 
 
