@@ -9,7 +9,6 @@ from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
 from echobench.benchmark.cli.output import Screen, with_output
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.cells.execute import Executor
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 @click.option(
     "--inception",
     metavar="FILE|download",
-    type=typed_path,
     help="Takes the weights of InceptionV3, for FID, from there.  "
     "[default: $ECHOBENCH_INCEPTION, else torch-fidelity's cache]",
 )

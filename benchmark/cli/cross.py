@@ -8,7 +8,6 @@ import click
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in
 from echobench.benchmark.cli.output import Screen, with_output
-from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.cells.execute import Executor
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     "runs",
     metavar="RUN",
     multiple=True,
-    type=typed_path,
     help="Scores this finished run, or the runs in a folder. Repeatable.",
 )
 @click.option(
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="With --on echonet: reads this folder.  [default: $ECHOBENCH_ECHONET, else the phantom's second scanner]",
 )
-@click.option("--data-camus", metavar="DIR", type=typed_path, help="With --on camus: reads this folder.")
+@click.option("--data-camus", metavar="DIR", help="With --on camus: reads this folder.")
 @click.option("--skip-broken", is_flag=True, help="Leaves out videos that cannot be read; the record says which.")
 # Where
 @options.with_device

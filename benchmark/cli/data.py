@@ -10,7 +10,6 @@ import click
 from echobench.benchmark.cli.options import Verb
 from echobench.benchmark.cli.output import Screen, with_log, with_output
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import typed_path
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +20,7 @@ def data() -> None:
 
 
 @data.command(cls=Verb)
-@click.argument("folder", metavar="DIR", type=typed_path)
+@click.argument("folder", metavar="DIR")
 @click.option(
     "--format", "layout", metavar="camus|echonet|…", help="Expects this layout.  [default: the first that DIR has]"
 )
@@ -29,7 +28,6 @@ def data() -> None:
     "--drawn-for",
     "dataset",
     metavar="DIR",
-    type=typed_path,
     help="Expects images that were drawn for the label maps of this dataset.",
 )
 @with_output
@@ -64,7 +62,7 @@ def check(folder: Path, layout: str | None, dataset: Path | None, screen: Screen
 
 
 @data.command(cls=Verb)
-@click.argument("folder", metavar="DIR", type=typed_path)
+@click.argument("folder", metavar="DIR")
 @click.option(
     "--patients",
     metavar="N",

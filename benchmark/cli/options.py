@@ -18,7 +18,6 @@ from echobench.benchmark.cli.config import where_from, with_config
 from echobench.benchmark.cli.output import OUTPUT
 from echobench.benchmark.cli.values import kind_of, require_values
 from echobench.data.base.errors import EchobenchError
-from echobench.data.base.files import typed_path
 
 Values = Mapping[str, Any]
 """What a call has for every parameter of its verb, typed or not."""
@@ -232,17 +231,15 @@ def with_scored_on(default: str) -> Decorator:
 
 def with_out(gets: str) -> Decorator:
     """Of a verb that puts several runs into a folder, and what follows from all of them into one inside it."""
-    return click.option(
-        "--out", metavar="DIR", type=typed_path, default=RUNS, help=f"Gets the runs, and a folder `{gets}`."
-    )
+    return click.option("--out", metavar="DIR", default=RUNS, help=f"Gets the runs, and a folder `{gets}`.")
 
 
 def with_finished_runs(verb: Function) -> Function:
     """Arguments and an option of the same meaning, of a verb that can tabulate without running."""
-    verb = click.option(
-        "--runs", metavar="DIR", multiple=True, type=typed_path, help="Only tabulates this run, or the runs in DIR."
-    )(verb)
-    return click.argument("folders", metavar="[DIR]...", nargs=-1, type=typed_path)(verb)
+    verb = click.option("--runs", metavar="DIR", multiple=True, help="Only tabulates this run, or the runs in DIR.")(
+        verb
+    )
+    return click.argument("folders", metavar="[DIR]...", nargs=-1)(verb)
 
 
 def names_in(names: str | None) -> list[str] | None:

@@ -6,12 +6,11 @@ import click
 
 from echobench.benchmark.cli.options import Verb
 from echobench.benchmark.cli.output import with_log
-from echobench.data.base.files import typed_path
 
 
 @click.command(cls=Verb)
-@click.argument("folder", metavar="DIR", type=typed_path)
-@click.option("--out", metavar="DIR", type=typed_path, help="Gets report.html.  [default: DIR]")
+@click.argument("folder", metavar="DIR")
+@click.option("--out", metavar="DIR", help="Gets report.html.  [default: DIR]")
 @with_log
 def report(folder: Path, out: Path | None) -> None:
     """Write one page, report.html, of the runs in a folder: the answer, and the record behind every number."""

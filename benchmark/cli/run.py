@@ -11,7 +11,6 @@ from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb
 from echobench.benchmark.cli.output import Screen, with_output
 from echobench.benchmark.cli.values import GENERATOR_HELP
-from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.cells.execute import Executor
@@ -48,14 +47,11 @@ log = logging.getLogger(__name__)
 @click.option(
     "--generator-from",
     metavar="RUN",
-    type=typed_path,
     help="Takes the generator of this run's folder, and trains none.",
 )
 @options.with_device
 @options.with_executor
-@click.option(
-    "--out", metavar="DIR", type=typed_path, help="Gets the run.  [default: a folder in runs/, named by the settings]"
-)
+@click.option("--out", metavar="DIR", help="Gets the run.  [default: a folder in runs/, named by the settings]")
 @options.with_force
 @options.with_plan
 @with_output

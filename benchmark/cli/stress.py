@@ -8,16 +8,13 @@ import click
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, names_in, numbers_in
 from echobench.benchmark.cli.output import Screen, with_output
-from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.cells.execute import Executor
 
 
 @click.command(cls=Verb)
-@click.option(
-    "--runs", metavar="DIR", multiple=True, type=typed_path, help="Takes the generator of this run. Repeatable."
-)
+@click.option("--runs", metavar="DIR", multiple=True, help="Takes the generator of this run. Repeatable.")
 # What is drawn
 @click.option(
     "--generators",
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
 # Where
 @options.with_device
 @options.with_executor
-@click.option("--out", metavar="DIR", type=typed_path, help="Gets the stress.  [default: a folder in runs/]")
+@click.option("--out", metavar="DIR", help="Gets the stress.  [default: a folder in runs/]")
 @options.with_force
 @options.with_plan
 @with_output

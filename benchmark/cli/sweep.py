@@ -8,7 +8,6 @@ import click
 from echobench.benchmark.cli import options
 from echobench.benchmark.cli.options import Verb, counts_in, names_in, numbers_in
 from echobench.benchmark.cli.output import Screen, with_output
-from echobench.data.base.files import typed_path
 
 if TYPE_CHECKING:
     from echobench.benchmark.cells.execute import Executor
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     "--generator-from",
     metavar="RUN",
     multiple=True,
-    type=typed_path,
     help="Takes the generator of this run, and trains none. Repeatable.",
 )
 @options.with_device

@@ -9,13 +9,12 @@ import click
 
 from echobench.benchmark.cli.options import Verb
 from echobench.benchmark.cli.output import Screen, with_output
-from echobench.data.base.files import typed_path
 
 log = logging.getLogger(__name__)
 
 
 @click.command(cls=Verb)
-@click.argument("places", metavar="RUN...", nargs=-1, required=True, type=typed_path)
+@click.argument("places", metavar="RUN...", nargs=-1, required=True)
 @click.option("--data", metavar="DIR", help="Reads the data of the runs there, if they were moved since.")
 @with_output
 def verify(places: tuple[Path, ...], data: str | None, screen: Screen) -> None:
