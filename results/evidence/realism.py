@@ -1,6 +1,7 @@
 """How real drawn images are: what may stand in one column, who copies, and whether it goes with Dice."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import nan
 
 import pandas as pd
@@ -125,6 +126,7 @@ def agreement_with_dice(
     return rank_correlation(column.to_list(), dice, judged_name(quantity), generators)
 
 
+@lru_cache(maxsize=16)  # a table, a figure and sentences are made of it
 def agreements_with_dice(group: Group) -> dict[Quantity, RankCorrelation]:
     """`agreement_with_dice` of all of `JUDGED` that were measured of some run."""
     measured = read_realism(group.runs)[0]

@@ -1,6 +1,7 @@
 """The tables and figures of a group and of a comparison, in the order in which they are read."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from matplotlib.figure import Figure
 
@@ -16,9 +17,10 @@ from echobench.results.shown.realism import realism_tables
 from echobench.results.shown.subgroups import subgroup_tables
 
 
-def group_tables(group: Group) -> list[Table]:
-    """Every table of a group."""
-    return [
+@lru_cache(maxsize=16)  # files, the report and the terminal have the same ones
+def group_tables(group: Group) -> tuple[Table, ...]:
+    """Every table of a group, made once from what lies in its runs' folders."""
+    return (
         overview_table(group),
         tables.summary_table(group),
         *(tables.region_table(group, metric) for metric in group.metrics),
@@ -30,7 +32,7 @@ def group_tables(group: Group) -> list[Table]:
         *agreement_tables(group),
         *cross_tables(group),
         tables.cost_table(group),
-    ]
+    )
 
 
 def group_figures(group: Group) -> Mapping[str, Figure]:

@@ -154,7 +154,7 @@ def _compared(group: Group) -> Part:
     summary, evidence = of_name["summary"].frame, of_name["evidence"].frame
     said = answer(group, summary, evidence, verdict_rows(group, stresses))
     said += [ONE_SEED] if UNDECIDED in set(evidence["verdict"]) else []
-    return Part(group.title, tuple(said), _standing(group, summary), tuple(tables), (*_limits(group), *group.notes))
+    return Part(group.title, tuple(said), _standing(group, summary), tables, (*_limits(group), *group.notes))
 
 
 def _standing(group: Group, summary: pd.DataFrame) -> Table:
