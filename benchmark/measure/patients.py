@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from echobench.benchmark.run.settings import RunSettings
-from echobench.benchmark.run.trial import load_dataset, phantom_folder
+from echobench.benchmark.run.trial import frames_of, load_dataset, phantom_folder
 from echobench.data.datasets.dataset import Dataset
 from echobench.data.datasets.registry import read_dataset
-from echobench.data.frames import PHASES, VIEWS, Frames, concatenate
 from echobench.results.records.patients import PATIENTS
 from echobench.results.records.run import RunRecord, read_record
 
@@ -39,16 +38,9 @@ def describe_patients_of(folder: Path, data: Path) -> bool:
 
 def _describe(record: RunRecord, folder: Path, dataset: Dataset) -> bool:
     """Whether the record is of the dataset. Nothing is written where that says nothing of its patients."""
-    if _scored(record, dataset).fingerprint() != record.fingerprints[record.scored_on]:
+    if frames_of(record, dataset, record.scored_on).fingerprint() != record.fingerprints[record.scored_on]:
         return False
     known = dataset.clinical.reindex(record.scored_patients)[list(PATIENTS.columns[1:])]
     if known.notna().any(axis=None):
         PATIENTS.write(folder, record.scores_sha256, known.rename_axis("patient").reset_index())
     return True
-
-
-def _scored(record: RunRecord, dataset: Dataset) -> Frames:
-    views = VIEWS if record.view == "all" else (record.view,)
-    phase = record.settings["phase"]
-    frames = concatenate([dataset.subset(record.scored_on, view) for view in views])
-    return frames.where(phases=PHASES if phase == "all" else (phase,))

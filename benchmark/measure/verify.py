@@ -14,11 +14,9 @@ import pandas as pd
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
+from echobench.results.records.beside import MEASURED
 from echobench.results.records.cross import PREFIX, read_cross
-from echobench.results.records.ejection import EJECTION
 from echobench.results.records.files import is_unaltered, read_scores
-from echobench.results.records.patients import PATIENTS
-from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import (
     FAILED,
     OWN_TABLES,
@@ -46,8 +44,6 @@ from echobench.results.records.stress import STRESS, STRESS_SCORES, read_stress
 TOLERANCE: Mapping[str, float] = MappingProxyType({"dice": 0.005, "hd95_mm": 1.0, "assd_mm": 0.1})
 """How far a score that is made again on another machine may lie from the recorded one: other kernels round otherwise,
 which moves single pixels on the edge between two labels."""
-MEASURED = (REALISM, CURVES, EJECTION, PATIENTS)
-"""What is measured of a finished run, beside its record."""
 _WITHIN = ", ".join(f"{metric} ± {value:g}" for metric, value in TOLERANCE.items())
 
 VERIFIED, WRONG, UNVERIFIED = "verified", "WRONG", "not verified"

@@ -20,10 +20,8 @@ from echobench.data.base.text import read_json, read_text
 from echobench.data.base.typed import typed
 from echobench.data.datasets.folder import PREFIX as FOLDER
 from echobench.generators.in_file import file_of
+from echobench.results.records.beside import MEASURED
 from echobench.results.records.cross import PREFIX
-from echobench.results.records.ejection import EJECTION
-from echobench.results.records.patients import PATIENTS
-from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import (
     FAILED,
     OWN_TABLES,
@@ -181,8 +179,7 @@ class StageFolder:
         """Remove what a run wrote, and what was measured of it, and nothing else; a folder of no run stays as it is."""
         if not any((self.run / name).is_file() for name in (RECORD, STRESS, FAILED, f"{STAGES}/{_SETTINGS}")):
             return
-        measured = (REALISM.name, CURVES.name, EJECTION.name, PATIENTS.name)
-        names = (RECORD, *OWN_TABLES, FAILED, *measured, STRESS, STRESS_SCORES)
+        names = (RECORD, *OWN_TABLES, FAILED, *(table.name for table in MEASURED), STRESS, STRESS_SCORES)
         for path in (*(self.run / name for name in names), *self.run.glob(f"{PREFIX}*")):
             path.unlink(missing_ok=True)
         for name in (STAGES, PICTURES, SYNTHETIC):

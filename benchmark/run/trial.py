@@ -13,6 +13,7 @@ from echobench.data.datasets.registry import layout_of, read_dataset, read_drawn
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, write_phantom
 from echobench.generators.folder import folder_of
+from echobench.results.records.run import RunRecord
 
 PHANTOM_SEED = 0
 """Of the built-in phantom: data is data, and does not change with the seed of a run."""
@@ -40,9 +41,9 @@ class Trial:
         return self.frames(self.settings.scored_on)
 
 
-def frames_of(settings: RunSettings, dataset: Dataset, subset: str) -> Frames:
+def frames_of(run: RunSettings | RunRecord, dataset: Dataset, subset: str) -> Frames:
     """The dataset's frames of one subset, view by view, of the phases that a run is about."""
-    return concatenate([dataset.subset(subset, view) for view in settings.views]).where(phases=settings.phases)
+    return concatenate([dataset.subset(subset, view) for view in run.views]).where(phases=run.phases)
 
 
 def fingerprints(settings: RunSettings, dataset: Dataset) -> dict[str, str]:

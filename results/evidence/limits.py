@@ -58,7 +58,7 @@ def training_frames(record: RunRecord) -> int | None:
     """
     if record.training_patients is not None:
         return 2 * record.training_patients
-    views = 2 if record.view == "all" else 1
+    views = len(record.views)
     chosen = record.settings["images"] is not None or record.settings["phase"] != "all"
     return None if chosen else record.training_images // record.settings["repeats"] // views
 

@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from echobench.data.frames import VIEWS
 from echobench.results.evidence.cross import gap
 from echobench.results.evidence.statistics import (
     ALPHA,
@@ -76,8 +75,9 @@ def read_traits(run: Run) -> pd.DataFrame | None:
     if PATIENTS.missing(run.folder, run.record.scores_sha256) is not None:
         return None
     known = PATIENTS.read(run.folder).set_index("patient")
-    views = VIEWS if run.record.view == "all" else (run.record.view,)
-    qualities = known[[f"quality_{view}" for view in views]].apply(lambda texts: texts.str.strip().str.lower())
+    qualities = known[[f"quality_{view}" for view in run.record.views]].apply(
+        lambda texts: texts.str.strip().str.lower()
+    )
     return pd.DataFrame(
         {
             "image quality": qualities.apply(_worst, axis=1),

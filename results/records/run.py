@@ -18,6 +18,7 @@ import pandas as pd
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import typed_path, write_whole
 from echobench.data.base.metric import DIAGONAL, MetricFacts
+from echobench.data.frames import PHASES, VIEWS
 from echobench.data.labels import REGIONS
 from echobench.results.records.files import SCHEMA, RecordKind
 from echobench.results.records.soundness import run_table_faults
@@ -123,6 +124,16 @@ class RunRecord(Provenance):
         """Version of the random deformation of the label maps; None where nothing is deformed."""
         version: str | None = self.settings["deformation"]
         return version
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that the run covers."""
+        return VIEWS if self.view == "all" else (self.view,)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases whose frames its U-Nets were trained and scored on."""
+        return PHASES if self.settings["phase"] == "all" else (self.settings["phase"],)
 
     @property
     def scored_on(self) -> str:

@@ -124,9 +124,8 @@ def table_faults(
 
 def curve_faults(record: "RunRecord", curves: pd.DataFrame | None, generator_curves: pd.DataFrame | None) -> list[str]:
     """Whether training curves, where there are any, are of the U-Nets and views of a record."""
-    views = VIEWS if record.view == "all" else (record.view,)
     of_unets = strangers("curves", curves, "unet_seed", record.settings["unet_seeds"])
-    return [*of_unets, *strangers("generator curves", generator_curves, "view", views)]
+    return [*of_unets, *strangers("generator curves", generator_curves, "view", record.views)]
 
 
 def altered_scores(recorded: pd.DataFrame, remade: pd.DataFrame, tolerance: Mapping[str, float] | None) -> pd.DataFrame:

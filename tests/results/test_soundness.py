@@ -97,7 +97,8 @@ def record(**changes):
         "settings": {"unet_seeds": [0, 1]}, "stages": [SimpleNamespace(name="score", items=8)], "view": "4C",
         "scored_patients": ["patient0001", "patient0002"], "metrics": list(METRICS.values()), "regions": list(REGIONS),
     }  # fmt: skip
-    return SimpleNamespace(**standard | changes)
+    found = standard | changes
+    return SimpleNamespace(views=(found["view"],), **found)
 
 
 def test_patients_and_frames_are_those_of_the_record(sound):
