@@ -184,6 +184,7 @@ class Agenda:
             self._drop_behind(part)
         folder = part.cell.folder
         if not any(one.cell.folder == folder for one in (*self._waiting.values(), *self._given.values())):
+            StageFolder(folder, "cpu").tidy()  # after workers that were lost
             self._open.pop(folder).close()
 
     def _is_ahead(self, name: str) -> bool:

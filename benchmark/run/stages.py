@@ -87,7 +87,7 @@ class StageFolder:
             raise EchobenchError(f"cannot write to {self.run}: {error.strerror}; choose another --out") from error
         with locked(self.run):
             self._outlive_workers()
-            remove_partial(self.run, STAGES, PICTURES, SYNTHETIC)  # now that nobody writes it
+            self.tidy()
             if force:
                 self._clear()
             path, written = self.work / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True) + "\n"
@@ -163,6 +163,10 @@ class StageFolder:
         for path in self.work.glob(".*.lock"):
             with locked(self.work, file=path.name, patience=PATIENCE_SECONDS):
                 pass
+
+    def tidy(self) -> None:
+        """Remove what processes that are no more were writing: for whoever has the folder, while nobody writes."""
+        remove_partial(self.run, STAGES, PICTURES, SYNTHETIC)
 
     def claim(self, fingerprints: dict[str, str]) -> None:
         """Note what data the stages are of; raises EchobenchError where finished ones are of other data."""

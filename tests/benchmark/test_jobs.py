@@ -131,6 +131,17 @@ def test_a_folder_is_let_go_with_its_last_part_and_nobody_waits_for_what_has_fai
         assert not agenda.is_done and agenda.take() is None
 
 
+def test_what_a_lost_worker_was_writing_goes_with_the_last_part(cell_of):
+    cell = cell_of("real", seeds=1)
+    half = cell.folder / "pictures" / "predicted.png.1.partial"
+    with Agenda(parts_of([cell])) as agenda:
+        while part := agenda.take():
+            half.parent.mkdir(exist_ok=True)
+            half.touch()
+            agenda.settle(part, None)
+    assert not half.exists() and half.parent.is_dir()
+
+
 def test_a_folder_where_another_is_at_work_is_refused(cell_of, held_by_another):
     cell = cell_of("real")
     cell.folder.mkdir()
