@@ -38,6 +38,8 @@ CURVES = MeasuredTable(
     keys=("metric", "whose", "n"),
 )
 """Fréchet distances by the number of images; whose: drawn, or real for the real frames in their place."""
+GET_INCEPTION = "echobench weights --get inception"
+"""What is typed for the weights that FID needs; a test holds it to the command."""
 UNMEASURED = "not measured"
 """The metric of a file that only says, in its note, why there are no numbers."""
 UNET, INCEPTION, PIXELS, WAVELETS = "echobench-unet", "inception", "pixels", "wavelets"

@@ -18,13 +18,12 @@ from echobench.results.evidence.realism import (
     realism_column,
 )
 from echobench.results.evidence.statistics import estimate
-from echobench.results.records.realism import MeasuredRealism, Quantity, read_realism
+from echobench.results.records.realism import GET_INCEPTION, MeasuredRealism, Quantity, read_realism
 from echobench.results.records.run import Run
 from echobench.results.shown.formats import Table, markdown
 from echobench.results.shown.tables import WHO
 
-GET_FID = "echobench weights --get inception"
-"""What is typed for the weights that FID needs; a test holds it to the command."""
+GET_FID = GET_INCEPTION
 COPIES, SECONDS, HELD_OUT = "copies", "s per image", "held-out real frames"
 _SHOWN = (FID, FD_UNET, FWD, ADHERENCE)
 

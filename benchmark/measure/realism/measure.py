@@ -25,13 +25,11 @@ from echobench.benchmark.measure.realism.whole import INFINITY, chosen, whole
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import Frames
 from echobench.data.labels import TABLE_REGIONS
+from echobench.results.records.realism import REALISM
 from echobench.segmentation.scores import region_dice
 from echobench.segmentation.segmenter import Segmenter
 
-COLUMNS = (
-    "metric", "region", "extractor", "value", "spread", "low", "high", "held_out", "held_out_spread", "n_drawn",
-    "n_real", "flagged", "note", "weights_sha256", "resize", "channels", "reference_split",
-)  # fmt: skip
+COLUMNS = tuple(REALISM.columns)
 """value ± spread: of the drawn images; low, high: a 95 % interval. held_out ± held_out_spread: what real frames of
 other patients have in their place, the best that can be asked for. flagged: memorisation found."""
 NO_INCEPTION = f"not computed: no InceptionV3 weights; type `{GET}`, or name their file with --inception"

@@ -9,11 +9,12 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256, typed_path
+from echobench.results.records.realism import GET_INCEPTION
 
 VARIABLE = "ECHOBENCH_INCEPTION"
 DOWNLOAD = Path("download")
 """In place of a file: fetch it, if it is not in torch-fidelity's cache."""
-GET = "echobench weights --get inception"
+GET = GET_INCEPTION
 KNOWN = ("inception", "unet")
 
 

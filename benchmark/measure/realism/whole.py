@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from echobench.benchmark.measure.realism.extractors import Extractor
 from echobench.benchmark.measure.realism.infinity import Curve, distance_curve
+from echobench.results.records.realism import CURVES
 
-CURVE_COLUMNS = ("metric", "whose", "n", "n_real", "distance", "extractor", "weights_sha256")
+CURVE_COLUMNS = tuple(CURVES.columns)
 """The distance of n images to n_real; whose: `DRAWN`, or `REAL` of the real frames in their place."""
 DRAWN, REAL = "drawn", "real"
 INFINITY = "∞"
