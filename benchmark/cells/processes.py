@@ -26,7 +26,7 @@ from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.execute import Serial
 from echobench.benchmark.cells.parts import Agenda, Part, carry_out_part, divide, number_of_parts, share
 from echobench.benchmark.cells.server import begin_worker
-from echobench.benchmark.run.machine import cores, default_jobs, default_threads
+from echobench.benchmark.run.machine import cores, default_jobs, default_threads, share_machine
 from echobench.benchmark.run.pipeline import give_up
 from echobench.benchmark.run.stages import WHOLE, Reporter
 from echobench.data.base.errors import EchobenchError, require
@@ -166,8 +166,8 @@ def outcome_of(found: Ended) -> "str | Lost | None":
 class _Worker:
     """A process that carries out one part after another."""
 
-    def __init__(self, threads: int, device: str) -> None:
-        self._process, self.connection = begin_worker(threads, device)
+    def __init__(self, threads: int, device: str, jobs: int) -> None:
+        self._process, self.connection = begin_worker(threads, device, jobs)
         self.part: Part | None = None
         self.bars: dict[str, Progress] = {}
 
@@ -221,7 +221,7 @@ class _Workers:
         """To one that waits for a part, or to a new one."""
         slot = next(i for i in range(self._jobs) if i not in self._workers or self._workers[i].part is None)
         if slot not in self._workers:
-            self._workers[slot] = _Worker(self._threads, self._devices[slot])
+            self._workers[slot] = _Worker(self._threads, self._devices[slot], self._jobs)
         self._workers[slot].give(part)
 
     def outcomes(self, report: Reporter) -> Iterator[tuple[Part, str | Lost | None]]:
@@ -251,11 +251,15 @@ class _Workers:
         return {slot: worker for slot, worker in self._workers.items() if worker.part is not None}
 
 
-def serve(connection: Connection, threads: int, device: str) -> None:
-    """What a worker does until nobody has parts for it, or the process that started it is no more."""
+def serve(connection: Connection, threads: int, device: str, jobs: int) -> None:
+    """What a worker does until nobody has parts for it, or the process that started it is no more.
+
+    jobs: how many such workers share the machine.
+    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, _stop)
     torch.set_num_threads(threads)
+    share_machine(jobs)
     while True:
         try:
             part = connection.recv()

@@ -19,7 +19,7 @@ from echobench.benchmark.cells.cell import Cell
 from echobench.benchmark.cells.needs import NEEDS, kind_of
 from echobench.benchmark.cells.parts import Agenda, Part
 from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, outcome_of, work_off
-from echobench.benchmark.run.machine import default_threads
+from echobench.benchmark.run.machine import default_jobs, default_threads, share_machine
 from echobench.benchmark.run.stages import Reporter
 from echobench.data.base.errors import EchobenchError, require
 from echobench.data.base.files import working_as
@@ -160,6 +160,7 @@ class _Letters:
 def _carry_out(part: Part, device: str, threads: int, mail: Queue) -> Ended:
     """What a worker of Ray does."""
     torch.set_num_threads(threads)
+    share_machine(default_jobs("cpu", threads))
     return ended(part, device, _Letters(mail))
 
 

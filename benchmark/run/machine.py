@@ -100,7 +100,12 @@ def package_versions() -> dict[str, str]:
 
 
 def source_commit() -> str | None:
-    """Commit of the checkout that this code runs from, "+changes" if it differs; None for an installed wheel."""
+    """Commit of the checkout that this code runs from, "+changes" if it differs; None for an installed wheel.
+
+    A copy that was sent to another machine without its history has it from `ECHOBENCH_COMMIT`.
+    """
+    if told := os.environ.get("ECHOBENCH_COMMIT"):
+        return told
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -111,8 +116,25 @@ def source_commit() -> str | None:
         return None
 
 
+_jobs = 1
+
+
+def jobs_at_a_time() -> int:
+    """How many jobs of one command share this machine with the work of this process, itself among them."""
+    return _jobs
+
+
+def share_machine(jobs: int) -> None:
+    """Say so, in the process of one of the jobs, before it works."""
+    global _jobs
+    _jobs = jobs
+
+
 class Meter:
-    """Context manager: wall-clock seconds, the highest resident memory within, and the machine's joules."""
+    """Context manager: wall-clock seconds, the highest resident memory within, and the machine's joules.
+
+    The counters of energy are of a whole processor or GPU: where several jobs share it, nobody's joules are known.
+    """
 
     INTERVAL_SECONDS = 0.2
 
@@ -123,7 +145,8 @@ class Meter:
         self.seconds = 0.0
         self.peak_memory_mb = 0.0
         self.peak_gpu_memory_mb: float | None = None
-        self._energy = EnergyCounter.of(device) if processes() == 1 else EnergyCounter([])  # it reads one GPU
+        alone = processes() == 1 == jobs_at_a_time()  # it reads one GPU
+        self._energy = EnergyCounter.of(device) if alone else EnergyCounter([])
 
     @property
     def energy_joules(self) -> float | None:

@@ -11,7 +11,14 @@ from typing import Any, NotRequired, TypedDict
 
 import torch
 
-from echobench.benchmark.run.machine import Meter, describe_machine, now, package_versions, source_commit
+from echobench.benchmark.run.machine import (
+    Meter,
+    describe_machine,
+    jobs_at_a_time,
+    now,
+    package_versions,
+    source_commit,
+)
 from echobench.data.base.differences import differences
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import LOCK, file_sha256, locked, remove_partial, write_whole
@@ -217,6 +224,7 @@ class StageFolder:
             noted.get("items"),
             None if meter.energy_joules is None else round(meter.energy_joules, 1),
             threads=torch.get_num_threads(),
+            jobs=jobs_at_a_time(),
         )
         self._finish(stage, files)
         self.under_way = None

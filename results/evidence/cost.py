@@ -1,6 +1,6 @@
 """What a run cost, from the stages of its record."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any
@@ -63,7 +63,7 @@ def cost(record: RunRecord) -> Cost:
     )
 
 
-def conditions(machine: Mapping[str, Any], stages: Iterable[Stage] = ()) -> Conditions:
+def conditions(machine: Mapping[str, Any], stages: Collection[Stage] = ()) -> Conditions:
     """What the seconds of a record hang on, from its `machine`; where its stages know their threads, from these.
 
     Older records know neither their instruction sets nor the threads of each stage: theirs are the threads of the
@@ -73,8 +73,10 @@ def conditions(machine: Mapping[str, Any], stages: Iterable[Stage] = ()) -> Cond
     processes = f", {machine['processes']} processes" if machine.get("processes", 1) > 1 else ""
     known, sets = machine.get("torch_threads"), machine.get("instruction_sets")
     threads = {known if stage.threads is None else stage.threads for stage in stages} or {known}
+    most = max((stage.jobs for stage in stages), default=1)
+    jobs = f", up to {most} jobs at a time" if most > 1 else ""
     return {
-        PROCESSOR: f"{machine['processor']}, {machine['cores']} cores{device}{processes}",
+        PROCESSOR: f"{machine['processor']}, {machine['cores']} cores{device}{processes}{jobs}",
         THREADS: UNKNOWN if None in threads else " and ".join(map(str, sorted(filter(None, threads)))),
         INSTRUCTIONS: UNKNOWN if sets is None else ", ".join(sets) or "none that matter",
     }

@@ -47,7 +47,7 @@ class Stage:
     """Cost of one stage.
 
     attempts above 1: it was interrupted, and seconds count the last attempt only. taken: an earlier run did it, perhaps
-    on another machine.
+    on another machine. jobs: of the same command, which shared the machine with it, this one among them.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Stage:
     energy_joules: float | None = None  # of the whole machine meanwhile, as far as it tells
     taken: bool = False
     threads: int | None = None  # that torch computed on; None in records from before it was kept
+    jobs: int = 1
 
 
 @dataclass(frozen=True)

@@ -66,3 +66,13 @@ def test_a_stage_is_metered(tmp_path, monkeypatch):
     with machine.Meter("cpu") as meter:
         zone(tmp_path, "intel-rapl:0", 250_000)
     assert meter.energy_joules == pytest.approx(0.25)
+
+
+def test_a_job_among_others_does_not_take_their_joules_for_its_own(tmp_path, monkeypatch):
+    zone(tmp_path, "intel-rapl:0", 0)
+    counter = EnergyCounter.of("cpu", tmp_path)
+    monkeypatch.setattr(machine.EnergyCounter, "of", lambda device: counter)
+    monkeypatch.setattr(machine, "_jobs", 2)
+    with machine.Meter("cpu") as meter:
+        zone(tmp_path, "intel-rapl:0", 250_000)
+    assert meter.energy_joules is None

@@ -300,6 +300,7 @@ def test_the_number_of_jobs_changes_no_score(cell_of, capfd):
             assert (cell.folder / name).read_bytes() == there.read_bytes()
         assert record.weights_sha256 == alone.weights_sha256
         assert [s.attempts for s in record.stages] == [1] * len(alone.stages)
+        assert {s.jobs for s in record.stages if s.name != "read"} == {2} and {s.jobs for s in alone.stages} == {1}
         assert {s.name for s in record.stages} == {s.name for s in alone.stages}
     assert not psutil.Process().children() or "Traceback" not in capfd.readouterr().err
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from echobench.benchmark.run import machine
-from echobench.benchmark.run.machine import INSTRUCTION_SETS, describe_machine, instruction_sets
+from echobench.benchmark.run.machine import INSTRUCTION_SETS, describe_machine, instruction_sets, source_commit
 from echobench.benchmark.run.stages import StageFolder
 
 X86 = """processor\t: 0
@@ -81,3 +81,8 @@ def test_a_stage_keeps_its_threads(tmp_path):
     with stages.opened({}), stages.measured("fit-4C"):
         pass
     assert [stage.threads for stage in stages.stages()] == [torch.get_num_threads()]
+
+
+def test_a_copy_without_history_is_told_its_commit(monkeypatch):
+    monkeypatch.setenv("ECHOBENCH_COMMIT", "abc")
+    assert source_commit() == "abc"

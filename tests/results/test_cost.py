@@ -30,6 +30,11 @@ def test_stages_know_their_own_threads():
     assert conditions(NEW, [stages[0], Stage("read", 1, 1)])["threads"] == "2 and 4", "one of before they were kept"
 
 
+def test_jobs_that_share_a_machine_stand_beside_its_seconds():
+    stages = [Stage("fit-4C", 1, 1, threads=2, jobs=3), Stage("unet-0", 1, 1, threads=2)]
+    assert conditions(NEW, stages)["processor"] == "P, 2 cores, up to 3 jobs at a time"
+
+
 def test_a_gpu_and_several_processes_are_part_of_the_machine(add_run):
     folder = add_run("sdm", DICE, machine=NEW | {"device": "A card", "processes": 4, "torch_threads": 1})
     (run,) = Comparison.of([folder]).groups[0].runs
