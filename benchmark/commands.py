@@ -31,7 +31,9 @@ from echobench.results.evidence.differences import key
 from echobench.results.records.cross import ECHONET
 from echobench.results.records.run import RunRecord, read_record
 from echobench.results.records.stress import StressRecord, read_stress
+from echobench.segmentation.networks import PAPER
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
+from echobench.segmentation.settings import preset_of
 
 CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"
 SPEED: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -185,7 +187,8 @@ def speed_command(rows: pd.DataFrame) -> str:
 def assignments(record: RunRecord) -> list[str]:
     """What `--set` takes to make a record's settings of its preset's. Raises EchobenchError for a setting that is there
     no longer."""
-    parts = {"unet": (UNET_PRESETS[record.preset], record.settings["unet_settings"])}
+    unet = record.settings["unet_settings"]
+    parts = {"unet": (preset_of(record.preset, _network(unet)), {"network": PAPER} | unet)}
     if not record.is_drawn_elsewhere:
         backend = generator_class(record.generator)
         had = backend.upgraded(record.settings["generator_settings"])  # what was not yet a setting is one to be set
@@ -222,7 +225,13 @@ def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
         "data": CAMUS if had["data"] else None,
         "preset": None if record.preset == usual else record.preset,
         "seed": had["seed"],
+        "network": None if (network := _network(had.get("unet_settings", {}))) == PAPER else network,
     } | ({"unet_seeds": len(had["unet_seeds"])} if "unet_seeds" in had else {})
+
+
+def _network(unet_settings: Facts) -> str:
+    """By the name that `--network` takes."""
+    return str(unet_settings.get("network", PAPER))
 
 
 def _is_plain(record: RunRecord) -> bool:

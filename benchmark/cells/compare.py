@@ -55,13 +55,14 @@ def plan(
     unet_seeds: int = 3,
     images: int | None = None,
     scored_on: str = "testing",
+    network: str | None = None,
     assignments: Sequence[str] = (),
 ) -> list[Cell]:
     """The cells of a comparison, each in the folder under `runs` that `echobench run` gives it.
 
     generators: see `expanded`. Without them, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of
-    the paper's Table 1. images: of those who deform maps; the others have every frame once. assignments: see
-    `resolve_each`.
+    the paper's Table 1. images: of those who deform maps; the others have every frame once. network: see `resolve`.
+    assignments: see `resolve_each`.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     chosen = (generators, views, phases)
@@ -75,7 +76,7 @@ def plan(
             for generator in expanded(generators or GENERATORS)
         ]
     )
-    shared: dict[str, Any] = {"data": data, "preset": preset, "strength": strength, "seed": seed}
+    shared: dict[str, Any] = {"data": data, "preset": preset, "strength": strength, "seed": seed, "network": network}
     asked: list[dict[str, Any]] = [
         {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
         | {"unet_seeds": unet_seeds, "mix": mix, "scored_on": scored_on, **shared}

@@ -153,6 +153,7 @@ KINDS: Mapping[str, Value] = MappingProxyType(
         "phases": OneOf("phase", _PHASES, several=True),
         "preset": OneOf("preset", _PRESETS),
         "deformations": OneOf("deformation", "data.ladder.ladder:STRESSES", several=True),
+        "network": OneOf("segmentation network", "segmentation.networks:NETWORKS"),
         "assignments": Assignment(),
         "scored_on": OneOf("patients to score on", "results.records.run:SCORED_ON"),
         "cross on": OneOf("data to score on", "benchmark.choices:CROSSED"),

@@ -129,7 +129,7 @@ def test_scores_made_again_are_held_to_the_text_or_to_a_tolerance(sound):
     other, row = recorded.copy(), first(sound, metric="assd_mm")
     other.loc[row, "value"] = str(sound.loc[row, "value"] + 0.01)
     assert len(altered_scores(recorded, other, None)) == 1
-    tolerance = {"dice": 0.0, "hd95_mm": 0.0}
+    tolerance = {"dice": 0.0, "hd95_mm": 0.0, "ece": 0.0}
     assert altered_scores(recorded, other, tolerance | {"assd_mm": 0.011}).empty
     assert len(altered_scores(recorded, other, tolerance | {"assd_mm": 0.009})) == 1
     assert len(altered_scores(recorded[1:], recorded, None)) == 1 == len(altered_scores(recorded, recorded[1:], None))
