@@ -4,7 +4,7 @@ Two convolutions and instance normalisation per level, where the paper's network
 about 2 M weights equal nnU-Net on CAMUS (arXiv 2509.03631).
 """
 
-from monai.networks.nets import DynUNet
+from monai.networks.nets.dynunet import DynUNet
 from torch import channels_last, nn
 
 from echobench.data.labels import Label
