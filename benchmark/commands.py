@@ -107,6 +107,7 @@ def compare_command(records: Sequence[RunRecord]) -> str | None:
         generators=_names(generators, compare.GENERATORS),
         views=_names([asked[0]["view"]], ["4C"]),
         phases=_names([asked[0]["phase"]], ["all"]),
+        networks=_other_network(records[0].settings),
         strength=next(iter(strengths), None),
     )
 
@@ -225,13 +226,19 @@ def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
         "data": CAMUS if had["data"] else None,
         "preset": None if record.preset == usual else record.preset,
         "seed": had["seed"],
-        "network": None if (network := _network(had.get("unet_settings", {}))) == PAPER else network,
+        "network": _other_network(had),
     } | ({"unet_seeds": len(had["unet_seeds"])} if "unet_seeds" in had else {})
 
 
 def _network(unet_settings: Facts) -> str:
     """By the name that `--network` takes."""
     return str(unet_settings.get("network", PAPER))
+
+
+def _other_network(settings: Facts) -> str | None:
+    """The network of a record that has another one than all have if nothing is said."""
+    network = _network(settings.get("unet_settings", {}))
+    return None if network == PAPER else network
 
 
 def _is_plain(record: RunRecord) -> bool:

@@ -84,16 +84,15 @@ def test_a_network_has_its_own_settings_unless_others_are_asked_for():
         return resolve(network=network, **asked).unet_settings
 
     usual, deep = unet(), unet(network="unet-deep")
-    assert (
-        deep == replace(usual, network="unet-deep", **OWN_SETTINGS["unet-deep"]) == preset_of("standard", "unet-deep")
-    )
+    assert deep == preset_of("standard", "unet-deep")
+    assert deep == replace(usual, network="unet-deep", **OWN_SETTINGS["unet-deep"])
     assert unet("unet.network=unet-deep") == deep and unet(network="unet") == usual
     assert unet("unet.channels=[8,8,8,8]", network="unet-deep") == replace(deep, channels=(8, 8, 8, 8))
     with pytest.raises(EchobenchError, match="network unet-deep needs 4 levels or more"):
         unet("unet.channels=[8,8,8]", network="unet-deep")
     with pytest.raises(EchobenchError, match="network is there twice"):
         unet("unet.network=unet", network="unet-deep")
-    cells = compare.plan(Path(), generators=["real", "warp"], network="unet-deep", preset="standard")
+    cells = compare.plan(Path(), generators=["real", "warp"], networks=["unet-deep"], preset="standard")
     assert {cell.settings.unet_settings for cell in cells} == {deep}
 
 

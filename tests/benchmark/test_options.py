@@ -87,7 +87,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("compare", "--seed"): ("--seed", "1"),
     ("compare", "--images"): ("--images", "5"),
     ("compare", "--unet-seeds"): ("--unet-seeds", "2"),
-    ("compare", "--network"): ("--network", "unet-deep"),
+    ("compare", "--networks"): ("--networks", "unet,unet-deep"),
     ("compare", "--set"): ("--set", "unet.steps=1"),
     ("compare", "--on"): ("--on", "validation"),
     ("compare", "--inception"): ("--inception", "w.pth"),
