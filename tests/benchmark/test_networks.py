@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from echobench.benchmark import calls
 from echobench.benchmark.cells import compare
 from echobench.benchmark.commands import run_command
 from echobench.benchmark.measure.realism.extractors import unet_extractor
@@ -76,6 +77,36 @@ def test_the_deep_network_goes_through_a_whole_run_and_its_record_says_how_to_as
     deviations = [line.partition(":")[0] for line in record.deviations]
     assert {"unet.network", "unet.channels", "unet.leaky_slope"} <= set(deviations)
     assert verify_folder(tmp_path, "out").wrong == ()
+
+
+def test_a_generator_is_trained_once_for_all_networks():
+    names = ["real", "sdm", "flow", "inpaint"]
+    cells = compare.plan(Path("runs"), generators=names, networks=["unet", "unet-deep"], preset="quick")
+    of = {(cell.settings.generator, cell.settings.unet_settings.network): cell for cell in cells}
+    teachers = {which: cell.teacher for which, cell in of.items() if cell.teacher}
+    flow, sdm = of["flow", "unet"].folder, of["sdm", "unet"].folder
+    assert teachers == {
+        ("inpaint", "unet"): flow, ("sdm", "unet-deep"): sdm, ("flow", "unet-deep"): flow,
+        ("inpaint", "unet-deep"): flow,
+    }  # fmt: skip
+    assert len({cell.title for cell in cells}) == len(cells) == 8
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_comparison_of_two_networks_has_a_table_of_each_and_says_how_alike_their_orders_are(tmp_path):
+    asked = {"generators": ["real", "warp", "paint", "sdm"], "networks": ["unet", "unet-deep"], "unet_seeds": 1}
+    comparison = calls.compare(
+        out=tmp_path, device="cpu", preset="tiny", assignments=["unet.channels=[4,4,8,8]"], **asked
+    )
+    assert [len(group.runs) for group in comparison.groups] == [4, 4] and not comparison.failures
+    assert [group.title.endswith(", network unet-deep") for group in comparison.groups] == [False, True]
+    drawn = {run.record.settings["unet_settings"].get("network"): run for g in comparison.groups for run in g.runs
+             if run.record.generator == "sdm"}  # fmt: skip
+    fits = [next(stage for stage in run.record.stages if stage.name == "fit-4C") for run in drawn.values()]
+    assert [stage.taken for stage in fits] == [False, True]
+    weights = [run.record.weights_sha256["generator-4C.pt"] for run in drawn.values()]
+    assert weights[0] == weights[1]
+    assert (tmp_path / "comparison" / "tables" / "networks.csv").is_file()
 
 
 def test_a_network_has_its_own_settings_unless_others_are_asked_for():
