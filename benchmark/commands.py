@@ -31,7 +31,9 @@ from echobench.results.evidence.differences import key
 from echobench.results.records.cross import ECHONET
 from echobench.results.records.run import RunRecord, read_record
 from echobench.results.records.stress import StressRecord, read_stress
+from echobench.segmentation.networks import PAPER
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
+from echobench.segmentation.settings import preset_of
 
 CAMUS, ECHONET_FOLDER = "CAMUS_public", "EchoNet-Dynamic"
 SPEED: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -105,6 +107,7 @@ def compare_command(records: Sequence[RunRecord]) -> str | None:
         generators=_names(generators, compare.GENERATORS),
         views=_names([asked[0]["view"]], ["4C"]),
         phases=_names([asked[0]["phase"]], ["all"]),
+        networks=_other_network(records[0].settings),
         strength=next(iter(strengths), None),
     )
 
@@ -185,7 +188,8 @@ def speed_command(rows: pd.DataFrame) -> str:
 def assignments(record: RunRecord) -> list[str]:
     """What `--set` takes to make a record's settings of its preset's. Raises EchobenchError for a setting that is there
     no longer."""
-    parts = {"unet": (UNET_PRESETS[record.preset], record.settings["unet_settings"])}
+    unet = record.settings["unet_settings"]
+    parts = {"unet": (preset_of(record.preset, _network(unet)), {"network": PAPER} | unet)}
     if not record.is_drawn_elsewhere:
         backend = generator_class(record.generator)
         had = backend.upgraded(record.settings["generator_settings"])  # what was not yet a setting is one to be set
@@ -222,7 +226,19 @@ def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
         "data": CAMUS if had["data"] else None,
         "preset": None if record.preset == usual else record.preset,
         "seed": had["seed"],
+        "network": _other_network(had),
     } | ({"unet_seeds": len(had["unet_seeds"])} if "unet_seeds" in had else {})
+
+
+def _network(unet_settings: Facts) -> str:
+    """By the name that `--network` takes."""
+    return str(unet_settings.get("network", PAPER))
+
+
+def _other_network(settings: Facts) -> str | None:
+    """The network of a record that has another one than all have if nothing is said."""
+    network = _network(settings.get("unet_settings", {}))
+    return None if network == PAPER else network
 
 
 def _is_plain(record: RunRecord) -> bool:

@@ -7,6 +7,8 @@ The rule for structures that one side lacks, so that no failure is ever dropped 
 - predicted, absent from the reference: the same (n_ref is 0);
 - absent from both: nothing to score; the row stays, its value NaN (n_ref and n_pred are 0).
   Departs from the paper [scoring.absent]: a network that rightly finds nothing has missed nothing.
+
+A calibration error has a value wherever there is a structure, missed or not (see `calibration`), and keeps it.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,19 +20,22 @@ import pandas as pd
 from monai.metrics.utils import get_mask_edges, get_surface_distance
 from numpy.typing import NDArray
 
-from echobench.data.base.metric import DIAGONAL, MetricFacts
+from echobench.data.base.metric import DIAGONAL, MEASURED, MetricFacts
 from echobench.data.frames import Frames
 from echobench.data.labels import REGIONS, Label, region_mask
+from echobench.segmentation.calibration import calibration_errors
 
 
 @dataclass(frozen=True, eq=False)
 class Masks:
     """One region in N images, as a metric gets it: masks (N, H, W) of the experts and predicted, spacing (N, 2) in mm
-    along rows and columns; pixels of each mask and of both, (N,)."""
+    along rows and columns; pixels of each mask and of both, (N,). probability: (N, H, W) float32, of each pixel to be
+    of the region; None where only label maps are known."""
 
     truth: NDArray[np.bool_]
     guess: NDArray[np.bool_]
     spacing_mm: NDArray[np.float64]
+    probability: NDArray[np.float32] | None = None
 
     @cached_property
     def n_ref(self) -> NDArray[np.int64]:
@@ -49,13 +54,20 @@ class Masks:
         """HD95 and ASSD, (N,) each."""
         return surface_distances_mm(self.truth, self.guess, self.spacing_mm)
 
+    @property
+    def calibration_errors(self) -> NDArray[np.float64]:
+        """See `calibration_errors`, (N,)."""
+        assert self.probability is not None  # `score` asks for nothing else without
+        return calibration_errors(self.truth, self.guess, self.probability)
+
 
 @dataclass(frozen=True)
 class Metric(MetricFacts):
     """A metric and its function: the value of every image, (N,), where both masks have a pixel; the others are not
-    looked at."""
+    looked at, unless a missed structure's value is `MEASURED`. of_probabilities: whether the function reads them."""
 
     values: Callable[[Masks], NDArray[np.float64]]
+    of_probabilities: bool = False
 
     @property
     def facts(self) -> MetricFacts:
@@ -64,16 +76,21 @@ class Metric(MetricFacts):
 
     def __call__(self, masks: Masks) -> NDArray[np.float64]:
         """(N,) values by the module's rule for structures that one side lacks."""
+        values = self.values(masks)
         diagonal_mm = np.hypot(*(masks.spacing_mm * masks.truth.shape[1:]).T)
-        missed = diagonal_mm if self.missed == DIAGONAL else self.missed
+        worst = {DIAGONAL: diagonal_mm, MEASURED: values}
+        missed = worst[self.missed] if isinstance(self.missed, str) else self.missed
         lacking = np.where((masks.n_ref > 0) | (masks.n_pred > 0), missed, np.nan)
-        return np.where((masks.n_ref > 0) & (masks.n_pred > 0), self.values(masks), lacking)
+        return np.where((masks.n_ref > 0) & (masks.n_pred > 0), values, lacking)
 
 
-def score(reference: Frames, predicted: NDArray[np.uint8]) -> pd.DataFrame:
+def score(
+    reference: Frames, predicted: NDArray[np.uint8], probabilities: NDArray[np.float32] | None = None
+) -> pd.DataFrame:
     """Every metric of `METRICS` of every image and region.
 
     reference: N frames with expert labels and spacing. predicted: (N, H, W) uint8 label codes, in the same order.
+    probabilities: (N, len(Label), H, W) of every label, which sum to 1; without them, metrics of them are left out.
     Returns a row per image, region and metric with the columns patient, view, phase, region, metric, unit, value,
     n_ref, n_pred (pixels). Dice is a fraction, 0 to 1. Distances are in mm between the boundary pixels of the two
     masks, rows and columns weighted by their own spacing; HD95 is the larger of the two directed 95th percentiles,
@@ -81,7 +98,7 @@ def score(reference: Frames, predicted: NDArray[np.uint8]) -> pd.DataFrame:
     """
     if predicted.shape != reference.labels.shape:
         raise ValueError(f"{predicted.shape=} does not match the reference's {reference.labels.shape}")
-    tables = [_score_region(reference, predicted, region) for region in REGIONS]
+    tables = [_score_region(reference, predicted, probabilities, region) for region in REGIONS]
     table = pd.concat(tables, ignore_index=True)
     return table.sort_values("image", kind="stable", ignore_index=True).drop(columns="image")
 
@@ -105,10 +122,13 @@ def region_dice(reference: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> d
     return scores
 
 
-def _score_region(reference: Frames, predicted: NDArray[np.uint8], region: str) -> pd.DataFrame:
+def _score_region(
+    reference: Frames, predicted: NDArray[np.uint8], probabilities: NDArray[np.float32] | None, region: str
+) -> pd.DataFrame:
     """The rows of one region, with the image's index in a column `image`."""
     truth, guess = region_mask(reference.labels, region), region_mask(predicted, region)
-    masks = Masks(truth, guess, reference.spacing_mm)
+    probability = None if probabilities is None else probabilities[:, sorted(REGIONS[region])].sum(axis=1)
+    masks = Masks(truth, guess, reference.spacing_mm, probability)
     return pd.concat(
         [
             pd.DataFrame(
@@ -126,6 +146,7 @@ def _score_region(reference: Frames, predicted: NDArray[np.uint8], region: str) 
                 }
             )
             for name, metric in METRICS.items()
+            if probability is not None or not metric.of_probabilities
         ]
     )
 
@@ -165,6 +186,16 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             "assd_mm", "Average symmetric surface distance", "mm", ".2f", "lower", DIAGONAL, lambda m: m.distances_mm[1]
+        ),
+        Metric(
+            "ece",
+            "Expected calibration error near the structure",
+            "1",
+            ".2f",
+            "lower",
+            MEASURED,
+            lambda m: m.calibration_errors,
+            of_probabilities=True,
         ),
     )
 }

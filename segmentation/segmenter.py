@@ -1,5 +1,6 @@
 """`Segmenter`: a trained network with the preprocessing it was trained on, in memory and in one file."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypedDict
@@ -50,6 +51,10 @@ class Preprocessing:
         return (grey - self.mean) / self.std
 
 
+Forecast = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""What a network says of n images: the likeliest labels (n, S, S) and the probabilities (n, len(Label), S, S)."""
+
+
 class _Saved(TypedDict):
     """What `Segmenter.save` writes."""
 
@@ -71,6 +76,19 @@ class Segmenter:
 
         Runs on the device that holds the weights. Raises EchobenchError for another size than the training's.
         """
+        labels = np.empty(images.shape, dtype=np.uint8)
+        for start, logits in self._logits(images, batch_size):
+            labels[start : start + batch_size] = _likeliest(logits)
+        return labels
+
+    def forecasts(self, images: NDArray[np.uint8], *, batch_size: int = 16) -> Iterator[Forecast]:
+        """Likeliest labels, as `predict` gives them, with the probabilities of all, a batch at a time in the images'
+        order: those of all images would fill the memory."""
+        for _, logits in self._logits(images, batch_size):
+            yield _likeliest(logits), logits.float().softmax(dim=1).cpu().numpy()
+
+    def _logits(self, images: NDArray[np.uint8], batch_size: int) -> Iterator[tuple[int, Tensor]]:
+        """The place of each batch's first image and the batch's logits (n, len(Label), S, S); see `predict`."""
         size = self.preprocessing.size_px
         if images.ndim != 3 or images.shape[1:] != (size, size):
             raise EchobenchError(
@@ -78,13 +96,11 @@ class Segmenter:
                 "read them at that size"
             )
         device = next(self.network.parameters()).device
-        labels = np.empty(images.shape, dtype=np.uint8)
-        with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
+        for start in range(0, len(images), batch_size):
+            with torch.inference_mode():  # not around the yield, where it would be on for the caller too
                 batch = torch.tensor(images[start : start + batch_size], device=device)
                 logits = self.network(self.preprocessing.normalise(batch[:, None] / 255))
-                labels[start : start + batch_size] = logits.argmax(dim=1).to("cpu", torch.uint8).numpy()
-        return labels
+            yield start, logits
 
     def encoder(self) -> nn.Module:
         """The network's layers down to the features of realism, see `Network.encoder`."""
@@ -121,6 +137,10 @@ class Segmenter:
         with taken_from(path):
             network = built_with(content["weights"], lambda: stored.build(seed=0))
         return cls(network.to(device).eval(), stored, preprocessing)
+
+
+def _likeliest(logits: Tensor) -> NDArray[np.uint8]:
+    return logits.argmax(dim=1).to("cpu", torch.uint8).numpy()
 
 
 def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:

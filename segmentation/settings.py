@@ -10,7 +10,7 @@ from torch import nn
 
 from echobench.data.base.errors import require
 from echobench.segmentation.augment import AugmentationSettings
-from echobench.segmentation.networks import PAPER, build_network, require_network
+from echobench.segmentation.networks import LEAST_LEVELS, OWN_SETTINGS, PAPER, build_network, require_network
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class UNetSettings:
                 "learning rates must satisfy 0 < final_learning_rate <= peak_learning_rate, got "
                 f"{self.final_learning_rate} and {self.peak_learning_rate}"
             )
+        if len(self.channels) < (least := LEAST_LEVELS.get(self.network, 1)):
+            raise ValueError(f"network {self.network} needs {least} levels or more, got channels {self.channels}")
         factor = 2 ** (len(self.channels) - 1)
         # Instance normalisation of a single pixel is undefined, so two must be left at the bottom.
         if self.image_size_px % factor or self.image_size_px < 2 * factor:
@@ -124,3 +126,8 @@ PRESETS: Mapping[str, UNetSettings] = MappingProxyType(
         "quick": replace(_STANDARD, batch_size=4, steps=3000, balance_steps=1500),
     }
 )
+
+
+def preset_of(name: str, network: str) -> UNetSettings:
+    """A preset with a network's own settings."""
+    return replace(PRESETS[name], network=network, **OWN_SETTINGS.get(network, {}))

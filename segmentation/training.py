@@ -185,7 +185,9 @@ class Run:
         self._require_finite()
         loss = float(self.loss_sum) / self.loss_steps
         segmenter = Segmenter(self.network, self.settings, self.preprocessing)
+        self.network.eval()
         per_image = region_dice(self.validation.labels, segmenter.predict(self.validation.images))
+        self.network.train()
         dice = {region: _mean_of_defined(per_image[region]) for region in REGIONS}
         mean = _mean_of_defined(np.array([dice[region] for region in TABLE_REGIONS]))
         self.curves.append(
@@ -264,11 +266,17 @@ class Run:
 def training_loss(network: nn.Module, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy, averaged over all pixels with their labels' weights (L,).
 
-    images: (N, 1, S, S) normalised. labels: (N, S, S) int64.
+    images: (N, 1, S, S) normalised. labels: (N, S, S) int64. Of a network that gives logits of several depths (see
+    `Network.build`), the mean of their losses, where each counts half as much as the one before: nnU-Net's weights
+    (Isensee et al. 2021, arXiv 1809.10486).
     """
     # The network works channels-last, where convolutions of so few channels are fastest; softmax over four classes
     # is fastest with one plane per class.
-    return functional.cross_entropy(network(images).contiguous(), labels, weight=weights)
+    logits = network(images)
+    depths = logits.unbind(dim=1) if logits.ndim == 5 else [logits]
+    losses = [functional.cross_entropy(one.contiguous(), labels, weight=weights) for one in depths]
+    shares = [0.5**depth for depth in range(len(depths))]
+    return torch.stack([share * loss for share, loss in zip(shares, losses, strict=True)]).sum() / sum(shares)
 
 
 def _generator(seed: int, purpose: str, number: int) -> torch.Generator:

@@ -30,6 +30,8 @@ from echobench.results.records.run import FAILED, PICTURES, RECORD, is_finished
 from echobench.results.report.contents import group_figures, group_tables, paper_tables
 from echobench.results.report.page import write_report
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
+from echobench.results.shown.networks import network_tables
+from echobench.segmentation.networks import PAPER
 
 GENERATORS = ("real", "warp", "sdm", "cyclegan", "paint")
 """Who is compared where nothing else is said."""
@@ -47,6 +49,7 @@ def plan(
     generators: Sequence[str] | None = None,
     views: Sequence[str] | None = None,
     phases: Sequence[str] | None = None,
+    networks: Sequence[str] | None = None,
     data: str | None = None,
     preset: str | None = None,
     strength: float = 1.0,
@@ -60,8 +63,8 @@ def plan(
     """The cells of a comparison, each in the folder under `runs` that `echobench run` gives it.
 
     generators: see `expanded`. Without them, views and phases: `GENERATORS` on 4C, or with the preset paper the rows of
-    the paper's Table 1. images: of those who deform maps; the others have every frame once. assignments: see
-    `resolve_each`.
+    the paper's Table 1. images: of those who deform maps; the others have every frame once. networks: see `resolve`;
+    a generator is trained once for all of them. assignments: see `resolve_each`.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     chosen = (generators, views, phases)
@@ -78,12 +81,18 @@ def plan(
     shared: dict[str, Any] = {"data": data, "preset": preset, "strength": strength, "seed": seed}
     asked: list[dict[str, Any]] = [
         {"generator": generator, "view": view, "phase": phase, "images": images_of(generator, images)}
-        | {"unet_seeds": unet_seeds, "mix": mix, "scored_on": scored_on, **shared}
+        | {"unet_seeds": unet_seeds, "mix": mix, "scored_on": scored_on, "network": network, **shared}
+        for network in networks or (None,)
         for generator, view, phase in cells
     ]
     settings = {one.slug(): one for one in resolve_each(asked, assignments)}.values()
-    planned = [Cell(one, place_of(one, runs), f"{one.label} {one.view}") for one in settings]
+    planned = [Cell(one, place_of(one, runs), _title(one)) for one in settings]
     return [replace(cell, teacher=_teacher(cell, planned)) for cell in planned]
+
+
+def _title(settings: RunSettings) -> str:
+    network = settings.unet_settings.network
+    return f"{settings.label} {settings.view}" + (f" {network}" if network != PAPER else "")
 
 
 def images_of(generator: str, images: int | None) -> int | None:
@@ -93,9 +102,13 @@ def images_of(generator: str, images: int | None) -> int | None:
 
 
 def _teacher(cell: Cell, planned: Sequence[Cell]) -> Path | None:
-    """The cell that trains what this one would: of a generator whose weights it draws with, on the same frames."""
-    same = [one for one in planned if one.settings.generator in cell.settings.backend.draws_with]
-    return next((one.folder for one in same if _frames_of(one) == _frames_of(cell)), None)
+    """The cell that trains what this one would on the same frames: of a generator whose weights it draws with, or of
+    the same one and an earlier network."""
+    same = [one for one in planned if _frames_of(one) == _frames_of(cell)]
+    own = [one.folder for one in same if one.settings.generator == cell.settings.generator]
+    taught = [one.folder for one in same if one.settings.generator in cell.settings.backend.draws_with]
+    first = own[0] if cell.settings.backend.trained else cell.folder
+    return next(iter(taught), first if first != cell.folder else None)
 
 
 def carry_out(
@@ -121,11 +134,11 @@ def carry_out(
         inception_extractor(weights, torch.device(device))  # before hours of work, not after
     place.carry_out(cells, device, report)
     finished = [cell for cell in cells if is_finished(cell.folder)]
-    judges = {_frames_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
+    judges = {_table_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
     progress = report("measure")
     for number, cell in enumerate(finished, start=1):
         with locked(cell.folder):
-            if judge := judges.get(_frames_of(cell)):
+            if judge := judges.get(_table_of(cell)):
                 measure_realism(cell.settings, cell.folder, judge, device, weights, fid_images)
             measure_ejection(cell.settings, cell.folder, device)
             describe_patients(cell.settings, cell.folder)
@@ -140,7 +153,8 @@ def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str,
     together: dict[tuple[str, str], dict[str, tuple[RunSettings, Path]]] = {}
     for cell in cells:
         if is_finished(cell.folder):
-            together.setdefault(_frames_of(cell), {})[cell.settings.label] = (cell.settings, cell.folder)
+            of_frames = together.setdefault(_frames_of(cell), {})
+            of_frames.setdefault(cell.settings.label, (cell.settings, cell.folder))  # with the first network
     with working_in(out, PICTURES):
         panels = [picture_runs(runs, out / PICTURES / "-".join(of), device) for of, runs in together.items()]
     return next(filter(None, panels), {})
@@ -170,7 +184,7 @@ def compare(folders: Sequence[Path], out: Path, pictures: Mapping[str, Path] = M
             place = file_name(group.title)
             write_tables(group_tables(group), out / TABLES / place)
             write_figures(group_figures(group), out / FIGURES / place)
-        write_tables([table for table, _ in paper_tables(comparison)], out / TABLES)
+        write_tables([*(table for table, _ in paper_tables(comparison)), *network_tables(comparison)], out / TABLES)
         write_report(out, comparison, pictures)
     return comparison
 
@@ -200,6 +214,10 @@ def found_runs(places: Iterable[Path]) -> list[Path]:
 
 def _frames_of(cell: Cell) -> tuple[str, str]:
     return cell.settings.view, cell.settings.phase
+
+
+def _table_of(cell: Cell) -> tuple[str, ...]:
+    return (*_frames_of(cell), cell.settings.unet_settings.network)
 
 
 def _is_run(folder: Path) -> bool:

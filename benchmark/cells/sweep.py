@@ -53,6 +53,7 @@ def plan(
     unet_seeds: int = 3,
     images: int | None = None,
     scored_on: str = "validation",
+    network: str | None = None,
     assignments: Sequence[str] = (),
 ) -> list[Cell]:
     """The cells of a sweep, each in the folder under `runs` that `echobench run` gives it.
@@ -60,14 +61,15 @@ def plan(
     generators: see `expanded`. strengths, fractions, patients: one of them has several values; None is `STRENGTHS`, or
     strength 1 beside others, fraction 1, and all patients without a draw of them. "all" among patients is as many as
     train in the split. patient_draws: how often every number of them is drawn. mixes: None is images that are drawn
-    alone; 0 is `real`. Who cannot draw deformed maps has one cell for all strengths. images, assignments: see
-    `compare.plan`. scored_on: validation patients, since test patients that were looked at to choose cannot judge the
-    choice.
+    alone; 0 is `real`. Who cannot draw deformed maps has one cell for all strengths. images, network, assignments:
+    see `compare.plan`. scored_on: validation patients, since test patients that were looked at to choose cannot judge
+    the choice.
     Raises EchobenchError for a name or a number that is not one of the choices, before anything is run.
     """
     strengths = list(dict.fromkeys(strengths or (STRENGTHS if fractions is patients is None else (1.0,))))
     fractions = list(dict.fromkeys(fractions or (1.0,)))
     shared: dict[str, Any] = {"view": view, "data": data, "preset": preset, "seed": seed, "scored_on": scored_on}
+    shared["network"] = network
     draws = [(None, 0)] if patients is None else _draws(patients, patient_draws, shared)
     chosen: list[float | None] = [*dict.fromkeys(mixes)] if mixes else [None]
     asked = [

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     metavar="ED,ES,all",
     help="Makes a table of each of these phases.  [default: all; Table 1's with preset paper]",
 )
+@click.option(
+    "--networks",
+    metavar="unet,unet-deep",
+    help="Trains each of these segmentation networks on the same images, and says whether they put the generators in "
+    "the same order.  [default: unet]",
+)
 @options.with_data
 # How much
 @options.with_preset
@@ -62,8 +68,8 @@ if TYPE_CHECKING:
 @with_output
 def compare(
     folders: tuple[Path, ...], runs: tuple[Path, ...], generators: str | None, views: str | None, phases: str | None,
-    inception: Path | None, fid_images: str, device: str, executor: "Executor", out: Path, dry_run: bool,
-    screen: Screen, **asked: Any,
+    networks: str | None, inception: Path | None, fid_images: str, device: str, executor: "Executor", out: Path,
+    dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
 
@@ -75,12 +81,14 @@ def compare(
       echobench compare
       echobench compare --generators all
       echobench compare --generators real,sdm --views 4C,2C --data CAMUS_public
+      echobench compare --networks unet,unet-deep
       echobench compare --runs results/measured
       echobench compare --preset standard --dry-run
     """
     from echobench.benchmark.cells.compare import COMPARISON, plan
 
     asked |= {"generators": names_in(generators), "views": names_in(views), "phases": names_in(phases)}
+    asked["networks"] = names_in(networks)
     if dry_run:
         from echobench.benchmark.cli.dry_run import shared, show_runs
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @options.with_seed
 @options.with_images
 @options.with_unet_seeds(1)
+@options.with_network
 @options.with_assignments
 # On what
 @click.option(

@@ -18,6 +18,7 @@ from echobench.benchmark.cli.config import where_from, with_config
 from echobench.benchmark.cli.output import OUTPUT
 from echobench.benchmark.cli.values import kind_of, require_values
 from echobench.data.base.errors import EchobenchError
+from echobench.segmentation.networks import NETWORKS
 
 Values = Mapping[str, Any]
 """What a call has for every parameter of its verb, typed or not."""
@@ -121,6 +122,12 @@ with_images = click.option(
     type=int,
     help="Trains each U-Net on N images in all; beside other generators, `real` keeps its frames.  "
     "[default: what the preset says]",
+)
+with_network = click.option(
+    "--network",
+    metavar="|".join(NETWORKS),
+    help="Trains this segmentation network with the settings of its own: unet is the paper's, unet-deep has 2 M "
+    "weights.  [default: unet]",
 )
 with_assignments = click.option(
     "--set",

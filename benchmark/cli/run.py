@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 )
 @click.option("--patient-draw", metavar="K", type=int, default=0, help="Takes draw K of so many patients, from 0.")
 @options.with_unet_seeds(1)
+@options.with_network
 @options.with_assignments
 @options.with_scored_on("testing")
 # Where

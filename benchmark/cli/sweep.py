@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @options.with_seed
 @options.with_images
 @options.with_unet_seeds(3)
+@options.with_network
 @options.with_assignments
 @options.with_scored_on("validation")
 # Where

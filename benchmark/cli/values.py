@@ -140,6 +140,7 @@ GENERATOR_HELP = f"Draws the training images: {', '.join(registry.BACKENDS)}:DIR
 
 _VIEWS, _PHASES, _PRESETS = (f"benchmark.choices:{name}" for name in ("VIEW_CHOICES", "PHASE_CHOICES", "PRESETS"))
 _RUN, _FOLDER, _FILE, _OUT = RunPlace(), Place("dir"), Place("file"), Place("dir", there=False)
+_NETWORKS = "segmentation.networks:NETWORKS"
 _ONE_VIEW, _DATA = OneOf("view", "data.frames:VIEWS"), Place("dir", text=True)
 KINDS: Mapping[str, Value] = MappingProxyType(
     {
@@ -153,6 +154,8 @@ KINDS: Mapping[str, Value] = MappingProxyType(
         "phases": OneOf("phase", _PHASES, several=True),
         "preset": OneOf("preset", _PRESETS),
         "deformations": OneOf("deformation", "data.ladder.ladder:STRESSES", several=True),
+        "network": OneOf("segmentation network", _NETWORKS),
+        "networks": OneOf("segmentation network", _NETWORKS, several=True),
         "assignments": Assignment(),
         "scored_on": OneOf("patients to score on", "results.records.run:SCORED_ON"),
         "cross on": OneOf("data to score on", "benchmark.choices:CROSSED"),

@@ -2,13 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn import functional
 
 from echobench.benchmark.choices import CROSSED
 from echobench.benchmark.run.machine import describe_machine, now, package_versions, source_commit
@@ -34,7 +36,8 @@ from echobench.results.records.run import RunRecord, is_finished, read_failed, r
 from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
-from echobench.segmentation.segmenter import Segmenter
+from echobench.segmentation.scores import METRICS
+from echobench.segmentation.segmenter import Forecast, Segmenter
 
 CROSS = "cross"
 DATA_VARIABLE = "ECHOBENCH_ECHONET"
@@ -193,19 +196,34 @@ def cross(run: Path, target: Target, device: str) -> None:
     )
     size = next(iter(segmenters.values())).preprocessing.size_px
     seconds = time.perf_counter() - began
-    write_cross(run, _record(record, target, fingerprint, size, seconds, describe_machine(device)), scores)
+    machine, scored = describe_machine(device), set(scores["metric"])
+    write_cross(run, _record(record, target, fingerprint, size, scored, seconds, machine), scores)
 
 
 def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
     """See `known_scores`; at the target's own size, of its regions."""
     frames, size = target.frames, segmenter.preprocessing.size_px
     images = np.stack([resize_image(image, (size, size)) for image in frames.images])
-    predicted = np.stack([resize_labels(labels, frames.size) for labels in segmenter.predict(images)])
-    return known_scores(frames, predicted, target.regions)
+    forecasts = (_resized(forecast, frames.size) for forecast in segmenter.forecasts(images))
+    return known_scores(frames, forecasts, target.regions)[0]
+
+
+def _resized(forecast: Forecast, size: tuple[int, int]) -> Forecast:
+    labels, probabilities = forecast
+    if labels.shape[1:] == size:
+        return forecast
+    said = functional.interpolate(torch.from_numpy(probabilities), size, mode="bilinear", antialias=True)
+    return np.stack([resize_labels(one, size) for one in labels]), said.numpy()
 
 
 def _record(
-    record: RunRecord, target: Target, fingerprint: str, size_px: int, seconds: float, machine: dict[str, Any]
+    record: RunRecord,
+    target: Target,
+    fingerprint: str,
+    size_px: int,
+    scored: Collection[str],
+    seconds: float,
+    machine: dict[str, Any],
 ) -> CrossRecord:
     height, width = target.frames.size
     same = (height, width) == (size_px, size_px)
@@ -220,9 +238,10 @@ def _record(
         resize=f"Frames are read at the U-Net's {size_px} × {size_px} pixels"
         if same
         else f"Frames of {height} × {width} pixels are resized to the U-Net's {size_px} × {size_px} (bilinear), its "
-        "labels back (nearest), and scored at the frames' own size",
+        "labels (nearest) and probabilities (bilinear) back, and scored at the frames' own size",
         fingerprint=fingerprint,
         skipped=list(target.skipped),
+        metrics=[metric.facts for name, metric in METRICS.items() if name in scored],
         seconds=round(seconds, 3),
         commit=source_commit(),
         versions=package_versions(),

@@ -37,17 +37,19 @@ def load_unets(run: Path, record: RunRecord) -> dict[int, Segmenter]:
 
 
 def rescore(record: RunRecord, unets: dict[int, Segmenter], frames: Frames) -> Rescored:
-    """Raw scores of these U-Nets, on the processor and on as many threads as the record says."""
+    """Raw scores of these U-Nets, by the metrics, on the processor and on as many threads as the record says."""
     threads = torch.get_num_threads()
     torch.set_num_threads(record.machine.get("torch_threads", threads))
     try:
         tables = [
-            known_scores(frames, unet.predict(frames.images), record.regions).assign(unet_seed=seed)
+            known_scores(frames, unet.forecasts(frames.images), record.regions)[0].assign(unet_seed=seed)
             for seed, unet in unets.items()
         ]
     finally:
         torch.set_num_threads(threads)
-    return Rescored(pd.concat(tables, ignore_index=True), _elsewhere(record))
+    scores = pd.concat(tables, ignore_index=True)
+    scored_then = scores["metric"].isin([metric.name for metric in record.metrics])  # others came later
+    return Rescored(scores[scored_then], _elsewhere(record))
 
 
 def _elsewhere(record: RunRecord) -> tuple[str, ...]:

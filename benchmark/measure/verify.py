@@ -41,7 +41,7 @@ from echobench.results.records.soundness import (
 )
 from echobench.results.records.stress import STRESS, STRESS_SCORES, read_stress
 
-TOLERANCE: Mapping[str, float] = MappingProxyType({"dice": 0.005, "hd95_mm": 1.0, "assd_mm": 0.1})
+TOLERANCE: Mapping[str, float] = MappingProxyType({"dice": 0.005, "hd95_mm": 1.0, "assd_mm": 0.1, "ece": 0.005})
 """How far a score that is made again on another machine may lie from the recorded one: other kernels round otherwise,
 which moves single pixels on the edge between two labels."""
 _WITHIN = ", ".join(f"{metric} ± {value:g}" for metric, value in TOLERANCE.items())
@@ -215,7 +215,8 @@ def _of_cross(folder: Path, path: Path, record: RunRecord) -> Iterator[Finding]:
     crossed, scores = found
     if crossed.run_sha256 != record.scores_sha256:
         yield WRONG, f"{path.name} is of other scores than the record's; `echobench cross` measures it anew"
-    metrics = [metric for metric in record.metrics if metric.name in set(scores.get("metric", ()))]
+    known = {metric.name: metric for metric in (*record.metrics, *crossed.metrics)}
+    metrics = [metric for name, metric in known.items() if name in set(scores.get("metric", ()))]
     for fault in score_faults(
         scores, regions=crossed.regions, seeds=crossed.unet_seeds, frames=crossed.frames, metrics=metrics
     ):

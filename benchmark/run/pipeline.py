@@ -233,11 +233,13 @@ def _score(trial: Trial, unets: Mapping[int, _Trained]) -> tuple[pd.DataFrame, N
     """Raw scores of every U-Net on frames that none of them was trained on, and the first one's predictions."""
     frames = trial.scored
     with trial.stages.measured("score") as noted:
-        predicted = {seed: segmenter.predict(frames.images) for seed, (segmenter, _) in unets.items()}
-        regions = trial.dataset.regions
-        parts = [known_scores(frames, labels, regions).assign(unet_seed=seed) for seed, labels in predicted.items()]
+        found = {
+            seed: known_scores(frames, segmenter.forecasts(frames.images), trial.dataset.regions)
+            for seed, (segmenter, _) in unets.items()
+        }
+        parts = [table.assign(unet_seed=seed) for seed, (table, _) in found.items()]
         noted["items"] = len(frames) * len(unets)
-    return pd.concat(parts, ignore_index=True), next(iter(predicted.values()))
+    return pd.concat(parts, ignore_index=True), next(iter(found.values()))[1]
 
 
 def _save_pictures(

@@ -28,10 +28,12 @@ from echobench.generators.registry import generator_class
 from echobench.results.records.run import SCORED_ON
 from echobench.results.records.unsaid import UNSAID
 from echobench.results.shown.departures import OFFICIAL, Departure, departures
+from echobench.segmentation.networks import OWN_SETTINGS
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 from echobench.segmentation.settings import UNetSettings
 
 DATA_VARIABLE = "ECHOBENCH_CAMUS"
+_NETWORK = "unet.network"
 OF_GENERATOR = "generator."
 """How an assignment to a generator's settings begins."""
 
@@ -193,6 +195,7 @@ def resolve(
     mix: float | None = None,
     patients: int | None = None,
     patient_draw: int = 0,
+    network: str | None = None,
     assignments: Sequence[str] = (),
 ) -> RunSettings:
     """Fill in what a preset says; raises EchobenchError for a name or a number that is not one of the choices.
@@ -203,8 +206,9 @@ def resolve(
     scored on. fraction: of the training patients that generator and maps come from; the validation and the test
     patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
     `SCORED_ON`. mix: see `RunSettings`; 0 is the run of `real`, which has none, whoever the generator is. patients: in
-    place of a fraction. patient_draw: from 0; the U-Net seeds of each draw begin one higher. assignments: changes to
-    the preset's settings, see `overridden`.
+    place of a fraction. patient_draw: from 0; the U-Net seeds of each draw begin one higher. network: one of
+    `NETWORKS` with the settings of its own, None is the paper's. assignments: changes to the preset's settings and to
+    these, see `overridden`.
     """
     drawn, written = folder_of(generator), file_of(generator)
     code = written.code() if written else None
@@ -239,7 +243,8 @@ def resolve(
     _require_patients(patients, patient_draw, fraction, drawn)
     unet = {"unet": UNET_PRESETS[preset]}
     # What a folder of drawn images has in place of settings, nobody can choose.
-    parts = overridden(unet if drawn else {"generator": backend.presets[preset]} | unet, assignments)
+    chosen = {} if drawn else {"generator": backend.presets[preset]}
+    parts = overridden(chosen | unet, _with_network(network, assignments))
     if (mix, patients) != (None, None) and parts["unet"].epochs is not None:
         raise EchobenchError(
             "a mix and a number of patients need a U-Net that counts optimiser steps, the same for every row, and this "
@@ -269,6 +274,15 @@ def resolve(
         patient_draw=patient_draw if patients else 0,
     )
     return _real_alone(settings) if mix == 0 else settings
+
+
+def _with_network(network: str | None, assignments: Sequence[str]) -> list[str]:
+    """The assignments, and those that make a network's own settings, where they say nothing else."""
+    asked = [*assignments, *([f"{_NETWORK}={network}"] if network else [])]
+    given = {key: value for key, _, value in (one.partition("=") for one in asked)}
+    own = OWN_SETTINGS.get(given.get(_NETWORK, ""), {})
+    texts = {f"unet.{name}": json.dumps(value) for name, value in own.items()}
+    return [*asked, *(f"{key}={text}" for key, text in texts.items() if key not in given)]
 
 
 def _require_mix(mix: float | None, images: int | None) -> None:

@@ -8,6 +8,8 @@ _DIGITS = re.compile(r"[+,]?\.\d[fge]")
 Better = Literal["higher", "lower"]
 DIAGONAL: Literal["diagonal"] = "diagonal"
 """What a missed structure counts as where the worst distance is meant: the image's diagonal in mm."""
+MEASURED: Literal["measured"] = "measured"
+"""The same where the metric has a value for it, as for any other structure."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class MetricFacts:
     unit: str
     digits: str
     better: Better
-    missed: float | Literal["diagonal"]
+    missed: float | Literal["diagonal", "measured"]
 
     def __post_init__(self) -> None:
         if not _DIGITS.fullmatch(self.digits):

@@ -142,8 +142,8 @@ _OF_THE_MAPS = ("strength", "seed", "images", "mix")
 """Settings that say for which label maps a generator draws."""
 _OF_THE_PATIENTS = ("fraction", "patients", "patient_draw")
 """Settings that say which of the training patients there are."""
-_NETWORK_BEFORE = {"network": "unet"}
-"""What the settings of a U-Net leave unsaid where there was no other network."""
+NETWORK, _NETWORK_BEFORE = "unet.network", {"network": "unet"}
+"""What the settings of a U-Net leave unsaid where it is the paper's network."""
 
 
 def _place(record: RunRecord) -> tuple[str, ...]:
@@ -349,6 +349,7 @@ def titles_of(groups: Sequence[Facts]) -> list[str]:
         + (f" {facts['phase']}" if facts["phase"] != "all" else "")
         + (f", fraction {facts['fraction']:g}" if facts.get("fraction", 1) != 1 else "")
         + (f", {n} patients, draw {facts['draw of patients']}" if (n := facts.get("patients")) else "")
+        + (f", network {network}" if (network := facts.get(NETWORK, "unet")) != _NETWORK_BEFORE["network"] else "")
         + (f", deformation of {FIRST_DEFORMATION}" if facts["deformation"] == FIRST_DEFORMATION else "")
         + (f", {facts['scored on']}" if facts["scored on"] != SCORED_ON["testing"] else "")
         for facts in groups

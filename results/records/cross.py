@@ -5,15 +5,17 @@ cross-TARGET.json   `CrossRecord`; written last, by rename
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from echobench.data.base.files import write_whole
+from echobench.data.base.metric import MetricFacts
 from echobench.data.labels import REGIONS
 from echobench.results.records.files import RecordKind
+from echobench.results.records.run import FIRST_METRICS
 from echobench.results.records.soundness import table_faults
 
 PREFIX = "cross-"
@@ -29,6 +31,7 @@ class CrossRecord:
     frames came to the U-Net's size and its labels back. fingerprint: SHA-256 of the frames. skipped: a sentence for
     each video that could not be read. run_sha256: of the scores in the run's own record, so that scores of other U-Nets
     are noticed. scores_sha256: of the CSV. machine: what the seconds are of; None in records from before it was kept.
+    metrics: what was scored, as far as the frames allow it; what the run itself was scored by may have been less.
     """
 
     target: str
@@ -48,6 +51,7 @@ class CrossRecord:
     run_sha256: str
     scores_sha256: str = ""
     machine: dict[str, Any] | None = None
+    metrics: list[MetricFacts] = field(default_factory=lambda: list(FIRST_METRICS))
 
 
 def _faults(record: CrossRecord, scores: pd.DataFrame | None) -> Iterable[str]:

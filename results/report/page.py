@@ -26,6 +26,7 @@ from echobench.results.report.provenance import Provenance, provenance, shared_d
 from echobench.results.report.shown import ShownTable, shown_table
 from echobench.results.shown.figures import CAPTIONS
 from echobench.results.shown.formats import listed
+from echobench.results.shown.networks import network_tables
 from echobench.results.shown.palette import LABEL_NAMES, LABELS
 from echobench.results.shown.stress_figure import CAPTIONS as STRESS_CAPTIONS
 from echobench.results.shown.stress_figure import score_figures
@@ -137,6 +138,7 @@ def write_report(folder: Path, comparison: Comparison, pictures: Mapping[str, Pa
         question=QUESTION,
         groups=[_group(group, anchor, links, with_pictures=shown_panel is None) for anchor, group in of_groups.items()],
         paper_tables=_paper_tables(comparison, links),
+        network_tables=[shown_table(table, table.name, {}) for table in network_tables(comparison)],
         panel=shown_panel,
         links={run.label: links[run.folder] for run in runs if labels.count(run.label) == 1},
         tones=TONES.items(),

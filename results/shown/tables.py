@@ -5,7 +5,7 @@ from math import nan
 
 import pandas as pd
 
-from echobench.data.base.metric import DIAGONAL, MetricFacts
+from echobench.data.base.metric import DIAGONAL, MEASURED, MetricFacts
 from echobench.data.labels import REGIONS, TABLE_REGIONS
 from echobench.results.evidence.comparison import Group, maps_of
 from echobench.results.evidence.cost import conditions, cost, told_once
@@ -53,8 +53,9 @@ def region_table(group: Group, metric: str = "dice") -> Table:
 
 
 def _missed(metric: MetricFacts) -> str:
-    worst = "the image's diagonal in mm" if metric.missed == DIAGONAL else f"{metric.missed:g}"
-    return f"A structure that the U-Net misses counts as {worst}; one that is absent from both maps does not count."
+    words = {DIAGONAL: "as the image's diagonal in mm", MEASURED: "with the value that is measured there"}
+    worst = words[metric.missed] if isinstance(metric.missed, str) else f"as {metric.missed:g}"
+    return f"A structure that the U-Net misses counts {worst}; one that is absent from both maps does not count."
 
 
 def summary_table(group: Group) -> Table:

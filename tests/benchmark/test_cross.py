@@ -59,11 +59,11 @@ def test_frames_of_another_size_score_as_their_own(finished, videos):
     frames = own_frames(settings, folder)
     segmenter = Segmenter.load(folder / "stages" / "unet-0.pt")
     scores = scores_on(segmenter, videos)
-    assert set(scores["metric"]) == {"dice"} and set(scores["region"]) == {"LVendo"}
-    assert len(scores) == len(frames)
+    assert set(scores["metric"]) == {"dice", "ece"} and set(scores["region"]) == {"LVendo"}
+    assert len(scores) == 2 * len(frames)
     own = scores_on(segmenter, Target("camus", "phantom", frames, ("LVendo", "LA")))
-    assert set(own["metric"]) == {"dice", "hd95_mm", "assd_mm"} and set(own["region"]) == {"LVendo", "LA"}
-    assert (own["region"] == "LVendo").sum() == 3 * len(frames)
+    assert set(own["metric"]) == {"dice", "hd95_mm", "assd_mm", "ece"} and set(own["region"]) == {"LVendo", "LA"}
+    assert (own["region"] == "LVendo").sum() == 4 * len(frames)
 
 
 def test_every_u_net_is_scored_once_and_again_when_there_are_more(finished, videos):

@@ -48,14 +48,14 @@ class TestEchonet:
         videos = pd.read_csv(echonet / "FileList.csv").set_index("FileName")
         assert set(videos.loc[sorted(set(scores["patient"])), "Split"]) == {"TEST"}
         assert record.training_images == 2 * (sum(videos["Split"] == "TRAIN") - 1), "one of them was not traced"
-        assert set(scores["region"]) == {"LVendo"} and set(scores["metric"]) == {"dice"}
+        assert set(scores["region"]) == {"LVendo"} and set(scores["metric"]) == {"dice", "ece"}
         assert scores["value"].notna().all()
 
     def test_its_unets_are_crossed_on_what_they_have_learnt(self, echonet, camus_folder, tmp_path):
         run(resolve(generator="real", view="4C", data=str(echonet), preset="tiny"), tmp_path / "run")
         cross(tmp_path / "run", camus_target(camus_folder, tmp_path / "run"), "cpu")
         record, scores = read_cross(tmp_path / "run", "camus")
-        assert record.regions == ["LVendo"] and set(scores["metric"]) == {"dice", "hd95_mm", "assd_mm"}
+        assert record.regions == ["LVendo"] and set(scores["metric"]) == {"dice", "hd95_mm", "assd_mm", "ece"}
 
     def test_stress_which_needs_every_structure_is_refused(self, echonet, tmp_path):
         with pytest.raises(EchobenchError, match="phantom-echonet has LVendo and no millimetres"):
@@ -98,7 +98,7 @@ class TestAnother:
         runs = sorted(Path("runs").glob("arrays-*"))
         (record, scores), _ = map(read_record, runs)
         assert (len(runs), record.dataset, record.training_images) == (2, "arrays", 8)
-        assert set(scores["region"]) == {"LVendo", "LA"} and set(scores["metric"]) == {"dice"}
+        assert set(scores["region"]) == {"LVendo", "LA"} and set(scores["metric"]) == {"dice", "ece"}
         (group,) = Comparison.of(runs).groups
         table = region_table(group)
         assert "mean: of LVendo, LA." in table.caption

@@ -35,7 +35,7 @@ def run_of(generator, camus_folder, folder):
 def test_a_metric_of_one_line_reaches_record_table_and_report(camus_folder, tmp_path, monkeypatch):
     run_of("real", camus_folder, tmp_path / "real")
     record, scores = read_record(tmp_path / "real")
-    assert [metric.name for metric in record.metrics] == ["dice", "hd95_mm", "assd_mm", "precision"]
+    assert [metric.name for metric in record.metrics] == ["dice", "hd95_mm", "assd_mm", "ece", "precision"]
     own = scores[scores["metric"] == "precision"].sort_values(["phase", "region"])
     expected = scores[scores["metric"] == "dice"].sort_values(["phase", "region"])
     # Dice (n_ref + n_pred) = 2 n_both = 2 precision n_pred

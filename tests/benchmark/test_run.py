@@ -41,8 +41,8 @@ def test_a_run_leaves_a_whole_record(camus_folder, tmp_path):
     assert result.exit_code == 0, result.output
     assert "LVendo" in result.output
     record, scores = read_record(tmp_path / "out")
-    # 1 test patient × 2 phases × 4 regions × 3 metrics × 2 U-Net seeds
-    assert len(scores) == 48
+    # 1 test patient × 2 phases × 4 regions × 4 metrics × 2 U-Net seeds
+    assert len(scores) == 64
     assert set(scores["unet_seed"]) == {0, 1}
     assert set(scores["patient"]) == {"patient0005"} == set(record.test_patients)
     assert {stage.name for stage in record.stages} == {"read", "fit-4C", "unet-0", "unet-1", "score"}
@@ -248,7 +248,7 @@ def test_a_synthetic_row_draws_trains_and_resumes_with_the_same_scores(camus_fol
 def test_every_untrained_generator_runs_end_to_end(camus_folder, tmp_path, generator):
     record, scores = run(settings_for(camus_folder, generator), tmp_path / "out")
     assert record.generator == generator
-    assert len(scores) == 24
+    assert len(scores) == 32
 
 
 def test_the_phantom_is_the_default_and_every_view_has_its_own_generator(tmp_path):

@@ -23,6 +23,7 @@ from echobench.benchmark.run.settings import resolve
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.records.run import RECORD, SCORES, read_record
+from echobench.segmentation.scores import METRICS
 from echobench.segmentation.segmenter import Segmenter
 
 MEASURED = Path(__file__).resolve().parents[2] / "results" / "measured"
@@ -69,7 +70,7 @@ def fix_up(folder: Path, **hashes) -> None:
 def test_a_run_is_what_its_record_says(finished):
     result = invoke(finished)
     assert result.exit_code == 0, result.output
-    said = "hashes of 5 of 5 files, a sound table of 48 scores, 48 scores re-made from 2 U-Nets, all equal; "
+    said = "hashes of 5 of 5 files, a sound table of 64 scores, 64 scores re-made from 2 U-Nets, all equal; "
     said += "not verified: what else run.json says, pictures (no hash on record)"
     assert result.output == f"real: {said}\n"
 
@@ -89,7 +90,7 @@ def test_an_edited_digit_of_the_scores_is_found(finished):
     result = invoke(finished.parent)
     assert result.exit_code == 1
     assert "WRONG: scores.csv is not the file on record" in result.output
-    assert "1 of 48 scores are not those of the weights here" in result.output
+    assert "1 of 64 scores are not those of the weights here" in result.output
     assert "1 of these records is not what the run wrote" in result.stderr
 
 
@@ -98,7 +99,7 @@ def test_a_digit_whose_hash_was_fixed_up_is_found_by_scoring_again(finished):
     fix_up(finished)
     read_record(finished)  # to whoever only reads it, it is as good as any
     (sentence,) = verify_folder(finished, "out").wrong
-    assert sentence.startswith("1 of 48 scores are not those of the weights here, the first patient0005 4C ")
+    assert sentence.startswith("1 of 64 scores are not those of the weights here, the first patient0005 4C ")
     assert "assd_mm, U-Net seed" in sentence
 
 
@@ -134,7 +135,7 @@ def test_data_that_moved_or_changed_is_said_and_no_fault(finished, camus_folder)
     camus_folder.rename(camus_folder.with_name("elsewhere"))
     result = invoke(finished)
     assert result.exit_code == 0
-    assert "a sound table of 48 scores; not verified: scores (there is no folder" in result.output
+    assert "a sound table of 64 scores; not verified: scores (there is no folder" in result.output
 
 
 def test_the_scores_are_made_again_on_as_many_threads_as_the_record_says(camus_folder, tmp_path, monkeypatch):
@@ -179,6 +180,18 @@ def test_a_run_that_went_on_on_another_number_of_threads_says_so(camus_folder, t
     )
 
 
+def test_a_run_of_before_a_metric_is_verified_by_those_that_it_has_and_its_cross_by_today_s(tmp_path, monkeypatch):
+    settings = resolve(generator="real", view="4C", preset="tiny")
+    with monkeypatch.context() as before:
+        before.delitem(METRICS, "ece")
+        run(settings, tmp_path)
+    cross(tmp_path, view_target(tmp_path), "cpu")
+    own, crossed = (set(pd.read_csv(tmp_path / name)["metric"]) for name in (SCORES, "cross-2C.csv"))
+    assert crossed - own == {"ece"}
+    verdict = verify_folder(tmp_path, "out")
+    assert not verdict.wrong and verdict.verified[-1].endswith("all equal")
+
+
 @pytest.mark.parametrize(("share", "found"), [(0.9, 0), (1.1, 1)])
 def test_scores_of_another_machine_are_held_to_the_stated_tolerance(finished, monkeypatch, share, found):
     here = rescore.describe_machine
@@ -190,7 +203,8 @@ def test_scores_of_another_machine_are_held_to_the_stated_tolerance(finished, mo
     verdict = verify_folder(finished, "out")
     assert len(verdict.wrong) == found
     if not found:
-        assert verdict.verified[-1].endswith("all within dice ± 0.005, hd95_mm ± 1, assd_mm ± 0.1 (other processor)")
+        within = "dice ± 0.005, hd95_mm ± 1, assd_mm ± 0.1, ece ± 0.005"
+        assert verdict.verified[-1].endswith(f"all within {within} (other processor)")
 
 
 @pytest.fixture
@@ -248,7 +262,7 @@ def test_files_that_are_gone_are_found_and_weights_that_are_gone_are_said(finish
         "scores of U-Net seed 1 (no weights here)",
         unhashed(finished),
     )
-    assert "24 scores re-made from 1 U-Net, all equal" in verdict.verified
+    assert "32 scores re-made from 1 U-Net, all equal" in verdict.verified
     (finished / SCORES).unlink()
     assert "scores.csv is on record and not here" in verify_folder(finished, "out").wrong
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echobench.data.labels import REGIONS
+from echobench.data.labels import REGIONS, Label
 from echobench.results.records.soundness import COLUMNS, altered_scores, curve_faults, run_faults, score_faults
 from echobench.segmentation.scores import METRICS, score
 
@@ -20,7 +20,9 @@ def sound(make_frames) -> pd.DataFrame:
     frames = make_frames(2)
     seen = [np.roll(frames.labels, shift, axis) for shift, axis in ((1, 1), (2, 2))]
     seen[1][0][seen[1][0] == 3] = 0
-    tables = [score(frames, labels).assign(unet_seed=seed) for seed, labels in enumerate(seen)]
+    certain = [np.stack([labels == label for label in Label], axis=1).astype(np.float32) for labels in seen]
+    both = enumerate(zip(seen, certain, strict=True))
+    tables = [score(frames, *forecast).assign(unet_seed=seed) for seed, forecast in both]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -127,7 +129,7 @@ def test_scores_made_again_are_held_to_the_text_or_to_a_tolerance(sound):
     other, row = recorded.copy(), first(sound, metric="assd_mm")
     other.loc[row, "value"] = str(sound.loc[row, "value"] + 0.01)
     assert len(altered_scores(recorded, other, None)) == 1
-    tolerance = {"dice": 0.0, "hd95_mm": 0.0}
+    tolerance = {"dice": 0.0, "hd95_mm": 0.0, "ece": 0.0}
     assert altered_scores(recorded, other, tolerance | {"assd_mm": 0.011}).empty
     assert len(altered_scores(recorded, other, tolerance | {"assd_mm": 0.009})) == 1
     assert len(altered_scores(recorded[1:], recorded, None)) == 1 == len(altered_scores(recorded, recorded[1:], None))

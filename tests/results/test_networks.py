@@ -1,0 +1,105 @@
+"""Rank stability between two networks, with orders whose Kendall's τ is known."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from echobench.results.evidence.comparison import Comparison
+from echobench.results.evidence.networks import kendall, rank_stabilities, resampled_means
+from echobench.results.report.page import write_report
+from echobench.results.shown.networks import network_tables
+from echobench.results.shown.tables import WHO, summary_table
+
+DEEP = {"network": "unet-deep", "channels": [16, 32], "peak_learning_rate": 1e-3}
+UNET = {"steps": 8000, "batch_size": 8, "channels": [2, 4], "peak_learning_rate": 5e-3}
+
+
+@pytest.fixture
+def compared(add_run: Callable[..., Path], make_scores: Callable[..., object]) -> Callable[..., Comparison]:
+    """`compared(first, second)`: mean Dice by generator with either network; twelve patients, alike in all rows."""
+
+    def make(
+        *networks: Mapping[str, float], second: Mapping[str, object] = UNET | DEEP, noise: float = 0
+    ) -> Comparison:
+        rng, folders = np.random.default_rng(0), []
+        for number, (means, unet) in enumerate(zip(networks, (UNET, second), strict=False)):
+            for name, mean in means.items():
+                dice = {f"p{i:02d}": mean + 0.001 * (i % 4) + noise * rng.uniform(-1, 1) for i in range(12)}
+                own = {"unet_settings": dict(unet)}
+                folders.append(add_run(name, make_scores(dice), name=f"{name}-{number}", settings=own))
+        return Comparison.of(folders)
+
+    return make
+
+
+ORDER = {"real": 0.90, "warp": 0.88, "sdm": 0.86, "paint": 0.70}
+REVERSED = dict(zip(ORDER, reversed(ORDER.values()), strict=True))
+
+
+def test_the_same_order_is_one_and_nothing_changes_it(compared: Callable[..., Comparison]) -> None:
+    (found,) = rank_stabilities(compared(ORDER, ORDER).groups)
+    assert (found.tau, found.low, found.high) == (1, 1, 1)
+    assert (found.networks, found.best, found.stays, found.same) == (("unet", "unet-deep"), ("warp",) * 2, (1, 1), 1)
+    assert (set(found.labels), found.patients) == (set(ORDER), 12)
+
+
+def test_the_reversed_order_is_minus_one_and_real_frames_are_never_the_best(
+    compared: Callable[..., Comparison],
+) -> None:
+    (found,) = rank_stabilities(compared(ORDER, REVERSED).groups)
+    assert (found.tau, found.low, found.high) == (-1, -1, -1)
+    assert (found.best, found.same) == (("warp", "paint"), 0)
+
+
+def test_one_pair_of_four_rows_that_changed_places_is_two_thirds(compared: Callable[..., Comparison]) -> None:
+    (found,) = rank_stabilities(compared(ORDER, ORDER | {"sdm": 0.89}).groups)
+    assert found.tau == pytest.approx(1 - 2 / 6)
+    assert found.best == ("warp", "sdm")
+
+
+def test_rows_that_lie_close_come_apart_in_some_samples(compared: Callable[..., Comparison]) -> None:
+    close = {"real": 0.90, "warp": 0.85, "sdm": 0.85, "paint": 0.85}
+    (found,) = rank_stabilities(compared(close, close, noise=0.05).groups)
+    assert found.low < found.high and found.low <= found.tau <= found.high
+    assert all(1 / 3 < share < 1 for share in found.stays)
+
+
+@pytest.mark.parametrize("second", [UNET, UNET | DEEP | {"steps": 4000}])
+def test_groups_of_one_network_or_of_two_budgets_are_not_held_together(
+    compared: Callable[..., Comparison], second: Mapping[str, object]
+) -> None:
+    assert rank_stabilities(compared(ORDER, ORDER, second=second).groups) == []
+    assert network_tables(compared(dict.fromkeys(["flow"], 0.8))) == []
+
+
+def test_two_rows_have_no_order_worth_a_number(compared: Callable[..., Comparison]) -> None:
+    two = {"real": 0.9, "warp": 0.8}
+    assert rank_stabilities(compared(two, two).groups) == []
+
+
+def test_tau_of_many_is_scipys_of_each() -> None:
+    first, second = np.random.default_rng(0).integers(0, 4, (2, 50, 5)).astype(float)
+    expected = [kendalltau(*pair).statistic for pair in zip(first, second, strict=True)]
+    np.testing.assert_allclose(kendall(first, second), expected)
+
+
+def test_a_sample_takes_the_same_patients_for_all_rows_and_both_networks() -> None:
+    patients = np.random.default_rng(0).random(7)
+    means = resampled_means(np.tile(patients[None, :, None], (2, 1, 3)))
+    np.testing.assert_allclose(means, np.broadcast_to(means[:, :1, :1], means.shape))
+    assert means.mean() == pytest.approx(patients.mean(), abs=0.01) and means.std() > 0.05
+
+
+def test_table_and_report_say_it_and_the_networks_keep_their_tables(
+    compared: Callable[..., Comparison], tmp_path: Path
+) -> None:
+    comparison = compared(ORDER, REVERSED)
+    assert [len(summary_table(group).frame[WHO]) for group in comparison.groups] == [4, 4]
+    (table,) = network_tables(comparison)
+    assert table.frame.loc[0, ["networks", "rows", "τ", "same best"]].to_list() == ["unet, unet-deep", 4, -1, 0]
+    assert "the best generator is warp with unet and paint with unet-deep" in table.notes[0]
+    page = write_report(tmp_path, comparison).read_text()
+    assert "Would another network say the same?" in page and "τ = -1.00" in page
