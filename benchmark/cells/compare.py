@@ -87,8 +87,8 @@ def plan(
 
 
 def images_of(generator: str, images: int | None) -> int | None:
-    """Of so many training images that several generators are asked for, those of one: who deforms no maps has every
-    frame once."""
+    """Of so many training images that several generators are asked for, those of one: without deformed maps it has
+    every frame once."""
     return images if generator_class(generator).deforms else None
 
 
