@@ -117,7 +117,7 @@ def _decay(cells: pd.DataFrame, ideal: pd.DataFrame) -> list[str]:
     said = []
     if len(lost):
         first = lost.iloc[0]
-        said.append(f"Compared with itself, it first stops following at {_place(first)}: it keeps {_kept(first)}.")
+        said.append(f"Compared with itself, it stops following at {_place(first)}: it keeps {_kept(first)}.")
         there = ideal[(ideal["deformation"] == first["deformation"]) & (ideal["severity"] == first["severity"])]
         said.append(f"There it has {_values(first)}{f' ({IDEAL}: {_values(there.iloc[0])})' if len(there) else ''}.")
         later = lost.drop_duplicates("deformation").iloc[1:]
