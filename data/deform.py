@@ -19,7 +19,7 @@ REPEATS = 5
 """Deformed maps per frame in the paper."""
 
 VERSION = "0.2"
-"""Of the random deformation; whoever draws deformed maps keeps it beside the strength. Since 0.2 it is the published
+"""Of the random deformation; files of deformed maps name it beside the strength. Since 0.2 it is the published
 one; that of 0.1 had 10 × 10 control points in the image's plane and shifted along both axes."""
 
 CONTROL_POINTS = (10, 4)  # rows, columns

@@ -75,7 +75,7 @@ class Frames:
         return self.select(keep)
 
     def without_images(self) -> "Frames":
-        """The same frames with black images, for whoever may see label maps only."""
+        """The same frames with black images, for a reader that may see label maps only."""
         return replace(self, images=np.broadcast_to(np.uint8(0), self.images.shape))
 
     def fingerprint(self) -> str:

@@ -39,11 +39,11 @@ class Generator(ABC):
     needs_source_images: ClassVar[bool]
     """Whether `sample` may see the images that the maps come from (a classical augmentation does)."""
     deforms: ClassVar[bool]
-    """Whether the harness may ask for deformed maps; False for whoever has nothing but the frames as they are."""
+    """Whether the harness may ask for deformed maps; False for a generator that has only the frames as they are."""
     together: ClassVar[bool] = False
     """Whether several processes can train it together."""
     stochastic: ClassVar[bool] = True
-    """Whether another seed draws another image; False for whoever has no noise."""
+    """Whether another seed draws another image; False for a generator without noise."""
     draws_with: ClassVar[tuple[str, ...]] = ()
     """Names of generators whose weights are those that it would learn itself: it takes theirs, and trains none."""
     presets: ClassVar[Mapping[str, Any]]
@@ -106,7 +106,7 @@ class Generator(ABC):
         """Network evaluations per image (NFE); 0 where there is no network."""
 
     def read_maps(self, images: NDArray[np.uint8], sector: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-        """For whoever has also learnt the way back: label maps (N, H, W) of images (N, H, W), sector (N, H, W).
+        """If it has also learnt the way back: label maps (N, H, W) of images (N, H, W), sector (N, H, W).
 
         Shown in the pictures of a run, and used for nothing else.
         """
@@ -127,7 +127,7 @@ class Generator(ABC):
 
 
 class Weightless(Generator):
-    """Base of whoever learns no weights: a subclass says what it is, and samples."""
+    """Base of generators without weights: a subclass says what it is, and samples."""
 
     trained: ClassVar[bool] = False
 

@@ -1,7 +1,7 @@
 """`cyclegan`: unpaired translation between pictures of label maps and frames, the baseline of "Echo from noise".
 
 After Zhu et al. 2017 (arXiv 1703.10593): one network draws images, one reads label maps from them, and each of the
-two has to undo what the other did. Nobody tells it which map belongs to which frame.
+two has to undo what the other did. They are never told which map belongs to which frame.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ class CycleGan(Trained):
         return super().divisor * (2 if self.settings.training.half_size else 1)
 
     def new_network(self, seed: int) -> nn.ModuleList:
-        """Who draws images, and who reads maps."""
+        """The network that draws images, and the one that reads maps."""
         return cast(Networks, seeded(Networks, seed, self.settings.network, self._renderer().outputs)).translators()
 
     def new_training(self, frames: Frames, seed: int, device: torch.device) -> CycleTraining:
@@ -176,7 +176,7 @@ class CycleGan(Trained):
 
 
 def _unpaired(frames: Frames, device: torch.device) -> Unpaired:
-    """Maps and images, each in an order of their own bytes, so that nothing is left of who belonged to whom."""
+    """Maps and images, each in an order of their own bytes, so that nothing tells which belonged together."""
     shown = np.where(frames.sector, frames.images, np.uint8(0))
     by_map = _order(np.concatenate([frames.labels, frames.sector.astype(np.uint8)], axis=1))
     return Unpaired(Pairs.of(frames.select(by_map), device), Pairs.of(frames.select(_order(shown)), device))

@@ -1,7 +1,7 @@
 """`sdm`: a semantic diffusion model, which draws an echocardiogram from noise under a label map.
 
 After "Echo from noise" (Stojanovski et al. 2023, arXiv 2305.05424v2), which trained the network of Wang et al.
-2022 (arXiv 2207.00050) on CAMUS. The presets quick and standard are models of our own for who has no GPU.
+2022 (arXiv 2207.00050) on CAMUS. The presets quick and standard are models of our own for anyone without a GPU.
 """
 
 from collections.abc import Mapping

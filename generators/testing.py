@@ -41,7 +41,7 @@ Check = Callable[[Generator, Frames, LabelMaps], None]
 """Takes a generator that was not fitted, frames to fit it on, and maps to draw; raises AssertionError."""
 
 PRESETS = ("quick", "standard")
-"""Presets that every generator has; `paper` only has whoever reproduces one."""
+"""Presets that every generator has; `paper` is only for one that reproduces a paper."""
 
 TOLERANCE = 1
 """Grey values by which two drawings of one image may differ: batches change the order of floating-point sums."""
@@ -287,7 +287,7 @@ def _seeds(maps: LabelMaps) -> NDArray[np.int64]:
 
 
 def _sample(fitted: Generator, maps: LabelMaps, seeds: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
-    """Draw as the harness does: source images only for whoever declares them."""
+    """Draw as the harness does: source images only for a generator that declares them."""
     visible = maps if fitted.needs_source_images else maps.without_images()
     return fitted.sample(visible, _seeds(maps) if seeds is None else seeds)
 

@@ -1,4 +1,4 @@
-"""Base of whoever learns weights: identity, files, size and views, the curve."""
+"""Base of generators that learn weights: identity, files, size and views, the curve."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Trained(Generator):
         """Images of label maps: planes (B, PLANES, H, W) -> (B, H, W) uint8."""
 
     def draw_maps(self, network: nn.Module, maps: LabelMaps, planes: Tensor, seeds: list[int]) -> Tensor:
-        """As `draw`, for whoever looks at more of the maps than their planes."""
+        """As `draw`, for a generator that uses more of the maps than their planes."""
         return self.draw(network, planes, seeds)
 
     def learnt_from(self, frames: Frames) -> Frames:

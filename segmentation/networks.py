@@ -32,7 +32,7 @@ LEAST_LEVELS: Mapping[str, int] = MappingProxyType({"unet-deep": 4})
 
 
 class Network(Protocol):
-    """What a module of `NETWORKS` has. It is told what concerns the network and nothing of the training's budget."""
+    """What a module of `NETWORKS` has. It is given what concerns the network, and not the budget of its training."""
 
     def build(self, channels: tuple[int, ...], leaky_slope: float) -> "nn.Module":
         """The untrained network: images (N, 1, S, S) float32, normalised, to logits (N, len(Label), S, S).

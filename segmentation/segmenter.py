@@ -28,7 +28,7 @@ class Preprocessing:
 
     size_px: side of the square images. mean, std: of the training images' grey values in [0, 1].
     Kept with the weights, because a network is meaningless without it.
-    Departs from the paper [unet.normalisation, unet.statistics]: every image is seen as those were that it learnt from.
+    Departs from the paper [unet.normalisation, unet.statistics]: every image is normalised as the training images were.
     """
 
     size_px: int
@@ -144,7 +144,7 @@ def _likeliest(logits: Tensor) -> NDArray[np.uint8]:
 
 
 def refuse_difference(path: Path, what: str, stored: Any, wanted: Any) -> None:
-    """EchobenchError that names where `stored` (in the file) and `wanted` differ; nothing if they are equal."""
+    """EchobenchError that names where `stored` (in the file) and `wanted` differ; nothing happens if they are equal."""
     with taken_from(path):
         require_json(stored, what)
     if stored == wanted:

@@ -79,7 +79,7 @@ class UNetSettings:
     def as_dict(self) -> dict[str, Any]:
         """As files, records and hashes have the settings.
 
-        The paper's network is left unsaid there: what was written before there was another stays what it is.
+        The paper's network is not named there, so that files from before there was another stay valid.
         """
         return {name: value for name, value in asdict(self).items() if (name, value) != ("network", PAPER)}
 

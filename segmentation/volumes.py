@@ -7,7 +7,7 @@ L is the longer of the two views' axes, as the shorter one is foreshortened.
 
 The long axis is the cavity's principal axis, from its highest to its lowest point along it; the apex is the end nearer
 to the transducer, at the top of the image. It needs nothing but the cavity, so that experts' masks, U-Nets' and those
-of datasets without wall and atrium are measured by one rule, and it hangs on no single pixel. On the 998 expert masks
+of datasets without wall and atrium are measured by one rule, and it depends on no single pixel. On the 998 expert masks
 of 499 CAMUS patients (4C) it lies 2.3° (median) from the line between the middle of the border with the atrium and the
 farthest point from there; disks along that line differ by 0.3 % of the volume (median), and the mean absolute error of
 the EF, 7.2 points against the dataset's own, by less than 0.1.
@@ -45,9 +45,9 @@ class Disks:
 def cut(cavity: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> Disks | None:
     """The disks of a mask (H, W), spacing (2,) along rows and columns; None for an empty mask or fragments.
 
-    Holes are filled, and what does not hang together with the largest part is left out. A disk's diameter is the root
+    Holes are filled, and what is not connected to the largest part is left out. A disk's diameter is the root
     mean square of the cavity's widths at `STEPS` places; a pixel is a box along the axis as wide as
-    its own spread. So volumes hang on neither the pixels of the contour nor on where an end lies between two of them.
+    its own spread. So volumes depend neither on the pixels of the contour nor on where an end lies between two of them.
     """
     parts, _ = ndimage.label(ndimage.binary_fill_holes(cavity), structure=np.ones((3, 3)))
     sizes = np.bincount(parts.ravel())[1:]

@@ -96,8 +96,8 @@ def _title(settings: RunSettings) -> str:
 
 
 def images_of(generator: str, images: int | None) -> int | None:
-    """Of so many training images that several generators are asked for, those of one: who deforms no maps has every
-    frame once."""
+    """Of so many training images that several generators are asked for, those of one: without deformed maps it has
+    every frame once."""
     return images if generator_class(generator).deforms else None
 
 

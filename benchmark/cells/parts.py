@@ -55,7 +55,7 @@ class Part:
 
 
 def parts_of(cells: Sequence[Cell]) -> list[Part]:
-    """The parts of cells; what a part needs stands before it."""
+    """The parts of cells; what a part needs comes before it."""
     parts: dict[str, Part] = {}
     for cell in in_order(cells):
         parts |= {part.name: part for part in _divided(cell, parts)}
@@ -77,7 +77,7 @@ def number_of_parts(cells: Sequence[Cell]) -> int:
 
 
 def share(report: Reporter, before: int, total: int) -> Reporter:
-    """The same, for who does a share of the parts: so many are done before it, of so many in all."""
+    """The same, for a process with a share of the parts: so many are done before it, of so many in all."""
 
     def of_stage(stage: str) -> Progress:
         bar = report(stage)
@@ -119,7 +119,7 @@ def carry_out_part(part: Part, device: str, report: Reporter) -> str | None:
 def kept_failure(folder: Path) -> Iterator[list[str]]:
     """Meanwhile, an error that failed.json tells is put into the list; another one is raised.
 
-    Where a fault of the program stands in a line of it, its traceback is logged.
+    Where a fault of the program is in a line of it, its traceback is logged.
     """
     failures: list[str] = []
     before = _stamp(folder / FAILED)

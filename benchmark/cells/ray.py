@@ -1,6 +1,6 @@
 """Parts of cells as tasks of Ray, on this machine or on a cluster whose machines share the folders.
 
-Only parts travel, which are paths and small settings; what they make lies in their folders. Ray begins a part again
+Only parts travel, which are paths and small settings; what they make is in their folders. Ray begins a part again
 whose worker or machine is lost, and the part goes on where its folder stands.
 """
 
@@ -146,7 +146,7 @@ class _Tasks:
 
 
 class _Letters:
-    """Takes what is told to the process that shows it, as plain values: who passes them on knows nothing of ours."""
+    """Takes what is told to the process that shows it, as plain values, since Ray, on the way, knows none of ours."""
 
     def __init__(self, mail: Queue) -> None:
         self._mail = mail

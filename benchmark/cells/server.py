@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import get_temp_dir
 from typing import Any
 
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
-_NEEDED = ["echobench.benchmark.cells.processes"]
+_NEEDED = ["echobench.benchmark.cells.server_end", "echobench.benchmark.cells.processes"]
+FOLDER = "ECHOBENCH_SERVER_FOLDER"
+"""The environment variable that tells the server where its socket is."""
 
 
 def begin_server() -> None:
@@ -23,8 +26,10 @@ def begin_server() -> None:
         from multiprocessing.forkserver import ensure_running
 
         _CONTEXT.set_forkserver_preload(_NEEDED)
+        os.environ[FOLDER] = get_temp_dir()
         with _interrupts_blocked():
             ensure_running()
+        del os.environ[FOLDER]
 
 
 def begin_worker(*arguments: Any) -> tuple[BaseProcess, Connection]:

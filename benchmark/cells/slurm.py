@@ -96,7 +96,7 @@ class _CarryOut:
         return ended(part, self.device, _Nobody())
 
     def checkpoint(self, part: Part) -> submitit.helpers.DelayedSubmission:
-        """The same again, in the next job: what is finished lies in the folder."""
+        """The same again, in the next job: what is finished is in the folder."""
         return submitit.helpers.DelayedSubmission(self, part)
 
 

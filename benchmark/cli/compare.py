@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 @click.option(
     "--generators",
     metavar="A,B,…|all",
-    help="Compares these.  [default: real,warp,sdm,cyclegan,paint; Table 1's with preset paper]",
+    help="Compares these generators.  [default: real,warp,sdm,cyclegan,paint; Table 1's with preset paper]",
 )
 @click.option(
     "--views",
     metavar="4C,2C,all",
-    help="Makes a table of each of these views.  [default: 4C; Table 1's with preset paper]",
+    help="Makes a table for each of these views.  [default: 4C; Table 1's with preset paper]",
 )
 @click.option(
     "--phases",
     metavar="ED,ES,all",
-    help="Makes a table of each of these phases.  [default: all; Table 1's with preset paper]",
+    help="Makes a table for each of these phases.  [default: all; Table 1's with preset paper]",
 )
 @click.option(
     "--networks",
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
 @click.option(
     "--inception",
     metavar="FILE|download",
-    help="Takes the weights of InceptionV3, for FID, from there.  "
+    help="Reads the weights of InceptionV3, which FID needs, from this file, or downloads them.  "
     "[default: $ECHOBENCH_INCEPTION, else torch-fidelity's cache]",
 )
 @click.option(
     "--fid-images",
     metavar="N|all",
     default="all",
-    help="Measures FID on N drawn images and N real frames at most.",
+    help="Measures FID on at most N drawn images and N real frames.",
 )
 @options.with_device
 @options.with_executor
@@ -71,10 +71,11 @@ def compare(
     networks: str | None, inception: Path | None, fid_images: str, device: str, executor: "Executor", out: Path,
     dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
-    """Run what is missing of a comparison, and tabulate: Dice, evidence, realism, cost, figures, report.
+    """Compare generators: run what is missing, then write tables, figures and a report.
 
-    Finished runs are taken as they are, killed ones go on, a failed one is a row with its reason. With --runs, --data
-    names the dataset of runs that lack patients.csv: what it says of their patients is put beside them.
+    The tables show Dice, the evidence, realism and cost. Finished runs are taken as they are, and killed ones go on. A
+    failed run is a row with its reason. With --runs, --data names the dataset of runs that have no patients.csv yet:
+    age, sex and image quality of their patients are then added.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ with_config = click.option(
     is_eager=True,
     expose_value=False,
     callback=take,
-    help="Takes options from a TOML file, as --dry-run --format toml prints them; a typed option wins.",
+    help="Takes options from a TOML file, as --dry-run --format toml prints them. A typed option wins.",
 )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--generators",
     metavar="A,B,…|all",
     default="real,sdm",
-    help="Without --from: scores runs of these, and makes missing ones.",
+    help="Without --from: scores runs of these generators, and makes those that are missing.",
 )
 @options.with_data
 @options.with_preset
@@ -56,9 +56,9 @@ def cross(
     runs: tuple[Path, ...], generators: str, device: str, executor: "Executor", out: Path, dry_run: bool,
     on: str, data_echonet: str | None, data_camus: Path | None, skip_broken: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
-    """Score the U-Nets of finished runs on data of another kind, and tabulate the gap to their own test patients.
+    """Score the U-Nets of finished runs on other data, and tabulate the gap to their own test patients.
 
-    EchoNet-Dynamic is scored on its test videos, where experts traced the cavity (LVendo) alone.
+    Of EchoNet-Dynamic, the test videos are scored. Experts have traced only the cavity (LVendo) there.
 
     \b
     Examples:

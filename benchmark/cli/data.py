@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 @click.group()
 def data() -> None:
-    """Look at datasets."""
+    """Check the folder of a dataset, or write the phantom into one."""
 
 
 @data.command(cls=Verb)
 @click.argument("folder", metavar="DIR")
 @click.option(
-    "--format", "layout", metavar="camus|echonet|…", help="Expects this layout.  [default: the first that DIR has]"
+    "--format", "layout", metavar="camus|echonet|…", help="Expects this layout.  [default: the first one that fits]"
 )
 @click.option(
     "--drawn-for",
@@ -32,10 +32,10 @@ def data() -> None:
 )
 @with_output
 def check(folder: Path, layout: str | None, dataset: Path | None, screen: Screen) -> None:
-    """List what a dataset's folder holds and what is wrong with it; exit 1 if a run would be unsound.
+    """List what a dataset's folder holds, and what is wrong with it.
 
-    With --drawn-for it is looked at as the folder of `run --generator folder:DIR`: nothing in it may be of a test
-    patient of that dataset, by name or by image.
+    The exit code is 1 if a run on it would be unsound. With --drawn-for, the folder is checked as `run --generator
+    folder:DIR` would: nothing in it may be of a test patient of that dataset, by name or by image.
     """
     from echobench.data.datasets.registry import check_dataset, check_drawn
 
@@ -43,10 +43,11 @@ def check(folder: Path, layout: str | None, dataset: Path | None, screen: Screen
         raise EchobenchError("--format would change nothing here: with --drawn-for it is drawn images; leave it out")
     report = check_dataset(folder, layout) if dataset is None else check_drawn(folder, dataset)
     said = [f"{'UNSOUND' if finding.unsound else 'note'}: {finding.text}" for finding in report.findings]
-    verdict = ["sound"] if report.sound else []
-    whole = [report.counts.to_string(index=False), f"split: {report.split_origin}", *said, *verdict]
+    found = [report.counts.to_string(index=False), f"split: {report.split_origin}", *said]
+    verdict, reason = "sound" if report.sound else "unsound", "Only notes" if said else "No problems found"
+    counted = [f"{reason}: {report.counts['frames'].sum()} frames can be used."] if report.sound else []
     screen.say(
-        "\n".join(verdict or ["unsound"] if screen.quiet else whole),
+        verdict if screen.quiet else "\n".join([*found, *counted]),
         folder=str(folder),
         counts=report.counts.to_dict("records"),
         split=report.split_origin,
@@ -68,7 +69,7 @@ def check(folder: Path, layout: str | None, dataset: Path | None, screen: Screen
     metavar="N",
     type=click.IntRange(3),
     default=120,
-    help="Writes N patients, divided 80 / 10 / 10 per cent, or 75 / 12 / 12 as echonet.",
+    help="Writes N patients; 80, 10 and 10 % of them train, validate and test (echonet: 75, 12 and 12 %).",
 )
 @click.option("--seed", type=int, default=0, help="Seeds the patients.")
 @click.option(
@@ -76,7 +77,7 @@ def check(folder: Path, layout: str | None, dataset: Path | None, screen: Screen
     "layout",
     type=click.Choice(["camus", "echonet"]),
     default="camus",
-    help="Writes this layout; echonet has other patients, filmed by another scanner, as EchoNet-Dynamic's videos.",
+    help="Writes this layout; echonet has other patients and another scanner, in videos like EchoNet-Dynamic's.",
 )
 @with_log
 def phantom(folder: Path, patients: int, seed: int, layout: str) -> None:

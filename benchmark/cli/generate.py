@@ -14,31 +14,33 @@ from echobench.data.base.errors import EchobenchError
 @click.command(cls=Verb)
 @click.option("--run", metavar="RUN", help="Draws with the generators of this run, a folder in runs/.")
 @click.option(
-    "--checkpoint", metavar="FILE", help="Draws with this trained generator, in place of a run's: generator-4C.pt."
+    "--checkpoint", metavar="FILE", help="Draws with the trained generator in this file, such as generator-4C.pt."
 )
-@click.option("--view", metavar="2C|4C", help="Draws this one of the run's views.  [default: all that it has]")
-@click.option("--maps", metavar="DIR", required=True, help="A CAMUS folder, or PNGs of label codes.")
-@click.option("--out", metavar="DIR", required=True, help="Gets the images, as a CAMUS folder.")
-@click.option("--repeats", type=int, default=1, help="Images per map, each of a map deformed anew.")
+@click.option("--view", metavar="2C|4C", help="Draws only this view of the run.  [default: all that it has]")
+@click.option(
+    "--maps", metavar="DIR", required=True, help="Reads label maps here: a CAMUS folder, or PNGs of label codes."
+)
+@click.option("--out", metavar="DIR", required=True, help="Writes the images here, as a CAMUS folder.")
+@click.option("--repeats", type=int, default=1, help="Draws this many images for each map, each deformed anew.")
 @options.with_strength
-@click.option("--seed", type=int, default=0, help="Of deformation and drawing.")
+@click.option("--seed", type=int, default=0, help="Seeds the deformation and the drawing.")
 @click.option(
     "--subset",
     "subsets",
     metavar="NAME",
     multiple=True,
-    help="Only these patients' maps: training, validation, testing. Repeatable.",
+    help="Draws only for patients of this subset: training, validation or testing. Repeatable.",
 )
 @options.with_device
 @with_output
 def generate(
     run: Path | None, checkpoint: Path | None, maps: Path, out: Path, device: str, screen: Screen, **asked: Any
 ) -> None:
-    """Draw images for label maps with the generator of a run, as many as the disk holds.
+    """Draw any number of images for label maps, with the generator of a run.
 
-    --run takes any generator that draws, and --checkpoint the file of a trained one. warp changes real images, and
-    needs a CAMUS folder that has them. A call that was killed goes on at the first missing image when it is given
-    again. PNGs are called like patient0001_4CH_ED.png; their values are 0 background, 1 cavity, 2 wall, 3 atrium,
+    --run takes any generator that draws, and --checkpoint the file of a trained one. warp changes real images, so it
+    needs a CAMUS folder that has them. A call that was killed goes on at the first missing image when you give it
+    again. PNGs have names like patient0001_4CH_ED.png. Their values are 0 background, 1 cavity, 2 wall, 3 atrium and
     255 outside the sector.
     """
     from echobench.benchmark.generate import generate as draw

@@ -16,7 +16,7 @@ from echobench.data.base.errors import EchobenchError
 )
 @with_output
 def generators(preset: str, screen: Screen) -> None:
-    """List every generator there is, those of installed packages included."""
+    """List all generators, including those of installed packages."""
     from echobench.generators.registry import listed, names
 
     lines: list[str] = []

@@ -104,7 +104,7 @@ with_view = click.option(
     "--view", metavar="2C|4C|all", default="4C", help="Takes frames of the apical two-chamber or four-chamber view."
 )
 with_strength = click.option(
-    "--strength", type=float, default=1.0, help="Deforms label maps this strongly: 1 is the paper's, 0 not at all."
+    "--strength", type=float, default=1.0, help="Deforms label maps this strongly: 1 as in the paper, 0 not at all."
 )
 with_mix = click.option(
     "--mix",
@@ -120,7 +120,7 @@ with_images = click.option(
     "--images",
     metavar="N",
     type=int,
-    help="Trains each U-Net on N images in all; beside other generators, `real` keeps its frames.  "
+    help="Trains each U-Net on N images in all. Compared with other generators, `real` keeps all its frames.  "
     "[default: what the preset says]",
 )
 with_network = click.option(
@@ -134,12 +134,12 @@ with_assignments = click.option(
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Changes a setting of the preset, as unet.steps=4000, in every generator that has it. Repeatable.",
+    help="Changes a setting of the preset, such as unet.steps=4000, in every generator that has it. Repeatable.",
 )
 with_device = click.option(
     "--device", metavar="auto|cpu|cuda", default="auto", help="Runs networks there; auto takes a GPU if there is one."
 )
-with_force = click.option("--force", is_flag=True, help="Starts over, whatever the folder holds of an earlier call.")
+with_force = click.option("--force", is_flag=True, help="Starts over, and removes what an earlier call has left there.")
 
 
 def with_plan(verb: Function) -> Function:
@@ -156,7 +156,7 @@ def with_plan(verb: Function) -> Function:
             metavar="text|json|toml",
             type=click.Choice(["text", "json", "toml"]),
             default="text",
-            help="Prints the dry run in this form; --config takes toml.",
+            help="Prints the dry run in this format; --config reads toml.",
         ),
         click.option(
             "--dry-run", is_flag=True, help="Prints every setting and an estimate of hours and disk, and stops."
@@ -168,7 +168,7 @@ def with_plan(verb: Function) -> Function:
 
 
 def _has_parts(values: Values) -> bool:
-    """Whether a call may have something to be done at a time; where it has not, a process was begun in vain."""
+    """Whether a call may have several things to do at the same time. If not, no process is begun for them."""
     alone = "generator" in values and values["unet_seeds"] == 1
     printed = any(values.get(name) for name in ("dry_run", "runs", "folders"))
     return not (alone or printed or "LOCAL_RANK" in os.environ or os.cpu_count() == 1)
@@ -191,7 +191,7 @@ def with_executor(verb: Function) -> Function:
             "--threads",
             metavar="T",
             type=int,
-            help="Computes on T threads of torch in each job; another T gives other scores.  [default: "
+            help="Computes on T threads in each job. Another T gives other scores.  [default: "
             "$OMP_NUM_THREADS, else 1 on up to 3 cores, else half of them, 4 at most]",
         ),
         click.option(
@@ -206,7 +206,7 @@ def with_executor(verb: Function) -> Function:
             "--slurm",
             metavar="KEY=VALUE|FILE.toml",
             multiple=True,
-            help="With --executor slurm: asks sbatch for this, as partition=gpu, time=600 (minutes). Repeatable.",
+            help="With --executor slurm: asks sbatch for this, such as partition=gpu, time=600 (minutes). Repeatable.",
         ),
         click.option(
             "--address", metavar="HOST:PORT|auto", help="With --executor ray: joins a cluster.  [default: this machine]"
@@ -215,7 +215,7 @@ def with_executor(verb: Function) -> Function:
             "--executor",
             metavar="processes|serial|ray|slurm",
             default="processes",
-            help="Trains in processes here, one after another, or on a cluster that sees the same folders.",
+            help="Trains in several processes here, one after another (serial), or on a cluster with the same folders.",
         ),
     ):
         placed = option(placed)
@@ -223,7 +223,9 @@ def with_executor(verb: Function) -> Function:
 
 
 def with_unet_seeds(default: int) -> Decorator:
-    return click.option("--unet-seeds", type=int, default=default, help="Trains so many U-Nets on the same images.")
+    return click.option(
+        "--unet-seeds", metavar="N", type=int, default=default, help="Trains N U-Nets on the same images."
+    )
 
 
 def with_scored_on(default: str) -> Decorator:
@@ -232,13 +234,13 @@ def with_scored_on(default: str) -> Decorator:
         "scored_on",
         metavar="testing|validation",
         default=default,
-        help="Scores these patients. Test patients who were looked at to choose cannot judge the choice any more.",
+        help="Scores these patients. Test patients that helped to choose settings cannot judge the choice any more.",
     )
 
 
 def with_out(gets: str) -> Decorator:
     """Of a verb that puts several runs into a folder, and what follows from all of them into one inside it."""
-    return click.option("--out", metavar="DIR", default=RUNS, help=f"Gets the runs, and a folder `{gets}`.")
+    return click.option("--out", metavar="DIR", default=RUNS, help=f"Writes the runs here, and tables into `{gets}`.")
 
 
 def with_finished_runs(verb: Function) -> Function:

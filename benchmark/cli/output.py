@@ -70,8 +70,8 @@ def with_output(verb: Function) -> Function:
 
     verb_told = with_log(told)
     for option in (
-        click.option("--quiet", is_flag=True, help="Print the result in one line, and errors; no progress."),
-        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+        click.option("--quiet", is_flag=True, help="Prints the result in one line. Errors are shown, progress is not."),
+        click.option("--json", "as_json", is_flag=True, help="Prints the result as one JSON object."),
     ):
         verb_told = option(verb_told)
     return verb_told
@@ -89,10 +89,14 @@ def with_log(verb: Function) -> Function:
             return verb(**others)
 
     told = click.option(
-        "--log", "log_file", metavar="FILE", type=typed_path, help="Gets a line, with the time, for all that happens."
+        "--log",
+        "log_file",
+        metavar="FILE",
+        type=typed_path,
+        help="Adds what happens to this file, with the time of each line.",
     )(told)
     return click.option(
-        "--verbose", is_flag=True, help="Say on stderr which stage begins, with which settings, on which machine."
+        "--verbose", is_flag=True, help="Says on stderr which stage begins, with which settings, on which machine."
     )(told)
 
 

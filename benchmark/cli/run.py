@@ -34,10 +34,13 @@ log = logging.getLogger(__name__)
 @options.with_images
 @options.with_mix
 @click.option(
-    "--fraction", type=float, default=1.0, help="Takes this share of the training patients, for generator and maps."
+    "--fraction", type=float, default=1.0, help="Takes this share of the training patients: 0.5 is half of them."
 )
 @click.option(
-    "--patients", metavar="N", type=int, help="Takes N patients in all: a fifth of them selects, the rest trains."
+    "--patients",
+    metavar="N",
+    type=int,
+    help="Takes N patients in all: a fifth selects weights, the rest is trained on.",
 )
 @click.option("--patient-draw", metavar="K", type=int, default=0, help="Takes draw K of so many patients, from 0.")
 @options.with_unet_seeds(1)
@@ -48,11 +51,11 @@ log = logging.getLogger(__name__)
 @click.option(
     "--generator-from",
     metavar="RUN",
-    help="Takes the generator of this run's folder, and trains none.",
+    help="Takes the trained generator of this run, and trains none.",
 )
 @options.with_device
 @options.with_executor
-@click.option("--out", metavar="DIR", help="Gets the run.  [default: a folder in runs/, named by the settings]")
+@click.option("--out", metavar="DIR", help="Writes the run here.  [default: a folder in runs/, named by the settings]")
 @options.with_force
 @options.with_plan
 @with_output
@@ -60,12 +63,12 @@ def run(
     generator_from: Path | None, device: str, executor: "Executor", out: Path | None, force: bool, dry_run: bool,
     screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
-    """Train one identical U-Net on what a generator drew and score it on the locked test patients.
+    """Train one identical U-Net on what a generator drew, and score it on the locked test patients.
 
-    With --on validation it is scored on the validation patients instead: as long as there is something to choose,
-    test patients are not looked at. A run that was killed goes on where it was when the same command is given again.
-    On a processor the same command gives the same scores, bit for bit, on the same kind of processor, package versions
-    and number of threads (--threads). On another number of threads it trains other weights.
+    With --on validation, validation patients are scored instead: while there is something to choose, nobody looks at
+    test patients. A run that was killed goes on where it was when you give the same command again. On a processor, the
+    same command gives the same scores, bit for bit, if the kind of processor, the package versions and the number of
+    threads (--threads) are the same. Another number of threads gives other weights.
 
     \b
     Examples:

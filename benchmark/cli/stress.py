@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@click.option("--runs", metavar="DIR", multiple=True, help="Takes the generator of this run. Repeatable.")
+@click.option("--runs", metavar="DIR", multiple=True, help="Tests the generator of this run. Repeatable.")
 # What is drawn
 @click.option(
     "--generators",
     metavar="A,B,…|all",
-    help="Takes these of runs/, and trains those that are missing.  [default: sdm,cyclegan,paint; none with --runs]",
+    help="Tests these of runs/, and trains those that are missing.  [default: sdm,cyclegan,paint; none with --runs]",
 )
 @click.option(
     "--view", metavar="2C|4C", default="4C", help="Takes frames of the apical two-chamber or four-chamber view."
 )
 @options.with_data
-@click.option("--deformations", metavar="A,B,…", help="Asks for these.  [default: all that the view shows]")
+@click.option("--deformations", metavar="A,B,…", help="Tests these deformations.  [default: all that the view shows]")
 @click.option(
     "--severities",
     metavar="X,Y,…",
     default="0,0.25,0.5,0.75,1",
-    help="Deforms maps so far: 0 is not at all, 1 extreme.",
+    help="Deforms maps this far: 0 not at all, 1 to the extreme.",
 )
 # How much
 @options.with_preset
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 # Where
 @options.with_device
 @options.with_executor
-@click.option("--out", metavar="DIR", help="Gets the stress.  [default: a folder in runs/]")
+@click.option("--out", metavar="DIR", help="Writes the stress here.  [default: a folder in runs/]")
 @options.with_force
 @options.with_plan
 @with_output
@@ -53,11 +53,12 @@ def stress(
     runs: tuple[Path, ...], generators: str | None, deformations: str | None, severities: str, device: str,
     executor: "Executor", force: bool, dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
-    """Draw label maps that no training set holds, and find where each generator stops following them.
+    """Ask for images of extreme label maps, and find where each generator stops following its map.
 
-    The maps are those of validation patients. warp, the real frame deformed, stands beside all as the ideal. A stress
-    that was killed goes on where it was when the same command is given again. There is no --images, as no U-Net trains
-    on what is drawn; unet.… of --set is about the U-Net that judges.
+    The maps are those of validation patients, deformed beyond what a training set holds. warp, the deformed real frame,
+    is shown beside all generators as the ideal. A stress that was killed goes on where it was when you give the same
+    command again. There is no --images, because no U-Net trains on what is drawn. In --set, unet.… is about the U-Net
+    that judges.
 
     \b
     Examples:

@@ -16,24 +16,28 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @options.with_finished_runs
 # What is swept
-@click.option("--generators", metavar="A,B,…|all", help="Sweeps these.  [default: real,warp,sdm]")
+@click.option("--generators", metavar="A,B,…|all", help="Sweeps these generators.  [default: real,warp,sdm]")
 @click.option(
     "--strengths",
     metavar="X,Y,…",
-    help="Deforms label maps so strongly, 1 being the paper's.  [default: 0,0.5,1,1.5,2,3; 1 with others]",
+    help="Deforms label maps this strongly; 1 is the paper's.  [default: 0,0.5,1,1.5,2,3; 1 if other values are swept]",
 )
 @click.option(
     "--fractions",
     metavar="X,Y,…",
-    help="Takes these shares of the training patients, in place of several strengths.  [default: 1]",
+    help="Takes these shares of the training patients, instead of several strengths.  [default: 1]",
 )
 @click.option(
     "--patients",
     metavar="N,M,…,all",
-    help="Takes so many patients in all, in place of several strengths: a fifth of them selects, the rest trains.",
+    help="Takes N patients in all, instead of several strengths: a fifth selects weights, the rest is trained on.",
 )
 @click.option(
-    "--patient-draws", metavar="K", type=int, default=3, help="Draws so many patients K times, nested and seeded."
+    "--patient-draws",
+    metavar="K",
+    type=int,
+    default=3,
+    help="Draws each number K times; small draws are part of larger ones.",
 )
 @click.option(
     "--mixes",
@@ -56,7 +60,7 @@ if TYPE_CHECKING:
     "--generator-from",
     metavar="RUN",
     multiple=True,
-    help="Takes the generator of this run, and trains none. Repeatable.",
+    help="Takes the trained generator of this run, and trains none. Repeatable.",
 )
 @options.with_device
 @options.with_executor
@@ -68,13 +72,13 @@ def sweep(
     fractions: str | None, patients: str | None, mixes: str | None, generator_from: tuple[Path, ...], device: str,
     executor: "Executor", out: Path, dry_run: bool, screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
-    """Run what is missing of a sweep, and tabulate: Dice against the strength of deformation, or against how many real
-    patients there are to learn from. With --patients it says how many patients each generator is worth.
+    """Sweep one setting: run what is missing, then tabulate Dice against it.
 
-    Validation patients are scored, as there is something to choose; `echobench run` opens the test patients once the
-    choice stands. A generator is trained once for all strengths. With fewer patients it draws as many images as with
-    all of them; real has its frames. Finished runs are taken as they are, killed ones go on, a failed one is a row with
-    its reason.
+    The setting is the strength of deformation, or the number of real patients to learn from. With --patients, the table
+    says how many patients each generator is worth. Validation patients are scored, because a sweep is there to choose;
+    `echobench run` scores the test patients after the choice. A generator is trained once for all strengths. With fewer
+    patients it draws as many images as with all of them; real has only its frames. Finished runs are taken as they are,
+    and killed ones go on. A failed run is a row with its reason.
 
     \b
     Examples:

@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 @click.command(cls=Verb)
 @click.argument("places", metavar="RUN...", nargs=-1, required=True)
-@click.option("--data", metavar="DIR", help="Reads the data of the runs there, if they were moved since.")
+@click.option("--data", metavar="DIR", help="Reads the data of the runs here, if they were moved since.")
 @with_output
 def verify(places: tuple[Path, ...], data: str | None, screen: Screen) -> None:
     """Check records: is every file what its run wrote, and do the U-Nets that the run keeps give the same scores?
 
-    RUN is the folder of a run or a stress, or a folder of them. A line each says what was verified, what is wrong, and
-    what could not be verified. Exit code 1 if anything is wrong.
+    RUN is the folder of a run or a stress, or a folder that holds several. One line for each says what was verified,
+    what is wrong, and what could not be verified. The exit code is 1 if anything is wrong.
 
     \b
     Examples:

@@ -7,9 +7,9 @@ from echobench.data.base.errors import EchobenchError
 
 
 @click.command(cls=Verb)
-@click.option("--get", "wanted", metavar="inception", help="Download this network's weights, if they are not here.")
+@click.option("--get", "wanted", metavar="inception", help="Downloads this network's weights, if they are not here.")
 def weights(wanted: str | None) -> None:
-    """List the networks whose features images are compared in, where their weights lie, and their hash.
+    """List the networks in whose features images are compared, where their weights are, and their hashes.
 
     \b
     Examples:

@@ -1,6 +1,6 @@
 """The same label maps drawn by every generator, and the scored frames that each U-Net does worst on.
 
-As Figures 3 and 5 of "Echo from noise". Both show frames of real patients: they are for the disk of whoever has the
+As Figures 3 and 5 of "Echo from noise". Both show frames of real patients: they are for the disk of anyone who has the
 data, not for a record that is passed on.
 """
 

@@ -90,7 +90,7 @@ def _maps(trial: Trial, view: str, subset: str) -> LabelMaps:
 def _repeats(trial: Trial, view: str) -> NDArray[np.intp]:
     """How many maps of each training frame of a view are drawn, (N,).
 
-    Whoever deforms draws as many for few of the patients as for all of them, but for a mix.
+    A generator that deforms draws as many for few of the patients as for all of them, except for a mix.
     """
     settings, split = trial.settings, trial.source.split
     frames = trial.source.subset("training").where(phases=settings.phases)

@@ -48,7 +48,7 @@ def save(
     """Write drawn and predicted into the folder pictures, see `write_figures`.
 
     drawn: what the generator `name` drew for validation patients, on none of whom it was trained; real: the frames of
-    these. read_back: the label maps (N, H, W) that the generator sees in what it drew, None for whoever has not learnt
+    these. read_back: the label maps (N, H, W) that the generator sees in what it drew, None for one that has not learnt
     to. scored: the frames that the U-Nets are scored on, whose patients are called `whom`.
     """
     seen = None if read_back is None else replace(drawn, labels=read_back)

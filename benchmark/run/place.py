@@ -1,4 +1,4 @@
-"""Where a run lies and where its data lie now: folders move, and what is in them stays what it was."""
+"""Where a run is and where its data are now: folders move, and what is in them stays what it was."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -52,7 +52,7 @@ def reread(run: Path, record: RunRecord, data: str | None = None) -> tuple[RunSe
     except (TypeError, ValueError) as error:
         raise EchobenchError(f"{run} was begun with settings that this version does not know") from error
     if settings.data is None and data is not None:
-        raise EchobenchError(f"{run} is of the phantom, which lies in the cache: leave --data out")
+        raise EchobenchError(f"{run} is of the phantom, which is in the cache: leave --data out")
     if settings.data is not None:
         folder = typed_path(data or settings.data).resolve()
         if not folder.is_dir():

@@ -205,7 +205,7 @@ def resolve(
     as many of every frame as the preset says. phase: whose frames the U-Net trains on and is
     scored on. fraction: of the training patients that generator and maps come from; the validation and the test
     patients stay, and so does the number of images that a generator draws. scored_on: whose frames are scored, see
-    `SCORED_ON`. mix: see `RunSettings`; 0 is the run of `real`, which has none, whoever the generator is. patients: in
+    `SCORED_ON`. mix: see `RunSettings`; 0 is the run of `real`, which has none, for any generator. patients: in
     place of a fraction. patient_draw: from 0; the U-Net seeds of each draw begin one higher. network: one of
     `NETWORKS` with the settings of its own, None is the paper's. assignments: changes to the preset's settings and to
     these, see `overridden`.

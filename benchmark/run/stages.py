@@ -172,7 +172,7 @@ class StageFolder:
                 pass
 
     def tidy(self) -> None:
-        """Remove what processes that are no more were writing: for whoever has the folder, while nobody writes."""
+        """Remove what processes that are no more were writing. The caller has the folder, and nobody writes."""
         remove_partial(self.run, STAGES, PICTURES, SYNTHETIC)
 
     def claim(self, fingerprints: dict[str, str]) -> None:

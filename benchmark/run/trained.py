@@ -231,7 +231,7 @@ def _weights(stages: StageFolder, view: str) -> Path:
 
 
 def _curve(stages: StageFolder, view: str) -> Path:
-    """Where trained generators keep it themselves, for who wants to watch."""
+    """Where trained generators keep it themselves, for anyone who wants to watch."""
     return stages.work / _stage(view) / "curve.csv"
 
 

@@ -68,7 +68,7 @@ def claimed(trial: Trial) -> Trial:
 
 
 def reopen(settings: RunSettings, stages: StageFolder, device: str, report: Reporter = lambda stage: silent) -> Trial:
-    """The same again once its cost was measured: for whoever looks at a finished run."""
+    """Opens the trial of a finished run without timing it again."""
     dataset = load_dataset(settings, report("read"))
     return Trial(settings, dataset, _source(settings, dataset, report), stages, device, report)
 

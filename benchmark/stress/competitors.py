@@ -38,7 +38,7 @@ def competitors(runs: Sequence[Path], view: str, training: Frames, device: str) 
 def _competitor(run: Path, view: str, training: Frames, device: str) -> Competitor:
     name, generator = kept_generator(run, view, training, device)
     if name == IDEAL:
-        raise EchobenchError(f"{run} has {IDEAL}, which stands beside all others whoever is named: leave it out")
+        raise EchobenchError(f"{run} has {IDEAL}, which is always shown beside the others: leave it out")
     if not generator.deforms:
         raise EchobenchError(f"{name} of {run} draws no deformed maps: there is nothing to put it to the test with")
     return Competitor(name, name, generator, run, file_sha256(kept_weights(run, view)))

@@ -70,7 +70,7 @@ def _fixed_heart() -> HeartMap:
 
 
 def _learnt() -> dict[str, Stress]:
-    """The deformations that a displacement makes, so that there are images of them to learn from."""
+    """The deformations that a warping makes, so that there are images of them to learn from."""
     return {name: stress for name, stress in STRESSES.items() if not stress.cannot_warp}
 
     def as_dict(self) -> dict[str, Any]:

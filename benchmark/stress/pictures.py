@@ -19,7 +19,7 @@ MOST_ROWS = 9
 """In one block on a page."""
 MEANING = (
     "lost, doubt: what the table says of this map; arrow: where this image is most wrong; "
-    "no image: no displacement of a real frame makes this map"
+    "no image: no warping of a real frame makes this map"
 )
 
 
@@ -28,7 +28,7 @@ class Row:
     """One deformation of one frame at one severity.
 
     labels, sector: (H, W). changed: (H, W), where the labels are not those of the undeformed map. images: by generator,
-    (H, W); whoever has none has an empty cell. seen: by generator, the map (H, W) that the judge sees there. lost,
+    (H, W); one without has an empty cell. seen: by generator, the map (H, W) that the judge sees there. lost,
     doubtful: the generators for whom the tables call the map so.
     """
 

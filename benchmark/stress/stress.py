@@ -196,7 +196,7 @@ def _scores(test: _Test, entrants: Sequence[Competitor], judge: Segmenter) -> It
 
 
 def _asked(test: _Test, name: str) -> Asked:
-    """The maps of one deformation; who was skipped, and the first map of each severity, are kept for later."""
+    """The maps of one deformation; skipped patients, and the first map of each severity, are kept for later."""
     if name == UNDEFORMED:
         return undeformed(test.frames)
     with test.stages.measured(f"maps {name}") as noted:

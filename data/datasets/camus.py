@@ -113,7 +113,7 @@ def find_frames(folder: Path) -> list[FrameFiles]:
 def read_frame(files: FrameFiles, size: tuple[int, int], *, black_without_image: bool = False) -> Frame:
     """Read and check one frame, resized to (H, W); the spacing follows, and is NaN where the header states none.
 
-    black_without_image: draw a missing image in black where there is a `..._sector` file, for who needs the map alone.
+    black_without_image: draw a missing image in black where there is a `..._sector` file, if only the map is needed.
 
     Raises EchobenchError, naming the file, for whatever makes the frame unfit.
     """

@@ -1,4 +1,4 @@
-"""Anatomical stresses that no displacement field draws: something is cut, removed or added.
+"""Anatomical stresses that no warping of an image draws: something is cut, removed or added.
 
 Each is a function of (map, severity above 0 up to 1, seed): the labels (H, W).
 """

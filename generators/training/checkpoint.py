@@ -56,7 +56,7 @@ class Checkpoint:
 
     @property
     def curve_path(self) -> Path:
-        """The training curve, for who wants to watch: step, seconds, and what the method watches."""
+        """The training curve, for anyone who wants to watch: step, seconds, and what the method watches."""
         return self.folder / "curve.csv"
 
     def write(self, state: Mapping[str, Any]) -> None:

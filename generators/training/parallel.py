@@ -27,7 +27,7 @@ where one is lost."""
 
 
 def processes() -> int:
-    """How many processes train together; 1 without a launcher, which some clusters name a WORLD_SIZE for as well."""
+    """How many processes train together: 1 if no launcher started this one, even where a cluster sets WORLD_SIZE."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 

@@ -1,4 +1,4 @@
-"""A paired GAN: a network that turns noise into the image of a label map in one pass, and those who judge it.
+"""A paired GAN: a network that turns noise into the image of a label map in one pass, and networks that judge it.
 
 After Park et al. 2019 (arXiv 1903.07291). The network that draws is the one of `sdm`, with its map encoder and its
 squares of pixels, so that a table of both compares trainings and not networks.
@@ -33,9 +33,9 @@ class PairedSettings:
     batch: int = 8
     """Pairs per step."""
     learning_rate: float = 4e-4
-    """Of who draws; falls to 0 along a line in the second half."""
+    """Of the network that draws; falls to 0 along a line in the second half."""
     judge_rate: float = 4e-4
-    """Of who judges, likewise."""
+    """Of the networks that judge, likewise."""
     betas: tuple[float, float] = (0.0, 0.9)
     """Of both Adams (Park et al., section 4)."""
     feature_weight: float = 10.0
@@ -104,7 +104,7 @@ class Judges(nn.Module):
 
 
 class PairedTraining(Training):
-    """Who draws and who judges, step by step: the hinge loss, features matched, and pixels."""
+    """Drawing and judging networks, step by step: the hinge loss, features matched, and pixels."""
 
     shown: ClassVar[str] = "loss_features"
 
@@ -127,7 +127,7 @@ class PairedTraining(Training):
         )  # fmt: skip
 
     def learn(self, generator: torch.Generator) -> Mapping[str, Tensor]:
-        """One step of who draws, then one of who judges."""
+        """One step of the network that draws, then one of those that judge."""
         settings = self.settings
         rows = rows_of_step(len(self.pairs), settings.batch, self.seed, self.step).to(self.device)
         batch = self.pairs.batch(rows, generator, settings.augmentation)

@@ -66,7 +66,7 @@ class CycleSettings:
 
 
 class Networks(nn.Module):
-    """draw: pictures of label maps into images; read: images into pictures of label maps; and who judges each."""
+    """draw: pictures of label maps into images; read: images into pictures of label maps; and a judge of each."""
 
     def __init__(self, settings: TranslatorSettings, read_channels: int) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ and held against `warp`, whose anatomy is right by construction:
 - followed: the score of `warp`, which is the real frame here, beside the same map.
 - ignored: the score of `warp` beside another patient's map.
 
-Whoever fails here follows no deformed map either. The others are then asked from where on they stop following, each
+A generator that fails here follows no deformed map either. The next question is where the others stop following, each
 held against itself:
 
 - followed: the generator's own score at severity 0, less what `warp` loses there. Where no displacement makes the map
@@ -48,7 +48,7 @@ PRESERVED = 0.5
 Half puts the threshold in the middle: below it, a score is nearer to that of an image that ignores its map. It is also
 the share that non-inferiority trials customarily ask for (FDA, Non-Inferiority Clinical Trials to Establish
 Effectiveness, 2016). A share of the score itself would not do. Hearts are alike, so that another patient's map has most
-of the Dice of the right one, and whoever ignores the map would lie within the margin.
+of the Dice of the right one, and a generator that ignores the map would lie within the margin.
 """
 RESOLUTION = 0.05
 """Marks that are nearer to each other, relative to the upper one, are not told apart by however many patients."""
@@ -58,11 +58,11 @@ STRESS_RULE = (
     "lower: the mean over patients by its whole 95 % bootstrap interval, by one measure at least, and the other does "
     "not contradict it. Ordinary maps come first, every structure and the mean of all. Their marks are the scores of "
     f"{IDEAL}, the real frame there, beside the same map and beside another patient's. A structure that is drawn "
-    "inverted is lost too: blood brighter than tissue, by the whole interval of the contrast. Whoever loses a "
-    "structure of ordinary maps follows no map, and whoever is in doubt there is not said to follow any. The marks of "
-    "a deformed map are the scores of an image which follows it as well as the generator does undeformed, and of one "
-    f"which ignores the deformation. A measure has a say where the two marks are more than {100 * RESOLUTION:g} % of "
-    f"the upper one apart. On deformed maps Dice has none where {IDEAL} has no image, as nothing shows there that the "
+    "inverted is lost too: blood brighter than tissue, by the whole interval of the contrast. A generator that loses a "
+    "structure of ordinary maps follows no map. One that is in doubt there is not said to follow any. The marks of a "
+    "deformed map are the scores of an image which follows it as well as the generator does undeformed, and of one "
+    f"which ignores the deformation. A measure counts where the two marks are more than {100 * RESOLUTION:g} % of the "
+    f"upper one apart. On deformed maps Dice does not count where {IDEAL} has no image: nothing shows there that the "
     "reference U-Net could see such anatomy. “in doubt”: the measures contradict each other, or neither can tell."
 )
 

@@ -147,7 +147,7 @@ NETWORK, _NETWORK_BEFORE = "unet.network", {"network": "unet"}
 
 
 def _place(record: RunRecord) -> tuple[str, ...]:
-    """Where a record's group stands among the others."""
+    """Where a record's group is among the others."""
     facts = shared_facts(record)
     return facts["data"], facts["view"], facts["phase"]
 
@@ -176,7 +176,7 @@ def facts_of(runs: Sequence[Run]) -> Facts:
 
 
 def by_deformation(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs that drew for maps of one random deformation, latest first; who deforms nothing, as real, is in each."""
+    """The runs that drew for maps of one random deformation, latest first; one without, as real, is in each."""
     return [[run for run in runs if run.record.deformation in (None, one)] for one in _versions([runs])]
 
 
@@ -374,7 +374,7 @@ def _differences(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _keeping_apart(first: Facts, second: Facts) -> list[str]:
-    """Facts that differ; whoever deforms nothing goes with any deformation."""
+    """Facts that differ; a run that deforms nothing goes with any deformation."""
     names = differing((first, second))
     return [name for name in names if name != "deformation" or None not in (first[name], second[name])]
 

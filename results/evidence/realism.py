@@ -1,4 +1,4 @@
-"""How real drawn images are: what may stand in one column, who copies, and whether it goes with Dice."""
+"""How real drawn images are: what may stand in one column, which generator copies, and whether it goes with Dice."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache

@@ -29,11 +29,11 @@ MEAN = "mean"
 BETTER, WORSE, EQUAL, UNDECIDED = "better", "worse", "not distinguishable", "undecided: one U-Net seed"
 RULE = (
     f"“{BETTER}” or “{WORSE}” needs two things: a paired Wilcoxon signed-rank test over patients with p < {ALPHA} "
-    "after Holm's correction for all pairs, and a mean difference larger than the seed margin. With s₁ and s₂ the "
-    "standard deviations over U-Net seeds of the two mean Dice, that is the larger of the seed spread √(s₁² + s₂²), "
-    "how far two U-Nets, one for each generator, come apart by their seeds alone, and of what the means of so few "
-    "seeds may be off by (95 %, Welch's t). So nothing that other seeds could undo is called a difference. The "
-    "generators themselves were trained once."
+    "after Holm's correction for all pairs, and a mean difference larger than the seed margin. The margin is the "
+    "larger of two numbers. One is the seed spread √(s₁² + s₂²), where s₁ and s₂ are the standard deviations of the "
+    "two mean Dice over U-Net seeds: how far two U-Nets differ by their seeds alone. The other is how far the means "
+    "of so few seeds may be off (95 %, Welch's t). So a difference that other seeds could undo is not called one. "
+    "The generators themselves were trained once."
 )
 """The verdict's rule, for captions."""
 

@@ -1,4 +1,4 @@
-"""What is measured of a finished run and lies beside its record: `--force` removes it, and `verify` looks at it."""
+"""What is measured of a finished run and is kept beside its record: `--force` removes it, and `verify` looks at it."""
 
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.patients import PATIENTS

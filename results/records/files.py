@@ -160,7 +160,7 @@ class MeasuredTable:
         if any(set(rows[name]) != set(kinds) for name, kinds in self.kinds.items()):
             raise ValueError("a kind of row is missing, or there is no such kind")
         if self.keys and rows.duplicated([name for name in self.keys if name in rows]).any():
-            raise ValueError("a row stands there twice")
+            raise ValueError("a row is there twice")
 
     def is_current(self, folder: Path, scores_sha256: str) -> bool:
         """Whether it is there and of the run whose scores have this hash."""

@@ -62,7 +62,7 @@ def stage_faults(stages: "Iterable[Stage]") -> Iterator[str]:
 
 
 def run_table_faults(record: "RunRecord", scores: pd.DataFrame | None) -> Iterable[str]:
-    """What whoever reads a run holds against it; `run_faults` holds pixels against one another too."""
+    """What every reader of a run checks; `run_faults` checks pixels against one another too."""
     if scores is None:
         return record_faults(record)
     expected = _expected(record) | {"metrics": [metric.name for metric in record.metrics]}
@@ -153,7 +153,7 @@ def place_of(row: "pd.Series[str]") -> str:
 
 def _completeness_faults(scores: pd.DataFrame, frames: int | None, per_frame: int) -> Iterator[str]:
     if len(twice := scores[scores.duplicated(_KEYS)]):
-        yield f"{len(twice)} rows stand there twice, the first {place_of(twice.iloc[0])}"
+        yield f"{len(twice)} rows are there twice, the first {place_of(twice.iloc[0])}"
     counts = scores.groupby(FRAME).size()
     if len(lacking := counts[counts < per_frame]):
         yield f"{len(lacking)} of {len(counts)} frames lack rows, the first {' '.join(lacking.index[0])}"

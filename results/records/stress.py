@@ -89,7 +89,7 @@ def stress_faults(record: StressRecord, scores: pd.DataFrame | None) -> Iterable
         first = " ".join(map(str, outside.iloc[0][["generator", "deformation", "severity", "patient"]]))
         faults.append(f"{STRESS_SCORES}: {len(outside)} rows have a value outside of 0 to 1, the first {first}")
     if len(twice := scores[scores.duplicated(list(STRESS_COLUMNS[:6]))]):
-        faults.append(f"{STRESS_SCORES}: {len(twice)} rows stand there twice")
+        faults.append(f"{STRESS_SCORES}: {len(twice)} rows are there twice")
     return faults
 
 

@@ -14,7 +14,7 @@ UNSAID: Mapping[str, Any] = MappingProxyType(
 
 
 class Said(TypedDict):
-    """What whoever reads the settings of a run looks at; there are more."""
+    """The settings of a run that are read here; there are more."""
 
     generator: str
     view: Literal["2C", "4C", "all"]

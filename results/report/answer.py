@@ -1,4 +1,4 @@
-"""The answer to the question in a few sentences, made from the tables, and what it does not say.
+"""The answer to the question in a few sentences, made from the tables, and what it leaves open.
 
 Who is better than whom is the verdict of `statistics.RULE` and nothing else; a mean that is higher is called that.
 """
@@ -21,7 +21,7 @@ from echobench.results.shown.verdicts import NOT_MEASURED, TO, WORSE_IN, YES, Ve
 _WORDS = {
     BETTER: "is better than {}",
     WORSE: "is worse than {}",
-    EQUAL: "is not distinguishable from {}",
+    EQUAL: "cannot be told apart from {}",
     UNDECIDED: "is undecided against {}",
 }
 
@@ -30,7 +30,7 @@ Means = Mapping[str, Mapping[Any, Any]]
 
 
 def answer(group: Group, summary: pd.DataFrame, evidence: pd.DataFrame, rows: Sequence[Verdict] = ()) -> list[str]:
-    """Sentences: which generator is best and from whom it is not told apart, what else is known of it, what it costs.
+    """Sentences: which generator is best, which cannot be told apart from it, what else is known of it, what it costs.
 
     summary, evidence: the frames of `summary_table` and `evidence_table` of the group. rows: its `verdict_rows`. One
     sentence where only real frames were run.
@@ -66,7 +66,7 @@ def standing(leader: str, row: Mapping[Any, Any], verdicts: Mapping[str, str]) -
     found = {verdict: [label for label, one in verdicts.items() if one == verdict] for verdict in _WORDS}
     clauses = [held_against(verdict, labels) for verdict, labels in found.items() if labels]
     if len(found[BETTER]) == len(verdicts):
-        first = f"Best of {len(verdicts) + 1} generators is {leader}: its mean Dice is {dice}."
+        first = f"{leader} is the best of {len(verdicts) + 1} generators: its mean Dice is {dice}."
     elif found[BETTER]:
         first = f"{leader} has the highest mean Dice, {dice}."
     else:
@@ -84,13 +84,13 @@ def beside(label: str, group: Group) -> str:
     """Where a run stands by mean Dice among the runs of its group, and what that is worth."""
     means = {run.label: float(patient_values(run.scores).mean()) for run in group.runs}
     if len(means) == 1:
-        return "No other finished run lies beside it that it could be held against."
+        return "There is no other finished run to compare it with."
     verdicts = {other: verdict_on(group.pairs, label, other) for other in means if other != label}
     found = [(how, [other for other, one in verdicts.items() if one == verdict]) for verdict, how in TO.items()]
     said = [f"{how} {listed(others)}" for how, others in found if others]
     why = f" ({UNDECIDED.partition(': ')[2]})" if UNDECIDED in verdicts.values() else ""
     place = sorted(means, key=lambda name: -means[name]).index(label) + 1
-    return f"{ordinal(place)} of {len(means)} finished runs beside it by Dice; {'; '.join(said)}{why}."
+    return f"By Dice it is {ordinal(place)} of {len(means)} finished runs: {'; '.join(said)}{why}."
 
 
 def held_against(verdict: str, whom: Sequence[str]) -> str:
@@ -122,7 +122,7 @@ def beyond_dice(row: Verdict) -> list[str]:
     if map_.words.startswith(("follows", "does not")):
         said.append(f"It {map_.words}.")
     elif map_.words.startswith("in doubt"):
-        said.append(f"It is {map_.words}.")
+        said.append("It may not follow ordinary maps.")
     if other.words.startswith(("loses", "gains")):
         said.append(f"It {other.words}.")
     if real.words.startswith(YES):
@@ -135,37 +135,37 @@ def caveats(group: Group, evidence: pd.DataFrame, *, stressed: bool = False) -> 
     found = []
     if one_seed := [run.label for run in group.runs if run.scores["unet_seed"].nunique() == 1]:
         found.append(
-            f"{listed(one_seed)}: one U-Net seed. How far other seeds would move the mean is not known, so that no "
-            "difference is called one."
+            f"{listed(one_seed)}: one U-Net seed. How far another seed would move the mean is unknown, so that "
+            "nothing is called better or worse."
         )
     if group.whom != SCORED_ON["testing"]:
-        found.append(f"Scored on {group.whom}, for choices to be made: the test patients have not been asked.")
+        found.append(f"Scored on {group.whom}, to choose settings: the test patients have not been used.")
     if EQUAL in set(evidence["verdict"]):
         found.append(
-            "“Not distinguishable” says that the evidence does not tell two apart, not that they are equal: more "
-            "patients or more U-Net seeds might."
+            "“Not distinguishable” means that the evidence shows no difference. More patients or more U-Net seeds "
+            "might show one."
         )
     if any(run.record.parameters for run in group.runs):
-        found.append("A generator that is trained was trained once: what another training would give is not known.")
+        found.append("Each trained generator was trained only once: what another training would give is unknown.")
     found += [
-        f"{run.label} was interrupted in training: its seconds are those since it went on."
+        f"The training of {run.label} was interrupted: its seconds count from where it went on."
         for run in group.runs
         if any(stage.startswith(FIT) for stage in cost(run.record).interrupted)
     ]
     found += [f"{label} is flagged as copying training patients; see Realism." for label in copying(group)]
     found += [f"{failure.label} is not in the answer: {failure.reason}." for failure in group.failures]
     if group.runs[0].record.dataset == "phantom":
-        found.append("The phantom is made of formulas: which generator is best for patients, it cannot say.")
+        found.append("The phantom is made of formulas. It cannot say which generator is best for patients.")
     if not stressed and any(not run.is_reference for run in group.runs):
         found.append(
-            "Whether the generators follow extreme label maps was not asked: no `echobench stress` lies beside."
+            "Whether the generators follow extreme label maps was not tested: no `echobench stress` is in this folder."
         )
     return found
 
 
 def _costing(run: Run) -> str:
     if run.record.is_drawn_elsewhere:
-        return f"What {run.label} cost is not known, as its images were drawn elsewhere"
+        return f"What {run.label} cost is unknown, because its images were drawn elsewhere"
     spent = cost(run.record)
     least = "at least " if any(stage.startswith(FIT) for stage in spent.interrupted) else ""
     training = (
@@ -175,13 +175,13 @@ def _costing(run: Run) -> str:
 
 
 def _cheaper(leader: Run, equal: Sequence[Run]) -> list[str]:
-    """The cheapest of those that the leader is not told apart from, by the time to its training images."""
+    """The cheapest of those that cannot be told apart from the leader, by the time to its training images."""
     if not equal:
         return []
     cheapest = min((leader, *equal), key=_seconds_to_images)
     if cheapest is leader:
-        return ["None of those that are not distinguishable from it is cheaper."]
-    return [f"The cheapest that is not distinguishable from it is {cheapest.label}.", f"{_costing(cheapest)}."]
+        return ["Nothing that performs as well costs less."]
+    return [f"{cheapest.label} is the cheapest of those that cannot be told apart from it.", f"{_costing(cheapest)}."]
 
 
 def _seconds_to_images(run: Run) -> float:

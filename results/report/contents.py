@@ -19,7 +19,7 @@ from echobench.results.shown.subgroups import subgroup_tables
 
 @lru_cache(maxsize=16)  # files, the report and the terminal have the same ones
 def group_tables(group: Group) -> tuple[Table, ...]:
-    """Every table of a group, made once from what lies in its runs' folders."""
+    """Every table of a group, made once from what is in its runs' folders."""
     return (
         overview_table(group),
         tables.summary_table(group),

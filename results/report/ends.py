@@ -1,4 +1,4 @@
-"""What a verb says at its end: the answer, one table, and where the rest lies. The same as plain values, for JSON."""
+"""What a verb says at its end: the answer, one table, and where the rest is. The same as plain values, for JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +26,7 @@ from echobench.results.shown.verdicts import elsewhere, verdict_rows
 
 _VERDICTS = {BETTER: "better", WORSE: "worse", EQUAL: "not told apart", UNDECIDED: "undecided"}
 """In a narrow column."""
-ONE_SEED = "“Undecided” means that one U-Net seed cannot tell who is better; --unet-seeds 3 trains as many as can."
+ONE_SEED = "“Undecided” means that one U-Net seed cannot tell which is better; three can: --unet-seeds 3."
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class End:
 
 
 def run_end(folder: Path) -> End:
-    """Of a finished run: its Dice, what it cost, and where it stands beside the finished runs of its folder."""
+    """Of a finished run: its Dice, what it cost, and its place among the finished runs of its folder."""
     alone, together = Comparison.of([folder]).groups[0], group_beside(folder)
     (run,), record = alone.runs, alone.runs[0].record
     summary, dice, spent = summary_table(alone), region_table(alone), cost_table(alone)
@@ -216,7 +216,7 @@ def _crossed(tables: tuple[Table, ...]) -> Part:
     highest = {"Dice": first["there mean"], "Dice low": first["there low"], "Dice high": first["there high"]}
     each = [f"{row[WHO]}: {elsewhere(target, *_gap(row), row['there mean']).words}" for row in found]
     table = replace(gap, frame=gap.frame.rename(columns=_NARROW)[_CROSSED], notes=())
-    said = f"The highest Dice on {target} has {first[WHO]}: {dice_of(highest)}."
+    said = f"{first[WHO]} has the highest Dice on {target}: {dice_of(highest)}."
     return Part(gap.of, (said, f"{'; '.join(each)}."), table, tables)
 
 

@@ -57,7 +57,7 @@ _SECTIONS = (
 
 @dataclass(frozen=True)
 class ShownFigure:
-    """A figure as the page has it. alt: where its numbers stand for who cannot see it."""
+    """A figure as the page has it. alt: where its numbers are, for readers who cannot see it."""
 
     uri: str
     alt: str
@@ -118,7 +118,7 @@ _VIEWS = {"4C": "four-chamber view", "2C": "two-chamber view", "all": "both view
 def write_report(folder: Path, comparison: Comparison, pictures: Mapping[str, Path] = MappingProxyType({})) -> Path:
     """Write report.html into a folder and return its path.
 
-    A stress that lies beside the runs is in the page, see `stresses_beside`.
+    A stress in the same folder as the runs is in the page, see `stresses_beside`.
 
     pictures: of the same label maps, a folder of PNGs per row of the panel (`benchmark.panel.save_panel`); without
     them, the page has the pictures that lie in the runs' folders, if any. Both may show frames of real patients: the

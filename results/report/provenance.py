@@ -17,7 +17,7 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Provenance:
-    """A run's record. anchor: where it stands on the page. facts: by heading, names and values; stages: their cost."""
+    """A run's record. anchor: where it is on the page. facts: by heading, names and values; stages: their cost."""
 
     anchor: str
     label: str

@@ -47,7 +47,7 @@ class ShownTable:
 def shown_table(
     table: Table, anchor: str, links: Mapping[str, str] | None = None, said: Collection[str] = ()
 ) -> ShownTable:
-    """The text of `formats.shown`. links: by label, where it leads. said: notes that stand elsewhere on the page."""
+    """The text of `formats.shown`. links: by label, where it leads. said: notes that are elsewhere on the page."""
     text, links = formats.shown(table), links or {}
     return ShownTable(
         anchor=anchor,

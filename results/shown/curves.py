@@ -28,7 +28,7 @@ LEAST_SPAN = 10.0
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a run stands along the axis; x is NaN where there is no such thing."""
+    """Where a run is along the axis; x is NaN where there is no such thing."""
 
     run: Run
     x: float
@@ -117,7 +117,7 @@ def _against(
     """Dice with its interval against a quantity on a logarithmic axis; None without a run that has one.
 
     Runs that lack it are levels, of which the legend says why: `absent`. Others are named beside their points, those of
-    a line once. front: who is beaten by none, cheapest first; from there grey stairs go on to the edge.
+    a line once. front: the points that none beats, cheapest first; from there grey stairs go on to the edge.
     """
     xs = [place.x for place in places if not isnan(place.x)]
     if not xs:
@@ -185,7 +185,7 @@ def at_least(axes: Axes, span: float) -> None:
 
 
 def _mark_front(axes: Axes, front: Sequence[tuple[float, float]]) -> None:
-    """Rings around who is beaten by none, and stairs at the height of what can be had for the price."""
+    """Rings around points that none beats, and stairs at the highest Dice for each price."""
     x, y = map(list, zip(*front, strict=True))
     axes.plot(
         x, y, linestyle="none", marker="o", markersize=10, markerfacecolor="none", markeredgecolor="black",

@@ -35,7 +35,7 @@ _IN_TABLE_1 = frozenset(row.generator for row in ROWS)
 
 @dataclass(frozen=True)
 class Departure:
-    """ours, theirs: what each does, in words. source: where theirs stands."""
+    """ours, theirs: what each does, in words. source: where theirs is stated."""
 
     key: str
     ours: str

@@ -20,7 +20,7 @@ from echobench.results.shown.palette import Look, look
 from echobench.results.shown.tables import WHO
 
 EXPERTS, DATASET = "expert masks", "dataset"
-"""What ejection fractions are held against, and who stands in the row of the method's ceiling."""
+"""What ejection fractions are held against, and what the row of the method's ceiling is called."""
 _PANELS = 2
 MEANS, ERRORS = (0.0, 100.0), (-60.0, 60.0)
 """What is shown of the mean of two ejection fractions, in %, and of their difference, in points."""
@@ -111,7 +111,7 @@ def _bland_altman(axes: Axes, title: str, values: pd.DataFrame, reference: "pd.S
 
 
 def _with_the_dataset(measured: list[MeasuredEjection]) -> dict[str, Agreement]:
-    """Agreement with the dataset's EF by who stands in the row, the experts' masks first; empty where it has none."""
+    """Agreement with the dataset's EF by what the row is of, the experts' masks first; empty where it has none."""
     if not measured or measured[0].dataset.isna().all():
         return {}
     first = measured[0]

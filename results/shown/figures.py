@@ -42,25 +42,24 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "regions": "Dice per region. A dot is a patient, the diamond the mean over {whom} with its 95 % bootstrap "
         "interval, the dashed line the mean of a U-Net trained on the real frames.",
         "cost": f"Dice against the seconds that a generator needs for one image. {_BARS} A ring marks a generator "
-        "that no other beats in both: none draws faster and has as high a Dice. Above the grey stairs there is "
-        "nothing at the price. What drew nothing, or was drawn elsewhere, is a dashed level without a place on the "
-        "axis of seconds.",
+        "that no other beats in both: none draws faster and has as high a Dice. The grey stairs are the highest Dice "
+        "at each price. A dashed line has no place on the axis of seconds: it drew nothing, or was drawn elsewhere.",
         "training": f"Dice against the time for which the generator was trained. {_BARS} A line joins runs that "
-        "differ in the length of the training alone. What is not trained is a dashed level without a place on the "
-        "axis of minutes.",
+        "differ in the length of the training alone. A dashed line has no place on the axis of minutes: it was not "
+        "trained.",
         "images": f"Dice against the number of images that the U-Net was trained on. {_BARS} A line joins runs that "
-        "differ in that number alone. The dashed level is the real frames, of which there are only so many.",
+        "differ in that number alone. The dashed line is the real frames, whose number is fixed.",
         "ejection": "Ejection fraction from the U-Nets' masks minus that from the experts', against the mean of both "
         "(Bland and Altman 1986). A dot is a patient and a U-Net seed, the line the bias, the dashed lines the limits "
-        "between which 95 % of the errors lie; above stand their numbers. What lies beyond the axes is a hollow dot "
-        "at their edge, and counted above as outside. The last panel has what the method itself is worth: the "
-        "experts' masks against the ejection fraction that the dataset states.",
-        "agreement": "Mean Dice over {whom} against each number that is measured of the images, a point for each run; "
-        "where a number should be as in real frames, how far it is off. Above stands Spearman's ρ with its 95 % "
-        "interval, where there are generators enough.",
+        "between which 95 % of the errors lie, with their numbers above. What lies beyond the axes is a hollow dot at "
+        "their edge, and counted above as outside. The last panel shows how good the method itself is: the experts' "
+        "masks against the ejection fraction that the dataset states.",
+        "agreement": "Mean Dice over {whom} against each number that is measured of the images, a point for each run. "
+        "Where a number should be as in real frames, it is how far it is off. Above is Spearman's ρ with its 95 % "
+        "interval, if there are enough generators.",
         "number": "Fréchet distances by the number n of drawn images, on an axis of 1/n (Chong and Forsyth 2020). A "
-        "cross on the left is where the line leads for infinitely many. Grey are real frames in the drawn images' "
-        "place.",
+        "cross on the left is where the line leads for infinitely many. Real frames in the place of drawn images are "
+        "grey.",
         "cross": "Dice on the runs' own {whom} (open) and on other data (filled), means over patients with "
         "their 95 % bootstrap intervals.",
     }

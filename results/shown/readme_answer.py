@@ -1,4 +1,4 @@
-"""The answer to the README's question, from the records: who wins, against whom nothing tells it apart, at what cost.
+"""The answer to the README's question, from the records: who wins, who cannot be told apart from it, at what cost.
 
 Short sentences, for a reader who knows no term yet. The verdicts are those of `statistics.RULE` and no others.
 """
@@ -26,8 +26,8 @@ from echobench.results.shown.formats import listed
 
 _BESIDE: Mapping[str, str] = {
     BETTER: "It is better than {}.",
-    EQUAL: "Nothing tells it apart from {}: the evidence shows no difference, which does not mean that there is none.",
-    UNDECIDED: "Against {} nothing can be said, as a single U-Net was trained.",
+    EQUAL: "It cannot be told apart from {}: the evidence shows no difference, but there may be one.",
+    UNDECIDED: "It cannot be judged against {}, because only one U-Net was trained.",
     WORSE: "It is worse than {}.",
 }
 
@@ -66,7 +66,7 @@ def _winner(group: Group, best: Run, others: Sequence[Run], verdicts: Mapping[st
 def _against_real(group: Group, verdicts: Mapping[str, str]) -> Iterator[str]:
     for run in group.runs:
         if run.is_reference:
-            yield _BESIDE[verdicts[run.label]].format(f"a U-Net that trained on the real frames ({_mean(run):.1f} %)")
+            yield _BESIDE[verdicts[run.label]].format(f"a U-Net trained on the real frames ({_mean(run):.1f} %)")
 
 
 def _costing(run: Run) -> str:
@@ -97,9 +97,9 @@ def _limits(group: Group, runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _sources(runs: Sequence[Run]) -> Iterator[str]:
-    """Who draws out of real images, and who from a label map alone; of images drawn elsewhere nothing is known."""
+    """Which draw from real images, and which from a label map alone. It is unknown for images drawn elsewhere."""
     if real := _code(run for run in runs if run.record.uses_source_images):
-        yield f"Images of {listed(real)} are real ones, changed: each of them shows a patient."
+        yield f"Images of {listed(real)} are changed real images: each of them shows a patient."
     if alone := _code(run for run in runs if run.record.uses_source_images is False):
         yield f"Images of {listed(alone)} are drawn from a label map alone."
 

@@ -17,7 +17,7 @@ ROW_INCHES = 1.35
 LIMITS = {"dice": (0.0, 119.0), "contrast": (-25.0, 175.0)}
 """Per cent of severity 0 that are shown at least."""
 WIDEST = (-100.0, 250.0)
-"""And at most: who has next to no contrast at severity 0 has relative ones that mean nothing."""
+"""And at most: where there is next to no contrast at severity 0, relative ones mean nothing."""
 WHOLE = (0.0, 100.0)
 """Per cent shown of a score itself."""
 IGNORED = "deformation ignored"
@@ -27,7 +27,7 @@ _MEANING = {FOLLOWS: "", DOUBT: ": in doubt", LOST: ": follows none"}
 _CONTRAST = "Contrast along the walls that moved, area under the ROC curve"
 _LINES = (
     f" Means over maps with their 95 % bootstrap intervals. {IDEAL} is the ideal; where it has no line, no "
-    "displacement makes the map. Thin and dotted: whoever does not follow ordinary maps, or is in doubt there. "
+    "warping makes the map. Thin and dotted: one that does not follow ordinary maps, or is in doubt there. "
     "Grey and dashed, “deformation ignored”: the score of an image that stays as it was while its map is deformed, "
 )
 _SCORE = f"{_LINES}which is {IDEAL}'s undeformed image beside the deformed map."

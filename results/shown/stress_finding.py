@@ -35,13 +35,13 @@ def _ideal(cells: pd.DataFrame) -> list[str]:
     said = [f"{IDEAL}, the ideal, has {_values(_undeformed(cells))} on ordinary maps."]
     rows = cells[cells["deformation"] != UNDEFORMED]
     if rows.empty:
-        return [*said, "It has an image for none of the deformed ones."]
+        return [*said, "It has no image for any of the deformed ones."]
     kept = " and ".join(
         f"{100 * row[f'{measure} kept']:.0f} % of its {name} ({_place(row)})"
         for measure, (name, _) in MEASURES.items()
         for _, row in rows.dropna(subset=[f"{measure} kept"]).nsmallest(1, f"{measure} kept").iterrows()
     )
-    return [*said, f"On deformed ones it keeps at least {kept}: that much the measures themselves lose."]
+    return [*said, f"On deformed ones it keeps at least {kept}: the measures themselves lose that much."]
 
 
 def _ordinary(generator: str, found: Decay) -> list[str]:
@@ -50,8 +50,8 @@ def _ordinary(generator: str, found: Decay) -> list[str]:
     own, ideal = _undeformed(cells[generator]), _undeformed(cells[IDEAL])
     verdict = {
         FOLLOWS: "follows ordinary maps",
-        DOUBT: "is in doubt on ordinary maps, and so is said to follow none",
-        LOST: "does not follow ordinary maps, and so follows none",
+        DOUBT: "may not follow ordinary maps, so it is not said to follow any",
+        LOST: "does not follow ordinary maps, so it follows none",
     }[str(own["verdict"])]
     said = [f"{generator} {verdict}: it has {_values(own)} ({IDEAL}: {_values(ideal)})."]
     if own["verdict"] == FOLLOWS:
@@ -93,7 +93,7 @@ def _worse(cells: pd.DataFrame) -> list[str]:
     worst = rows[rows["dice difference high"] < 0].nsmallest(1, "dice difference").iloc[0]
     return [
         f"Its Dice is below {IDEAL}'s {'; '.join(f'from severity {start:g} on: {named[start]}' for start in known)}.",
-        f"It is most so at {_place(worst)}: {100 * worst['dice']:.0f} % ({_points(worst, 'dice difference')}).",
+        f"The gap is largest at {_place(worst)}: {100 * worst['dice']:.0f} % ({_points(worst, 'dice difference')}).",
     ]
 
 
@@ -117,7 +117,7 @@ def _decay(cells: pd.DataFrame, ideal: pd.DataFrame) -> list[str]:
     said = []
     if len(lost):
         first = lost.iloc[0]
-        said.append(f"Held against itself, it stops following at {_place(first)}: it keeps {_kept(first)}.")
+        said.append(f"Compared with itself, it stops following at {_place(first)}: it keeps {_kept(first)}.")
         there = ideal[(ideal["deformation"] == first["deformation"]) & (ideal["severity"] == first["severity"])]
         said.append(f"There it has {_values(first)}{f' ({IDEAL}: {_values(there.iloc[0])})' if len(there) else ''}.")
         later = lost.drop_duplicates("deformation").iloc[1:]
@@ -125,7 +125,7 @@ def _decay(cells: pd.DataFrame, ideal: pd.DataFrame) -> list[str]:
             names = [f"{row['deformation']} (from {row['severity']:g})" for _, row in later.iterrows()]
             said.append(f"It also loses {', '.join(names)}.")
     elif sure:
-        said.append("Held against itself, it is not shown to lose any of these maps.")
+        said.append("Compared with itself, it is not shown to lose any of these maps.")
     said += [f"It follows {', '.join(follows)} to the last severity."] if follows else []
     return said + ([f"In doubt: {', '.join(doubtful)}."] if doubtful else [])
 

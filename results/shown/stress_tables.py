@@ -94,7 +94,7 @@ def ladder_table(found: Decay, title: str) -> Table:
         "is lost; where a milder one was in doubt, it was too mild to tell. A question mark: in doubt from there on. "
         "0: lost, or in doubt, as ordinary maps are. "
         f"“{UNDEFORMED}”: the verdict on ordinary maps, with Dice and contrast there. In brackets: Dice at the last "
-        f"severity. All in %, means over maps and structures. Nothing under {IDEAL}: no displacement makes that map, "
+        f"severity. All in %, means over maps and structures. Nothing under {IDEAL}: no warping makes that map, "
         "and Dice has no say.",
         steps.reset_index(names="deformation").rename_axis(columns=None),
         notes=(STRESS_RULE,),

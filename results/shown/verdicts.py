@@ -1,4 +1,4 @@
-"""What is asked of a generator before it is trusted, a row each: in words, with the numbers behind them."""
+"""What is asked of a generator before it is trusted. Each run has a row: words, with the numbers behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from echobench.results.shown.tables import verdicts
 
 GOOD, FAIR, BAD, OPEN = "good", "fair", "bad", "open"
 TONES: Mapping[str, str] = MappingProxyType(
-    {GOOD: "nothing against it", FAIR: "with a reserve", BAD: "fails", OPEN: "no verdict"}
+    {GOOD: "nothing against it", FAIR: "with a reservation", BAD: "fails", OPEN: "no verdict"}
 )
 """Of an answer, and what each means."""
 TO = {BETTER: "above", WORSE: "below", EQUAL: "not told apart from", UNDECIDED: "undecided against"}
@@ -91,7 +91,7 @@ def use(against: Mapping[str, Any], frames: str, detail: str) -> Judged:
     found = [(against[f"vs {name}"], words) for name, words in (("real", frames), ("warp", "warp"))]
     known = [(verdict, words) for verdict, words in found if isinstance(verdict, str)]
     if not known:
-        return Judged("nothing to hold it against", detail)
+        return Judged("nothing to compare it with", detail)
     together: dict[str, list[str]] = {}
     for verdict, words in known:
         together.setdefault(TO[verdict], []).append(words)
@@ -139,7 +139,7 @@ def _realism(measured: MeasuredRealism | None, frames: str) -> Judged:
         return Judged(NOT_MEASURED)
     floor, detail = measured.value(FD_UNET, "held_out"), f"{FD_UNET.name} {value:.1f}"
     if isnan(floor):
-        return Judged(NOT_MEASURED, f"{detail}, without that of other patients' frames")
+        return Judged(NOT_MEASURED, f"{detail}; other patients' frames not measured")
     detail = f"{detail}; other patients' frames {floor:.1f}"
     if value <= floor:
         return Judged(f"as near to {frames} as other patients' frames are", detail, GOOD)

@@ -335,22 +335,27 @@ def worker_at(lock):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_whoever_ends_the_command_ends_its_workers_and_the_same_command_goes_on(cell_of, camus_folder, number):
+def test_whoever_ends_the_command_ends_its_workers_and_the_same_command_goes_on(
+    cell_of, camus_folder, tmp_path, number
+):
     cell = cell_of("real", assignments=["unet.steps=600"])
+    (scratch := tmp_path / "scratch").mkdir()
     stages = cell.folder / "stages"
     command = [
         sys.executable, Path(__file__).with_name("jobs_command.py"), "run", "--generator", "real", "--preset", "tiny",
         "--data", camus_folder, "--unet-seeds", "2", "--set", "unet.steps=600", "--jobs", "2", "--out", cell.folder,
     ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+    where = os.environ | {"TMPDIR": str(scratch)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=where) as driver:
         wait_until((stages / "unet-0.checkpoint").exists, "a U-Net is trained, and a worker begins, or trains another")
         children = [child.pid for child in psutil.Process(driver.pid).children(recursive=True)]
-        assert alive(children)
+        assert alive(children) and any(scratch.glob("pymp-*"))
         with pytest.raises(EchobenchError, match="another echobench is at work in"):
             run(cell.settings, cell.folder)
         driver.send_signal(number)
         said = driver.communicate(timeout=300)[1]
     wait_until(lambda: not alive(children), "workers end with their command")
+    assert not any(scratch.glob("pymp-*"))
     assert number == signal.SIGKILL or (driver.returncode == 130 and said.rstrip().endswith("to go on."))
     assert "Traceback" not in said
     assert not is_finished(cell.folder) and read_failed(cell.folder) is None
@@ -358,3 +363,18 @@ def test_whoever_ends_the_command_ends_its_workers_and_the_same_command_goes_on(
     assert {stage.name: stage.attempts for stage in record.stages}["unet-0"] == 2
     run(cell.settings, cell.folder.with_name("alone"))
     assert (cell.folder / "scores.csv").read_bytes() == (cell.folder.with_name("alone") / "scores.csv").read_bytes()
+
+
+KILLED_AT_ONCE = """
+import os, signal
+from echobench.benchmark.cells.server import begin_server
+begin_server()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_command_that_is_killed_before_it_has_workers_leaves_no_folder(tmp_path):
+    where = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", KILLED_AT_ONCE], env=where, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    wait_until(lambda: not any(tmp_path.glob("pymp-*")), "the server removes the folder of its socket")

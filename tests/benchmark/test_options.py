@@ -282,7 +282,7 @@ class Cost(SimpleNamespace):
 
 
 COST = Cost(sentences=["two hours"], as_dict=lambda: {"hours": 2})
-REPORT = SimpleNamespace(counts=pd.DataFrame(), split_origin="", findings=[], sound=True)
+REPORT = SimpleNamespace(counts=pd.DataFrame({"frames": [4]}), split_origin="", findings=[], sound=True)
 RECORD = SimpleNamespace(machine={}, split_origin="official", scored_patients=[], whom="")
 ASKED: dict[str, object] = {
     "benchmark.calls.run": (RECORD, "scores"),

@@ -464,7 +464,7 @@ def test_runs_of_other_generators_stand_beside_in_one_line(camus_folder, tmp_pat
     print_end(run_end(tmp_path / "runs" / "again"))
     printed = " ".join(capsys.readouterr().out.split())
     assert "not told apart from fake" in printed  # of one patient there is no interval
-    assert " of 2 finished runs beside it by Dice" in printed, "of the damaged one nothing"
+    assert " of 2 finished runs: " in printed, "of the damaged one nothing"
     assert f"{torch.get_num_threads()} thread" in printed and printed.count("trained on") == 0
 
 

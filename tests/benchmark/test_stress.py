@@ -150,7 +150,7 @@ def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
     asked_for = ("--generators", "paint", "--deformations", "small,missing-atrium", "--severities", "0,1")
     done = call(*asked_for)
     assert done.exit_code == 0, done.output
-    assert "paint is in doubt on ordinary maps, and so is said to follow none: it has Dice" in done.output
+    assert "paint may not follow ordinary maps, so it is not said to follow any: it has Dice" in done.output
     assert "The maps of one patient are too few to tell." in done.output and "nan" not in done.output
     record, scores = read_stress(small / "out")
     assert list(record.generators) == [IDEAL, "paint"]
@@ -256,7 +256,7 @@ def test_all_are_those_that_draw_deformed_maps(small):
 def test_a_run_of_the_ideal_is_not_passed_over_in_silence(small):
     run(resolve(generator=IDEAL, view="4C", preset="tiny"), small / "ideal")
     done = call("--runs", "ideal", "--generators", "sdm", "--deformations", "small")
-    assert done.exit_code == 1 and "ideal has warp, which stands beside all others" in done.output
+    assert done.exit_code == 1 and "ideal has warp, which is always shown beside the others" in done.output
     assert not (small / "runs").exists(), "before anything is trained"
 
 

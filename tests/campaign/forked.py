@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import atexit
 import importlib
+import multiprocessing.util
 import pkgutil
 import signal
 import sys
@@ -97,6 +98,7 @@ def start(
     if child:
         return child
     atexit._clear()  # what this process leaves is not the child's to tidy
+    atexit.register(multiprocessing.util._exit_function)  # as in a process that was not forked
     code = _CRASH
     try:
         signal.alarm(LIMIT_SECONDS)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,11 @@ from echobench.results.evidence import statistics
 from echobench.results.evidence.adherence import decay
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.sweep import sweeps
+from echobench.results.records.beside import MEASURED as BESIDE
 from echobench.results.records.cross import read_cross, write_cross
 from echobench.results.records.ejection import EJECTION
 from echobench.results.records.files import OF_FILES, OF_SCORES, SEAL, write_sealed
+from echobench.results.records.patients import PATIENTS
 from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import FailedRun, read_record, write_failed, write_record
 from echobench.results.records.stress import read_stress, write_stress
@@ -62,6 +65,7 @@ from echobench.results.shown.ejection import ejection_tables
 from echobench.results.shown.overview import overview_table
 from echobench.results.shown.realism import realism_tables
 from echobench.results.shown.stress_tables import ladder_table
+from echobench.results.shown.subgroups import subgroup_tables
 from echobench.results.shown.sweep import best_table, cell_table
 from echobench.results.shown.tables import cost_table, missed_table, region_table
 from echobench.segmentation import training as unet_training
@@ -338,7 +342,8 @@ def _write_run(folder: Path, name: str = "real", **settings: object) -> Path:
     )
     curves = pd.read_csv(source / "curves.csv")
     folder.mkdir(exist_ok=True)
-    write_record(folder, record, scores, curves[curves["unet_seed"] == 0])
+    watched = pd.DataFrame({"view": "4C", "step": [10, 20], "loss": [0.3, 0.2]})
+    write_record(folder, record, scores, curves[curves["unet_seed"] == 0], watched)
     sha256 = file_sha256(folder / "scores.csv")
     REALISM.write(folder, sha256, REALISM.read(source))
     points = [("FID", whose, n, 90, 20 + 100 / n, "i", "f") for whose in ("drawn", "real") for n in (50, 70, 100)]
@@ -346,6 +351,8 @@ def _write_run(folder: Path, name: str = "real", **settings: object) -> Path:
     ejection = EJECTION.read(source)
     of_these = ejection["patient"].isin(patients) & ejection["unet_seed"].isin([0, np.nan])
     EJECTION.write(folder, sha256, ejection[of_these])
+    known = zip(patients, "FMF", (61, 75, nan), ("", "Poor", ""), ("Good", "", ""), (55.5, nan, 40), strict=True)
+    PATIENTS.write(folder, sha256, pd.DataFrame(known, columns=list(PATIENTS.columns)))
     crossed, there = read_cross(source, "phantom-echonet") or _nothing()
     there = there[there["unet_seed"] == 0]
     write_cross(folder, dataclasses.replace(crossed, run_sha256=sha256, unet_seeds=[0]), there)
@@ -421,7 +428,7 @@ def _read_stress(folder: Path) -> None:
 def _seal_records(folder: Path) -> None:
     """Hashes of what is there now, in every record and table."""
     for path in folder.rglob("*.csv"):
-        if path.name in (REALISM.name, CURVES.name, EJECTION.name):
+        if path.name in {table.name for table in BESIDE}:
             with suppress(Exception):
                 write_sealed(path, pd.read_csv(path, dtype=str).drop(columns=SEAL, errors="ignore"))
     for path in folder.rglob("*.json"):
@@ -533,6 +540,7 @@ KINDS = {
         Kind("realism", _write_runs, "paint/realism.csv", _tabulated(realism_tables, overview_table), _seal_records),
         Kind("curves", _write_runs, "paint/realism-*.csv", _tabulated(number_figure), _seal_records),
         Kind("ejection", _write_runs, "paint/ejection.csv", _tabulated(ejection_tables), _seal_records),
+        Kind("patients", _write_runs, "paint/patients.csv", _tabulated(subgroup_tables), _seal_records),
         Kind("failed", _write_failure, "paint/failed.json", _tabulated(region_table)),
         Kind("stress", _write_stress, "*.*", _read_stress, _seal_records),
         Kind("sweep", _write_sweep, "paint-1/run.json", _read_sweep, _seal_records),

@@ -140,7 +140,7 @@ def test_tables_and_figures_of_validation_patients_say_so_and_table_1_has_none(a
     assert (
         "scored on the same real validation patients" in page and "<dt>validation patients</dt><dd>2: d, e</dd>" in page
     )
-    assert "the test patients have not been asked" in page
+    assert "the test patients have not been used" in page
     assert paper_tables(comparison) == []
 
 

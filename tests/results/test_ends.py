@@ -30,7 +30,7 @@ def test_a_run_says_its_own_dice_and_stands_beside_the_others_in_a_line(planted)
     (part,) = end.parts
     assert part.answer[0].startswith("sdm: Dice 80.2 % (95 % interval ")
     assert part.answer[1] in (
-        f"{place} of 4 finished runs beside it by Dice; above paint; below real; not told apart from warp."
+        f"By Dice it is {place} of 4 finished runs: above paint; below real; not told apart from warp."
         for place in ("2nd", "3rd")
     )
     assert set(shown(part.table)) == {"frames", "LVendo", "LVepi", "LVmyo", "LA", "mean", "missed"}
@@ -41,7 +41,7 @@ def test_a_run_says_its_own_dice_and_stands_beside_the_others_in_a_line(planted)
 def test_a_run_alone_says_so_once(planted):
     (run,) = planted(warp=0.8).runs
     (part,) = run_end(run.folder).parts
-    assert part.answer[1] == "No other finished run lies beside it that it could be held against."
+    assert part.answer[1] == "There is no other finished run to compare it with."
     assert [note for note in part.notes if "only warp was run" in note] == list(part.notes)
 
 
@@ -61,7 +61,7 @@ def test_a_comparison_has_one_table_and_the_best_is_first(planted, add_failure):
     assert table["trained on"].tolist() == ["real", "warp", "sdm"]
     assert table["vs warp"].tolist() == ["–", "–", "worse"] and table["vs real"].tolist() == ["–", "worse", "worse"]
     assert end.notes == ("paint is not in a table: failed in fit-4C, attempt 2: the disk is full",)
-    assert end.line.startswith("Best of 2 generators is warp: its mean Dice is 80.2 %")
+    assert end.line.startswith("warp is the best of 2 generators: its mean Dice is 80.2 %")
     assert end.line.endswith(". out/report.html") and "\n" not in end.line
     assert {"summary", "dice", "evidence", "cost"} <= {one.name for one in part.tables}
 
@@ -138,7 +138,7 @@ def test_a_cross_says_what_is_lost():
         ["cross-2C"],
     ]
     first, each = end.parts[0].answer
-    assert first == "The highest Dice on 2C has warp: 75.0 % (95 % interval 69.0 to 71.0)."
+    assert first == "warp has the highest Dice on 2C: 75.0 % (95 % interval 69.0 to 71.0)."
     assert each == "sdm: loses 10.0 points on 2C; warp: no loss on 2C is shown."
     assert [part["title"] for part in written(end)["parts"]] == ["phantom, 4C", "phantom, 2C"]
 
@@ -155,5 +155,5 @@ def test_sentences_of_a_standing_are_whole_whatever_the_verdicts(planted):
         group = planted(**{f"{name}{'_' * number}": mean for name, mean in means.items()})
         for run in group.runs:
             said = beside(run.label, group)
-            assert said.endswith(".") and said.count(" of 3 finished runs beside it by Dice; ") == 1
+            assert said.endswith(".") and said.count(" of 3 finished runs: ") == 1
             assert all(said.count(f" {other.label}") == (other is not run) for other in group.runs)

@@ -26,11 +26,11 @@ def test_the_winner_is_named_with_those_whom_it_beats_and_those_whom_nothing_tel
     said = answered(real=0.9, warp=0.85, sdm=0.8505, paint=0.5)["Who wins?"]
     assert said.startswith("On CAMUS (view 4C, 12 test patients), `sdm` has the highest mean Dice of 3 compared: 85.")
     assert "It is better than `paint` (5" in said
-    assert "Nothing tells it apart from `warp` (8" in said
+    assert "It cannot be told apart from `warp` (8" in said
 
 
 def test_it_is_held_against_real_frames_where_they_were_run(answered):
-    assert answered(real=0.9, warp=0.8)["Against real frames?"].startswith("It is worse than a U-Net that trained on")
+    assert answered(real=0.9, warp=0.8)["Against real frames?"].startswith("It is worse than a U-Net trained on")
 
 
 def test_where_no_real_frames_were_run_nothing_is_said_of_them(answered):
@@ -48,7 +48,7 @@ def test_the_cost_is_that_of_the_winner_and_of_those_as_good(answered):
 def test_who_draws_out_of_real_images_is_said(answered):
     said = answered(real=0.9, warp=0.85, paint=0.5)["From real images?"]
     assert said == (
-        "Images of `warp` are real ones, changed: each of them shows a patient. "
+        "Images of `warp` are changed real images: each of them shows a patient. "
         "Images of `paint` are drawn from a label map alone."
     )
 

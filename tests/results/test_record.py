@@ -136,7 +136,7 @@ CHANGED_SCORES = {
     "the columns are": lambda scores: scores.drop(columns="unit"),
     "lack rows": lambda scores: scores[::2][1:],
     "have no score": lambda scores: scores[: len(scores) // 2],
-    "rows stand there twice": lambda scores: pd.concat([scores, scores[:1]]),
+    "rows are there twice": lambda scores: pd.concat([scores, scores[:1]]),
     "have a distance that is none": lambda scores: scores.assign(
         value=scores["value"].where(scores["metric"] != "hd95_mm", math.inf)
     ),

@@ -78,7 +78,7 @@ def test_what_cannot_be_is_named(sound, change, sentence):
 
 def test_a_row_that_stands_there_twice_is_named(sound):
     twice = pd.concat([sound, sound.iloc[[7]]], ignore_index=True)
-    assert any(fault.startswith("1 rows stand there twice") for fault in faults(twice))
+    assert any(fault.startswith("1 rows are there twice") for fault in faults(twice))
 
 
 @pytest.mark.parametrize("digit", range(2, 12))

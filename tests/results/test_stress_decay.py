@@ -132,7 +132,7 @@ def test_who_ignores_its_map_undeformed_is_told_so():
     assert cell(scores, "sdm", UNDEFORMED, 0.0)["verdict"] == FOLLOWS
     assert cell(scores, IDEAL)["verdict"] == FOLLOWS
     said = finding(decay(scores), scores)[2]
-    assert said.startswith("blind does not follow ordinary maps, and so follows none: it has Dice 50 %")
+    assert said.startswith("blind does not follow ordinary maps, so it follows none: it has Dice 50 %")
     assert ladder_table(decay(scores), "phantom").frame["blind"].tolist() == ["lost: Dice 50, contrast 55", "0 (40)"]
 
 
@@ -195,7 +195,7 @@ def test_the_mildest_severity_in_a_table_and_in_words(scores):
     assert ideal.startswith(f"warp, the ideal, has {values} on ordinary maps. On deformed ones it keeps at least 100 %")
     assert sdm.startswith(f"sdm follows ordinary maps: it has {values} (warp: {values}).")
     assert "Its Dice is below warp's from severity 0.5 on: swirl." in sdm
-    assert "It is most so at swirl, severity 0.5: 40 % (-50.0 points, 95 % interval -50.0 to -50.0)." in sdm
+    assert "The gap is largest at swirl, severity 0.5: 40 % (-50.0 points, 95 % interval -50.0 to -50.0)." in sdm
     assert "it stops following at swirl, severity 0.5: it keeps 44 % of its Dice (followed 100" in sdm
     assert "It follows shear to the last severity. In doubt: rim (from 0.5)." in sdm
     assert order.endswith("warp 89.9 %; sdm 77.4 %, below warp (-12.5 points, 95 % interval -12.5 to -12.5).")
@@ -215,7 +215,7 @@ def test_who_is_in_doubt_on_ordinary_maps_follows_none(scores):
     ladder = ladder_table(found, "phantom").frame["sdm"].tolist()
     assert ladder == ["in doubt: Dice 90, contrast 55", "0.5 (40)", "0? (90)", "0?"]
     said = finding(found, scores)[1]
-    assert said.startswith("sdm is in doubt on ordinary maps, and so is said to follow none: it has Dice 90 %")
+    assert said.startswith("sdm may not follow ordinary maps, so it is not said to follow any: it has Dice 90 %")
     assert "It follows" not in said and "it stops following at swirl, severity 0.5" in said
 
 

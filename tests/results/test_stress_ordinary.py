@@ -111,7 +111,7 @@ def test_who_is_inverted_everywhere_follows_none():
     assert set(relative["relative verdict"]) == {FOLLOWS}  # which praised it once
     assert ladder(found, "gan") == ["lost: Dice 88, contrast 50", "0 (88)", "0 (88)"]
     said = finding(found, scores)[1]
-    assert said.startswith("gan does not follow ordinary maps, and so follows none: it has Dice 88 % and contrast 50 %")
+    assert said.startswith("gan does not follow ordinary maps, so it follows none: it has Dice 88 % and contrast 50 %")
     assert "LA is inverted, blood brighter than tissue (contrast 35 %)." in said
     assert "It follows" not in said
     assert {("gan", "swirl", 0.25), ("gan", "small", 1.0), ("gan", UNDEFORMED, 0.0)} <= lost_maps(found)

@@ -48,9 +48,8 @@ def check(sentence):
 
 def check_predicate(sentence, subjects=("It", "Its")):
     check(sentence)
-    assert sentence.split()[0] in subjects and len(re.findall(r"\b(?:is|are|does|follows?|loses|gains)\b", sentence)), (
-        sentence
-    )
+    assert sentence.split()[0] in subjects, sentence
+    assert re.search(r"\b(?:is|are|does|cannot|may|follows?|loses|gains)\b", sentence), sentence
 
 
 @pytest.mark.parametrize("number", range(len(LABELS) + 1))
@@ -61,7 +60,7 @@ def test_every_combination_of_verdicts_makes_sentences(number):
             check(sentence)
         for label in LABELS[:number]:
             assert sum(sentence.count(label) for sentence in said) == 1
-        assert said[0].startswith("Best of") == (number > 0 and set(verdicts) == {BETTER})
+        assert ("is the best of" in said[0]) == (number > 0 and set(verdicts) == {BETTER})
         assert ("No generator is shown" in said[0]) == (number > 0 and BETTER not in verdicts)
 
 
@@ -118,7 +117,7 @@ def test_what_is_known_beyond_dice_makes_sentences_in_every_combination():
         (WORSE, WORSE, "below real frames and warp", BAD),
         (WORSE, nan, "below real frames", FAIR),
         (UNDECIDED, WORSE, "undecided against real frames, below warp", OPEN),
-        (nan, nan, "nothing to hold it against", OPEN),
+        (nan, nan, "nothing to compare it with", OPEN),
     ],
 )
 def test_use_is_held_against_real_frames_and_warp(real, warp, words, tone):

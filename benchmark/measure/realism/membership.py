@@ -1,6 +1,6 @@
 """Can one tell from drawn images whose frames the generator was trained on?
 
-Whoever has the drawn images and a patient's frames asks how near the nearest drawn image is to them: Chen et al. 2020
+Anyone with the drawn images and a patient's frames can ask how near the nearest drawn image is: Chen et al. 2020
 (GAN-Leaks, arXiv 1909.03935). That tells training patients as far as they are nearer than held-out ones.
 """
 

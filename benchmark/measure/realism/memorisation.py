@@ -1,6 +1,6 @@
 """Does a generator copy patients? Drawn images against training frames, held-out real ones as the measure.
 
-A plain distance to the nearest training frame accuses whoever draws smooth images: the mean of all frames is nearer to
+A plain distance to the nearest training frame accuses all smooth images: the mean of all frames is nearer to
 each of them than they are to one another. So the distance is taken relative to those of the next frames, after Carlini
 et al. 2023 (arXiv 2301.13188): only a copy is much nearer to one frame than to its other neighbours.
 """

@@ -4,7 +4,7 @@ Veeramacheneni et al. 2023 (arXiv 2312.15289): Haar wavelets of level 4, grey va
 packets of the Fréchet distance of their coefficients.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,14 +71,11 @@ def coefficients(size: tuple[int, int]) -> int:
 def _moments(images: Images, row: int) -> tuple[Array, Array]:
     """Of a row of packets: means (P, D) and roots R of the covariances RᵀR, (P, rank, D)."""
     total, products = np.zeros(()), np.zeros(())
-    for found in _batches(images, row):
+    for start in range(0, len(images), _BATCH):
+        found = packets(images[start : start + _BATCH], row)
         total = total + found.sum(axis=1)
         products = products + found.transpose(0, 2, 1) @ found
     n, mean = len(images), total / len(images)
     values, vectors = np.linalg.eigh((products - n * mean[:, :, None] * mean[:, None]) / (n - 1))
     roots = np.sqrt(values.clip(0))[:, :, None] * vectors.transpose(0, 2, 1)
     return mean, roots[:, -min(n - 1, roots.shape[1]) :]  # eigenvalues rise; the others are 0
-
-
-def _batches(images: Images, row: int) -> Iterator[Array]:
-    return (packets(images[start : start + _BATCH], row) for start in range(0, len(images), _BATCH))

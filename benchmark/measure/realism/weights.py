@@ -66,7 +66,7 @@ def published_sha256() -> str:
 
 
 def described(name: str) -> list[str]:
-    """What a person is told of one of `KNOWN`: what it is for; where it lies, or how to get it."""
+    """What a person is told of one of `KNOWN`: what it is for; where it is, or how to get it."""
     if name == "unet":
         return ["reference U-Net, for FD-UNet and KD-UNet", "stages/unet-0.pt in the folder of each run of real"]
     path = find_inception()
