@@ -18,7 +18,13 @@ from echobench.data.base.errors import EchobenchError
 )
 @click.option("--view", metavar="2C|4C", help="Draws this one of the run's views.  [default: all that it has]")
 @click.option("--maps", metavar="DIR", required=True, help="A CAMUS folder, or PNGs of label codes.")
-@click.option("--out", metavar="DIR", required=True, help="Gets the images, as a CAMUS folder.")
+@click.option("--out", metavar="DIR", required=True, help="Gets the images.")
+@click.option(
+    "--layout",
+    metavar="camus|nnunet",
+    default="camus",
+    help="Writes a CAMUS folder, or a dataset of nnU-Net v2; --out then ends like Dataset501_Echo.",
+)
 @click.option("--repeats", type=int, default=1, help="Images per map, each of a map deformed anew.")
 @options.with_strength
 @click.option("--seed", type=int, default=0, help="Of deformation and drawing.")
