@@ -61,8 +61,9 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "number": "Fréchet distances by the number n of drawn images, on an axis of 1/n (Chong and Forsyth 2020). A "
         "cross on the left is where the line leads for infinitely many. Grey are real frames in the drawn images' "
         "place.",
-        "cross": "Dice on the runs' own {whom} (open) and on other data (filled), means over patients with "
-        "their 95 % bootstrap intervals.",
+        "cross": "Dice of the same U-Nets on other data, against Dice on the runs' own {whom}. A point is a generator, "
+        "the mean over patients; bars are its 95 % bootstrap intervals, both ways. On the dashed line nothing is lost, "
+        "and the distance below it is the gap.",
     }
 )
 """In words, by figure."""
