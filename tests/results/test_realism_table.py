@@ -1,11 +1,13 @@
 """Realism tables: what stands in which cell, and what may not stand in one column."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from torch_fidelity.defaults import DEFAULTS
 
+from echobench.benchmark.cli.console import print_end
 from echobench.benchmark.measure.realism import appearance, distances, extractors, measure, memorisation, speckle, whole
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
@@ -22,6 +24,7 @@ from echobench.results.evidence.realism import (
 )
 from echobench.results.records import realism as realism_file
 from echobench.results.records.realism import UNMEASURED, read_realism
+from echobench.results.report.ends import compare_end
 from echobench.results.shown import realism
 from echobench.results.shown.agreement import agreement_figure, agreement_tables, number_figure
 from echobench.results.shown.formats import NOTHING, csv, latex, markdown, shown
@@ -358,3 +361,39 @@ def test_too_few_generators_are_said_to_be(add_measured):
     group = group_of(add_measured("sdm", 0.8, rows_of()), add_measured("paint", 0.7, rows_of(60)))
     (too_few, *_) = agreements(group)
     assert too_few.startswith("2 generators are too few to say whether Dice goes with FD-UNet, KD-UNet, adherence")
+
+
+def test_a_comparison_ends_with_the_overview_in_80_columns(add_measured, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    worse = rows_of(1234.5, inception=1234.5, flagged=True, more=later_rows(fwd=0.123))
+    folders = [
+        add_measured("real", 0.9), add_measured("cyclegan", 0.6, worse),
+        add_measured("warp", 0.8, rows_of(42.0, inception=98.7, more=later_rows())),
+    ]  # fmt: skip
+    comparison = Comparison.of(folders)
+    (part,) = compare_end(comparison, {"report": Path("report.html")}).parts
+    table = shown(part.table)
+    assert table[WHO].tolist() == ["real", "warp", "cyclegan", "held-out real frames"], "the best first"
+    assert [*table] == [WHO, "Dice", "Dice 95 %", "FID", "FD-UNet", "FWD", "adherence", "copies", "s per image"]
+    assert table["FID"].tolist() == ["–", "98.7", "1234.5", "–"] and table["copies"].tolist()[1:3] == ["6.0", "6.0 !"]
+    print_end(compare_end(comparison, {"report": Path("report.html")}))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [" ".join(line.split()) for line in lines if "cyclegan" in line and "1234.5" in line and "0.123" in line]
+    assert sum(line.startswith("──") for line in lines) == 1, "one table"
+    assert "warp has the highest mean" in lines[0], "the answer first"
+
+
+def test_without_weights_the_end_says_once_what_to_type_for_fid(add_measured):
+    folders = [add_measured("real", 0.9), *(add_measured(name, 0.8, rows_of()) for name in ("sdm", "warp"))]
+    (part,) = compare_end(Comparison.of(folders), {"report": Path("report.html")}).parts
+    assert "FID" not in shown(part.table) and [note for note in part.table.notes if GET_FID in note] == [
+        f"FID needs weights: {GET_FID}"
+    ]
+    (whole,) = (table for table in part.tables if table.name == "overview")
+    assert row(whole, "sdm")["FID"] == GET_FID, "the files have it in the column"
+
+
+def test_an_end_without_realism_has_dice_and_seconds(add_measured):
+    (part,) = compare_end(Comparison.of([add_measured("real", 0.9), add_measured("sdm", 0.8)]), {"r": Path("r")}).parts
+    assert [*shown(part.table)] == [WHO, "Dice", "Dice 95 %", "s per image"] and part.table.notes == ()
