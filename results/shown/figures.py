@@ -56,8 +56,10 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "at their edge, and counted above as outside. The last panel has what the method itself is worth: the "
         "experts' masks against the ejection fraction that the dataset states.",
         "agreement": "Mean Dice over {whom} against each number that is measured of the images, a point for each run; "
-        "where a number should be as in real frames, how far it is off. Above stands Spearman's ρ with its 95 % "
-        "interval, where there are generators enough.",
+        "where a number should be as in real frames, how far it is off. Of several runs of a generator, later ones are "
+        "filled more, and a line joins those that differ in the length of the training alone. Above stands Spearman's "
+        "ρ with its 95 % interval, where there are generators enough; the interval takes runs of one generator "
+        "together.",
         "number": "Fréchet distances by the number n of drawn images, on an axis of 1/n (Chong and Forsyth 2020). A "
         "cross on the left is where the line leads for infinitely many. Grey are real frames in the drawn images' "
         "place.",

@@ -29,6 +29,8 @@ from echobench.results.shown import realism
 from echobench.results.shown.agreement import agreement_figure, agreement_tables, number_figure
 from echobench.results.shown.formats import NOTHING, csv, latex, markdown, shown
 from echobench.results.shown.overview import GET_FID, overview_markdown, overview_table
+from echobench.results.shown.palette import look
+from echobench.results.shown.readme import figures, with_tables
 from echobench.results.shown.realism import (
     ADHERENCE,
     COPIES,
@@ -87,12 +89,11 @@ def later_rows(fwd=1.5, snr=3.0):
 
 @pytest.fixture
 def add_measured(add_run):
-    """Write a run with its realism.csv: `add_measured(generator, mean Dice, rows, name=)`."""
+    """Write a run with its realism.csv: `add_measured(generator, mean Dice, rows, name=, settings=)`."""
 
-    def add(generator, dice, rows=None, name=None, **kept):
-        folder = add_run(
-            generator, {"a": dice, "b": dice - 0.02}, name=name, settings={"seed": 0 if name is None else len(name)}
-        )
+    def add(generator, dice, rows=None, name=None, settings=None, **kept):
+        settings = settings or {"seed": 0 if name is None else len(name)}
+        folder = add_run(generator, {"a": dice, "b": dice - 0.02}, name=name, settings=settings)
         if rows is not None:
             of_run = {"scores_sha256": file_sha256(folder / "scores.csv")} | kept
             rows.assign(**of_run).to_csv(folder / "realism.csv", index=False)
@@ -306,6 +307,56 @@ def test_runs_of_one_generator_are_no_generators_of_their_own(add_measured):
     assert found.statement.endswith("6 runs of 5 generators")
     four = agreement_with_dice(group_of(*folders[:4], folders[0].parent / "sdm-again"), FD_UNET)
     assert math.isnan(four.rho) and four.statement.startswith("4 generators are too few")
+
+
+@pytest.fixture
+def checkpoints(add_measured):
+    """Four generators and `sdm`, which was trained for three lengths and draws with two samplers: nearer, better."""
+    folders = [add_measured(name, 0.88 - 0.05 * i, rows_of(50 + 10 * i)) for i, name in enumerate(NAMES[1:])]
+    for i, (steps, sampler) in enumerate(((20000, "ddim"), (20000, "ancestral"), (5000, "ddim"), (300, "ddim"))):
+        drawn = {"training": {"steps": steps}, "sampling": {"steps": 20, "sampler": sampler}}
+        settings, name = {"generator_settings": drawn}, f"camus-{sampler}-{steps}"
+        folders.append(add_measured("sdm", 0.86 - 0.05 * i, rows_of(54 + 10 * i), name=name, settings=settings))
+    return folders
+
+
+def test_trainings_and_samplers_of_a_generator_are_points_of_their_own(checkpoints, small_texts):
+    group = group_of(*checkpoints)
+    found = agreement_with_dice(group, FD_UNET)
+    assert (found.n, found.rho, found.low, found.high) == pytest.approx((8, -1, -1, -1))
+    assert found.statement.endswith("8 runs of 5 generators") and math.isnan(found.p) and found.sign == -1
+    figure = agreement_figure(group)
+    (axes,) = (axes for axes in figure.axes if axes.get_title().startswith("FD-UNet\n"))
+    points = {line.get_label(): line for line in axes.lines if len(line.get_xdata()) == 1}
+    lengths = [f"sdm (steps {steps})" for steps in (300, 5000, 20000)]
+    assert {*lengths, "sdm (steps 20000, sampler ancestral)"} == {one for one in points if "sdm" in one}
+    assert {text.get_text() for text in figure.legends[0].texts} == points.keys()
+    assert len({line.get_markerfacecolor() for name, line in points.items() if "sdm" in name}) == 4
+    assert {line.get_markeredgecolor() for name, line in points.items() if "sdm" in name} == {look("sdm").colour}
+    (joined,) = (line for line in axes.lines if len(line.get_xdata()) > 1)
+    assert [*joined.get_xdata()] == [*(points[name].get_xdata()[0] for name in lengths)], "one sampler, by its training"
+    assert not small_texts(figure)
+
+
+def test_records_of_curves_and_sweeps_count_in_the_page_once_they_are_measured(checkpoints, tmp_path):
+    measured = tmp_path / "measured"
+    for folder in checkpoints:
+        inside = "camus-minutes" if folder.name.startswith("camus") else "."
+        name = folder.name if folder.name.startswith("camus") else f"camus-{folder.name}"
+        (measured / inside).mkdir(parents=True, exist_ok=True)
+        folder.rename(measured / inside / name)
+    (measured / "camus-samplers").mkdir()
+    (measured / "camus-samplers" / "again").symlink_to(measured / "camus-minutes" / "camus-ddim-20000")
+    page = with_tables("<!-- agreement: camus -->\n<!-- end -->\n", measured)
+    assert "- FD-UNet goes against Dice: Spearman's ρ = -1.00" in page and "8 runs of 5 generators" in page
+    drawn = figures(measured)[measured / "camus-agreement.png"]
+    assert "sdm (steps 300)" in {text.get_text() for text in drawn.legends[0].texts}
+    for name in ("300", "5000", "20000"):
+        (measured / "camus-minutes" / f"camus-ddim-{name}" / "realism.csv").unlink()
+    page = with_tables("<!-- agreement: camus -->\n<!-- end -->\n", measured)
+    assert "FD-UNet goes against Dice" in page and "p = 0.017, 5 generators" in page, (
+        "what was not measured has no part"
+    )
 
 
 def test_figures_of_agreement_and_of_the_number_of_images(add_measured, small_texts):
