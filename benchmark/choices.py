@@ -11,6 +11,8 @@ VIEW_CHOICES = (*VIEWS, "all")
 PHASE_CHOICES = (*PHASES, "all")
 PRESETS = ("quick", "standard", "paper")
 DEVICES = ("auto", "cpu", "cuda")
+LAYOUTS = ("camus", "nnunet")
+"""In which `generate` writes."""
 CROSSED = ("echonet", "camus", "view")
 """What `cross` scores on."""
 

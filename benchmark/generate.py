@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from echobench.benchmark.choices import LAYOUTS
 from echobench.benchmark.run.drawing import chunks
 from echobench.benchmark.run.settings import label_of
 from echobench.benchmark.run.stages import StageFolder
@@ -29,8 +30,9 @@ from echobench.data.deform import VERSION, Deformation
 from echobench.data.frames import VIEWS, Frames
 from echobench.data.labels import Label
 from echobench.data.maps import LabelMaps, deformed_maps, item_seeds, repeat_numbers
+from echobench.data.nnunet import NnunetLayout, require_name
 from echobench.data.splits import SUBSETS, read_split_files
-from echobench.data.store import FrameWriter
+from echobench.data.store import FrameWriter, Layout
 from echobench.generators.base import Generator
 from echobench.generators.registry import generator_class
 from echobench.generators.trained import load_trained
@@ -65,10 +67,11 @@ def generate(
     strength: float = 1.0,
     seed: int = 0,
     subsets: Sequence[str] = (),
+    layout: str = "camus",
     device: str = "cpu",
     progress: Progress = silent,
 ) -> int:
-    """Draw `repeats` images for deformed maps of every source, in the CAMUS layout with a manifest; how many there are.
+    """Draw `repeats` images for deformed maps of every source, in a layout with a manifest; how many there are.
 
     Of a folder with several views, those that the generator has learnt are drawn.
 
@@ -79,6 +82,7 @@ def generate(
     view: one of a run's; None draws all that it has.
     subsets: of the maps' patients, by the folder's split or, if a CAMUS-layout folder has none, by the one that a run
         of this seed derives; none for all patients. What a U-Net is to train on must leave out the testing patients.
+    layout: of `LAYOUTS`; "nnunet" is for a folder called like Dataset501_Echo, and has a dataset.json at the end.
     out: gets the images; a call that was interrupted goes on at the first missing one.
 
     Raises EchobenchError for whatever a user can cause, other weights or arguments than those of `out` included.
@@ -87,6 +91,9 @@ def generate(
         raise EchobenchError(f"repeats is {repeats} and strength {strength}; at least 1 and 0 are needed")
     for subset in subsets:
         require_known("subset", subset, SUBSETS)
+    require_known("layout", layout, LAYOUTS)
+    if layout == "nnunet":
+        require_name(out)
     found = find_maps(maps)
     painters, origin = painters_of_run(source, view, device) if source.is_dir() else painter_of_file(source, device)
     size = painters[0].size
@@ -104,10 +111,13 @@ def generate(
     arguments = {"repeats": repeats, "strength": strength, "seed": seed, "subsets": sorted(subsets)}
     if strength:
         arguments["deformation"] = VERSION
+    if layout != "camus":
+        arguments["layout"] = layout
     origin = origin | {"maps_sha256": _hash_of(sources)} | arguments
     with working_in(out):
         _claim(out, origin)
-        writer, begin = FrameWriter(out, stream.maps, stream.seeds), 0
+        written_as = _nnunet_layout(sources, size) if layout == "nnunet" else Layout()
+        writer, begin = FrameWriter(out, stream.maps, stream.seeds, written_as), 0
         for painter, share in zip(painters, shares, strict=True):
             n = len(share) * repeats
             for chunk in chunks(painter.generator, min(max(writer.written - begin, 0), n), n):
@@ -116,7 +126,18 @@ def generate(
                 writer.append(images[writer.written - rows.start :])
                 progress(writer.written, len(stream.maps))
             begin += n
+        writer.finish()
     return writer.written
+
+
+def _nnunet_layout(sources: Sequence[FrameFiles], size: tuple[int, int]) -> NnunetLayout:
+    """Read the maps for the labels that they have, which no deformation adds to, and for their spacing."""
+    present, with_spacing = set[Label](), True
+    for files in sources:
+        frame = read_map(files, size)
+        present |= {Label(code) for code in np.unique(frame.labels).tolist()}
+        with_spacing &= bool(np.isfinite(frame.spacing_mm).all())
+    return NnunetLayout(frozenset(present), with_spacing)
 
 
 def painter_of_file(path: Path, device: str) -> tuple[list[Painter], dict[str, Any]]:

@@ -55,11 +55,28 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
         raise EchobenchError(f"{path} is damaged, or not of drawn frames; choose another folder") from error
 
 
+class Layout:
+    """Where the files of a drawn frame lie in its folder, and what its label map holds. This one is CAMUS's."""
+
+    def paths(self, name: str, view: str, phase: str) -> dict[str, Path]:
+        """Of "image", "labels" and, if it is kept, "sector"."""
+        base = Path("database_nifti", name, f"{name}_{view}H_{phase}")
+        suffixes = {"image": "", "labels": "_gt", "sector": "_sector"}
+        return {kind: base.with_name(f"{base.name}{suffix}.nii.gz") for kind, suffix in suffixes.items()}
+
+    def coded(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Codes of `Label` (H, W) as the values that are written."""
+        return labels
+
+    def finish(self, folder: Path, rows: Sequence[ManifestRow]) -> None:
+        """What is written once all frames are there."""
+
+
 class FrameWriter:
     """Writes drawn images beside their maps, in the order of the maps, and knows how many are there already."""
 
-    def __init__(self, folder: Path, maps: LabelMaps, seeds: NDArray[np.int64]) -> None:
-        self._folder, self._maps, self._seeds = folder, maps, seeds
+    def __init__(self, folder: Path, maps: LabelMaps, seeds: NDArray[np.int64], layout: Layout | None = None) -> None:
+        self._folder, self._maps, self._seeds, self._layout = folder, maps, seeds, layout or Layout()
         self._repeat = _repeats(maps.source_index)
         self._rows = list(takewhile(self._is_there, read_manifest(folder)))
         if len(self._rows) > len(maps) or any(self._key(i) != _key(row) for i, row in enumerate(self._rows)):
@@ -76,22 +93,30 @@ class FrameWriter:
         """Write the images of the next len(images) maps: (n, H, W) uint8."""
         for image in images:
             i = len(self._rows)
-            name, base = self._base(i)
-            base.parent.mkdir(parents=True, exist_ok=True)
             row, column = self._maps.source.spacing_mm[self._maps.source_index[i]]
-            sector = self._maps.sector[i].astype(np.uint8)
-            for suffix, pixels in (("", image), ("_gt", self._maps.labels[i]), ("_sector", sector)):
-                write_image(base.with_name(f"{base.name}{suffix}.nii.gz"), pixels, (row, column))
+            name, paths = self._paths(i)
+            pixels = {
+                "image": image,
+                "labels": self._layout.coded(self._maps.labels[i]),
+                "sector": self._maps.sector[i].astype(np.uint8),
+            }
+            for kind, path in paths.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_image(path, pixels[kind], (row, column))
             self._rows.append(ManifestRow(name, *self._key(i), image_sha256=pixels_sha256(image)))
             path = self._folder / MANIFEST
             with named(path), path.open("a", newline="", encoding="utf-8") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(astuple(self._rows[-1]))
 
+    def finish(self) -> None:
+        """Write what the layout has beside its frames. To be called once they are all there."""
+        self._layout.finish(self._folder, self._rows)
+
     def images(self) -> NDArray[np.uint8]:
         """Every written image, (n, H, W) uint8; raises EchobenchError for one that was changed since."""
         images = np.empty((self.written, *self._maps.size), dtype=np.uint8)
         for i, row in enumerate(self._rows):
-            path = self._base(i)[1].with_name(f"{self._base(i)[1].name}.nii.gz")
+            path = self._paths(i)[1]["image"]
             images[i] = read_image(path).pixels
             if pixels_sha256(images[i]) != row.image_sha256:
                 raise EchobenchError(f"{path} is not the image that {MANIFEST} names: it was changed")
@@ -99,14 +124,15 @@ class FrameWriter:
 
     def _is_there(self, row: ManifestRow) -> bool:
         """Whether the files of a row are there; an empty one is what a full disk leaves."""
-        base = self._folder / "database_nifti" / row.name / f"{row.name}_{row.view}H_{row.phase}"
-        paths = (base.with_name(f"{base.name}{suffix}.nii.gz") for suffix in ("", "_gt", "_sector"))
+        paths = (self._folder / path for path in self._layout.paths(row.name, row.view, row.phase).values())
         return all(path.is_file() and path.stat().st_size for path in paths)
 
-    def _base(self, i: int) -> tuple[str, Path]:
+    def _paths(self, i: int) -> tuple[str, dict[str, Path]]:
+        """Name of a frame, and its files by kind."""
         source, j = self._maps.source, self._maps.source_index[i]
         name = f"{source.patient[j]}-{self._repeat[i]}"
-        return name, self._folder / "database_nifti" / name / f"{name}_{source.view[j]}H_{source.phase[j]}"
+        paths = self._layout.paths(name, str(source.view[j]), str(source.phase[j]))
+        return name, {kind: self._folder / path for kind, path in paths.items()}
 
     def _key(self, i: int) -> tuple[str, str, str, str, int, int, float, int]:
         source, j, deformation = self._maps.source, self._maps.source_index[i], self._maps.deformation

@@ -20,7 +20,13 @@ from echobench.data.base.errors import EchobenchError
 @click.option(
     "--maps", metavar="DIR", required=True, help="Reads label maps here: a CAMUS folder, or PNGs of label codes."
 )
-@click.option("--out", metavar="DIR", required=True, help="Writes the images here, as a CAMUS folder.")
+@click.option("--out", metavar="DIR", required=True, help="Writes the images here.")
+@click.option(
+    "--layout",
+    metavar="camus|nnunet",
+    default="camus",
+    help="Writes a CAMUS folder, or a dataset of nnU-Net v2; --out then ends like Dataset501_Echo.",
+)
 @click.option("--repeats", type=int, default=1, help="Draws this many images for each map, each deformed anew.")
 @options.with_strength
 @click.option("--seed", type=int, default=0, help="Seeds the deformation and the drawing.")

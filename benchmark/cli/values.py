@@ -163,6 +163,7 @@ KINDS: Mapping[str, Value] = MappingProxyType(
         "device": OneOf("device", "benchmark.choices:DEVICES"),
         "executor": OneOf("executor", "benchmark.choices:EXECUTORS"),
         "check layout": OneOf("layout of datasets", "data.datasets.registry:DATASETS"),
+        "generate layout": OneOf("layout of drawn images", "benchmark.choices:LAYOUTS"),
         "data": _DATA,
         "data_echonet": _DATA,
         "data_camus": _FOLDER,

@@ -157,8 +157,12 @@ def _read_picture(path: Path) -> NDArray[np.generic]:
 def write_image(path: Path, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> None:
     """Write (H, W) uint8 with its (row, column) spacing as compressed NIfTI; NaN for one that is unknown.
 
-    Raises EchobenchError where it is not whole afterwards: ITK says nothing of a full disk.
+    A .png states none. Raises EchobenchError where it is not whole afterwards: ITK says nothing of a full disk.
     """
+    if ending(path) == ".png":
+        with writing_whole(path) as stream:
+            Image.fromarray(pixels).save(stream, format="png")
+        return
     image = sitk.GetImageFromArray(pixels)
     known = bool(np.isfinite(spacing_mm).all())
     if known:

@@ -271,7 +271,7 @@ def rank_correlation(
         why = f"{independent} generators are too few to say whether Dice goes with {name}{least}"
         return RankCorrelation(n, nan, nan, why)
     if (np.ptp(values, axis=0) == 0).any():
-        return RankCorrelation(n, nan, nan, f"{name} or Dice is the same for all {n} generators: there is no rank")
+        return RankCorrelation(n, nan, nan, f"{name} or Dice is the same for all {n} runs: there is no rank")
     low, high = _rank_interval(values, generator)
     rho, p = _rank_test(values) if independent == n else (float(stats.spearmanr(values).statistic), nan)
     shown = p < ALPHA if independent == n else low * high > 0

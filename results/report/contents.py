@@ -37,7 +37,7 @@ def group_tables(group: Group) -> tuple[Table, ...]:
 
 def group_figures(group: Group) -> Mapping[str, Figure]:
     """Every figure of a group for which it has runs, by a name that begins as that of its caption in
-    `figures.CAPTIONS`."""
+    `figures.CAPTIONS`; Dice on other data comes first, because it decides where all generators are near the ceiling."""
     drawn = {
         "dice": figures.dice_figure(group),
         "regions": figures.region_figure(group),
@@ -48,7 +48,7 @@ def group_figures(group: Group) -> Mapping[str, Figure]:
         "agreement": agreement_figure(group),
         "number": number_figure(group),
     }
-    return {name: figure for name, figure in drawn.items() if figure is not None} | cross_figures(group)
+    return cross_figures(group) | {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def paper_tables(comparison: Comparison) -> list[tuple[Table, tuple[Group, ...]]]:

@@ -13,6 +13,7 @@ import pandas as pd
 from echobench.results.evidence.comparison import Comparison, Failure, Group, group_beside
 from echobench.results.evidence.cost import cost, machine
 from echobench.results.evidence.limits import limits, usual_seeds
+from echobench.results.evidence.realism import FID
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE
 from echobench.results.evidence.stressed import stresses_beside
 from echobench.results.evidence.sweep import AXES
@@ -21,11 +22,12 @@ from echobench.results.records.run import Run
 from echobench.results.report.answer import answer, beside, dice_of
 from echobench.results.report.contents import group_tables, paper_tables
 from echobench.results.shown.formats import Table, duration, listed, rows
-from echobench.results.shown.tables import WHO, WHY, cost_table, region_table, summary_table
+from echobench.results.shown.overview import COPIES, FLAGGED, GET_FID
+from echobench.results.shown.tables import OPPONENTS, WHO, WHY, cost_table, region_table, summary_table
 from echobench.results.shown.verdicts import elsewhere, verdict_rows
 
 _VERDICTS = {BETTER: "better", WORSE: "worse", EQUAL: "not told apart", UNDECIDED: "undecided"}
-"""In a narrow column."""
+"""In few words."""
 ONE_SEED = "“Undecided” means that one U-Net seed cannot tell which is better; three can: --unet-seeds 3."
 
 
@@ -154,26 +156,32 @@ def _compared(group: Group) -> Part:
     summary, evidence = of_name["summary"].frame, of_name["evidence"].frame
     said = answer(group, summary, evidence, verdict_rows(group, stresses))
     said += [ONE_SEED] if UNDECIDED in set(evidence["verdict"]) else []
-    return Part(group.title, tuple(said), _standing(group, summary), tables, (*_limits(group), *group.notes))
+    notes = (*_against(summary), *_limits(group), *group.notes)
+    return Part(group.title, tuple(said), _narrow(of_name["overview"], group), tables, notes)
 
 
-def _standing(group: Group, summary: pd.DataFrame) -> Table:
-    """What is known of each run in a narrow row, the best Dice first."""
-    rows = summary.set_index(WHO).loc[[run.label for run in group.runs]]
-    frame = rows[["Dice", "Dice low", "Dice high"]].copy()
-    for column in ("vs real", "vs warp"):
-        frame[column] = rows[column].map(_VERDICTS)
-    spent = {run.label: cost(run.record) for run in group.runs}
-    trained = {run.label: duration(spent[run.label].training_seconds) for run in group.runs if run.record.parameters}
-    frame["training"] = pd.Series(trained, dtype=object).reindex(frame.index)
-    frame["s per image"] = pd.Series({label: one.seconds_per_image for label, one in spent.items()})
-    return Table(
-        "standing",
-        f"Mean Dice in % over {group.whom}, with its 95 % interval; the verdicts against the rows real and warp; what "
-        f"each generator cost. {group.title}.",
-        frame.sort_values("Dice", ascending=False).reset_index(names=WHO),
-        {"Dice": ".1f", "Dice 95 %": ".1f", "s per image": ".3g"},
+def _narrow(overview: Table, group: Group) -> Table:
+    """The overview in 80 columns, the best Dice first; what is typed for FID stands below."""
+    frame = overview.frame.sort_values("Dice", ascending=False, ignore_index=True)
+    notes = overview.notes
+    if GET_FID in set(frame[FID.name]):
+        notes += (f"FID needs weights: {GET_FID}",)
+    frame[FID.name] = pd.to_numeric(frame[FID.name], errors="coerce")
+    frame[COPIES] = frame[COPIES].str.replace(FLAGGED, " !")
+    caption = (
+        f"Mean Dice in % over {group.whom}, with its 95 % interval. FID, FD-UNet, FWD: distances from real frames. "
+        f"adherence: Dice in % of the map asked for. copies: % of the images, ! where more than chance. {group.title}."
     )
+    return replace(overview, caption=caption, frame=frame, notes=notes)
+
+
+def _against(summary: pd.DataFrame) -> Iterator[str]:
+    """The verdicts on every row against the real frames, and against `warp`."""
+    for whom in OPPONENTS:
+        labels = summary.groupby(summary[f"vs {whom}"].map(_VERDICTS), sort=False)[WHO].agg(list)
+        clauses = [f"{listed(who)} {'is' if len(who) == 1 else 'are'} {how}" for how, who in labels.items()]
+        if clauses:
+            yield f"Against {whom}: {'; '.join(clauses)}."
 
 
 def _limits(group: Group) -> Iterator[str]:

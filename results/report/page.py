@@ -41,7 +41,7 @@ _COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 NO_REALISM = "The realism of what these runs drew was not measured."
 
 _SECTIONS = (
-    ("In one look", ("overview",), ()),
+    ("In one look", ("overview",), ("cross",)),
     ("Dice", ("summary", "dice"), ("dice", "regions")),
     ("Evidence", ("evidence",), ()),
     ("Distances", (), ()),
@@ -49,7 +49,7 @@ _SECTIONS = (
     ("Missed structures", ("missed",), ()),
     ("Ejection fraction", ("ejection",), ("ejection",)),
     ("Realism", ("realism", "inception", "speckle", "adherence", "copies", "agreement"), ("agreement", "number")),
-    ("Other data", ("cross",), ("cross",)),
+    ("Other data", ("cross",), ()),
     ("Cost", ("cost",), ("cost", "training", "images")),
 )
 """Heading, tables and figures by the beginning of their names; see also `_of_metrics`."""

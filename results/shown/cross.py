@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isnan
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from echobench.data.frames import PHASES
 from echobench.data.labels import TABLE_REGIONS
@@ -18,7 +23,8 @@ from echobench.results.evidence.statistics import (
     seed_spread,
 )
 from echobench.results.records.cross import ECHONET, PREFIX, CrossRecord
-from echobench.results.shown.figures import column_figure
+from echobench.results.shown.curves import LEAST_SPAN, Spot, name_at
+from echobench.results.shown.figures import COLUMN_INCHES, DICE, MEAN_DICE, column_figure
 from echobench.results.shown.formats import Table, named_apart, numbered
 from echobench.results.shown.palette import look
 from echobench.results.shown.published import published
@@ -36,7 +42,7 @@ def cross_tables(group: Group) -> list[Table]:
 
 
 def cross_figures(group: Group) -> dict[str, Figure]:
-    """A figure for each target: Dice on the own scored patients and there, with 95 % intervals."""
+    """A figure for each target: Dice there against Dice on the own scored patients, a point for each run."""
     crossed = crossed_runs(group.runs)
     names = numbered([f"{PREFIX}{one[0].record.target}" for one in crossed])
     return {name: _figure(group, one) for name, one in zip(names, crossed, strict=True)}
@@ -111,27 +117,65 @@ def _published(record: CrossRecord) -> Iterator[str]:
 
 
 def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
-    region = crossed[0].region
-    pairs = [
-        (one.run.label, patient_values(one.own, region=region), patient_values(one.there, region=region))
-        for one in crossed
-    ]
-    pairs.sort(key=lambda pair: -pair[2].mean())
-    with column_figure(0.9 + 0.34 * len(pairs)) as figure:
+    """Both axes have the same limits, so that the distance from the diagonal is the gap."""
+    region, record = crossed[0].region, crossed[0].record
+    values = [[patient_values(scores, region=region) for scores in (one.own, one.there)] for one in crossed]
+    found = [_Cross(*((v.mean(), *bootstrap_interval(v)) for v in pair)) for pair in values]
+    with column_figure(COLUMN_INCHES) as figure:
         axes = figure.subplots()
-        for y, (label, own, there) in enumerate(pairs):
-            colour, marker = look(label)
-            for values, face, shift in ((own, "white", -0.12), (there, colour, 0.12)):
-                low, high = bootstrap_interval(values)
-                axes.plot([low, high], [y + shift] * 2, color=colour, linewidth=1.2)
-                axes.plot(values.mean(), y + shift, marker=marker, markersize=5, color=colour, markerfacecolor=face)
-        axes.set_yticks(range(len(pairs)), [label for label, _, _ in pairs])
-        axes.set_ylim(len(pairs) - 0.5, -0.5)
-        axes.set_xlabel(f"{'mean' if region == MEAN else region} Dice (%)")
-        for name, face in ((f"own {group.whom}", "white"), (crossed[0].record.target, "black")):
-            axes.plot([], [], "o", markersize=5, color="black", markerfacecolor=face, label=name)
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        for one, cross in zip(crossed, found, strict=True):
+            _draw_cross(axes, one.run.label, cross)
+        low, high = np.nanmin(found), np.nanmax(found)
+        more = max(0.1 * (high - low), (LEAST_SPAN - (high - low)) / 2)
+        limits = (low - more, high + more)
+        axes.plot(limits, limits, color="0.6", linestyle="--", linewidth=0.7, zorder=0, label="the same Dice on both")
+        axes.set(xlim=limits, ylim=limits, aspect="equal")
+        dice = MEAN_DICE if region == MEAN else f"{region} {DICE}"
+        axes.set_xlabel(f"{dice}, own {group.whom}")
+        axes.set_ylabel(f"{dice}, {record.dataset}")
+        figure.legend(loc="outside upper center", frameon=False)
+        figure.draw_without_rendering()  # for the layout, on which it hangs what covers what
+        bars = [axes.transData.transform(bar) for cross in found for bar in cross.bars]
+        names = [(one.run.label, cross.spots) for one, cross in zip(crossed, found, strict=True)]
+        name_at(axes, names, [Bbox(bar).padded(2) for bar in bars])
     return figure
+
+
+class _Cross(NamedTuple):
+    """A run in the figure: mean, low and high of its Dice on the own patients and there; NaN where there is no
+    interval."""
+
+    own: tuple[float, float, float]
+    there: tuple[float, float, float]
+
+    @property
+    def bars(self) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
+        """Both intervals, each from (x, y) to (x, y)."""
+        (x, left, right), (y, bottom, top) = (
+            (mean, *(mean if isnan(end) else end for end in ends)) for mean, *ends in self
+        )
+        return ((left, y), (right, y)), ((x, bottom), (x, top))
+
+    @property
+    def spots(self) -> list[Spot]:
+        """Where its name may stand: at the ends of its bars."""
+        (left, right), (bottom, top) = self.bars
+        return [
+            (*right, 4, 0, "left", "center"),
+            (*left, -4, 0, "right", "center"),
+            (*bottom, 0, -4, "center", "top"),
+            (*top, 0, 4, "center", "bottom"),
+        ]
+
+
+def _draw_cross(axes: Axes, label: str, cross: _Cross) -> None:
+    colour, marker = look(label)
+    for bar in cross.bars:
+        axes.plot(*zip(*bar, strict=True), color=colour, linewidth=0.9)
+    axes.plot(
+        cross.own[0], cross.there[0], marker=marker, markersize=5, color=colour, markeredgecolor="white",
+        markeredgewidth=0.5, zorder=3,
+    )  # fmt: skip
 
 
 def _words(region: str) -> str:

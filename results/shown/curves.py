@@ -215,21 +215,34 @@ _BESIDE = (
 """Where a name may stand beside its point: offset in points of type, and how it is aligned there."""
 
 
+Spot = tuple[float, float, int, int, str, str]
+"""Where a name may stand: x and y, offset from there in points of type, and how it is aligned there."""
+
+
 def _name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """A name beside each point, where it covers no other point and no other name, if there is such a place."""
+    """A name beside each point."""
     marks = axes.transData.transform([(x, y) for x, y, _ in points])
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in marks]
-    for x, y, name in points:
-        for number, (right, up, across, along) in enumerate(_BESIDE, start=1):
+    name_at(axes, [(name, [(x, y, *beside) for beside in _BESIDE]) for x, y, name in points], taken)
+
+
+def name_at(axes: Axes, names: Sequence[tuple[str, Sequence[Spot]]], taken: Sequence[Bbox]) -> None:
+    """Each name at the first of its spots where it covers nothing that is taken and no other name, else at the last.
+
+    taken: in pixels. The layout must be done.
+    """
+    covered, whole = list(taken), axes.get_window_extent()
+    for name, spots in names:
+        for number, (x, y, right, up, across, along) in enumerate(spots, start=1):
             note = axes.annotate(
                 name, (x, y), (right, up), textcoords="offset points", ha=across, va=along, fontsize=SMALL,
                 color=look(name).colour, zorder=5,
             )  # fmt: skip
             note.set_in_layout(False)
             note.set_path_effects([withStroke(linewidth=2, foreground="white")])
-            box, whole = note.get_window_extent(), axes.get_window_extent()
+            box = note.get_window_extent()
             inside = whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
-            if number == len(_BESIDE) or (inside and not box.count_overlaps(taken)):
-                taken.append(Bbox(box.get_points()))
+            if number == len(spots) or (inside and not box.count_overlaps(covered)):
+                covered.append(Bbox(box.get_points()))
                 break
             note.remove()

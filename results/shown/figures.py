@@ -55,13 +55,15 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "their edge, and counted above as outside. The last panel shows how good the method itself is: the experts' "
         "masks against the ejection fraction that the dataset states.",
         "agreement": "Mean Dice over {whom} against each number that is measured of the images, a point for each run. "
-        "Where a number should be as in real frames, it is how far it is off. Above is Spearman's ρ with its 95 % "
-        "interval, if there are enough generators.",
+        "Where a number should be as in real frames, it is how far it is off. Of several runs of a generator, later ones "
+        "are filled more, and a line joins those that differ in the length of the training alone. Above is Spearman's ρ "
+        "with its 95 % interval, if there are enough generators. The interval takes runs of one generator together.",
         "number": "Fréchet distances by the number n of drawn images, on an axis of 1/n (Chong and Forsyth 2020). A "
         "cross on the left is where the line leads for infinitely many. Real frames in the place of drawn images are "
         "grey.",
-        "cross": "Dice on the runs' own {whom} (open) and on other data (filled), means over patients with "
-        "their 95 % bootstrap intervals.",
+        "cross": "Dice of the same U-Nets on other data, against Dice on the runs' own {whom}. A point is a generator, "
+        "the mean over patients; bars are its 95 % bootstrap intervals, both ways. On the dashed line nothing is lost, "
+        "and the distance below it is the gap.",
     }
 )
 """In words, by figure."""

@@ -25,6 +25,8 @@ from echobench.results.shown.tables import WHO
 
 GET_FID = GET_INCEPTION
 COPIES, SECONDS, HELD_OUT = "copies", "s per image", "held-out real frames"
+FLAGGED = " (flagged)"
+"""Behind a share of copies that is more than chance."""
 _SHOWN = (FID, FD_UNET, FWD, ADHERENCE)
 
 
@@ -80,7 +82,7 @@ def _row(run: Run, one: MeasuredRealism | None, numbers: Mapping[Quantity, Mappi
 def _copies(one: MeasuredRealism) -> str:
     """The larger share of copies, by features or by pixels."""
     share = _largest(one, "value")
-    return "" if isnan(share) else f"{share:.1f}{' (flagged)' if flagged_by(one) else ''}"
+    return "" if isnan(share) else f"{share:.1f}{FLAGGED if flagged_by(one) else ''}"
 
 
 def _largest(one: MeasuredRealism, column: str) -> float:

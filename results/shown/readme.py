@@ -15,6 +15,7 @@ from echobench.results.evidence.realism import agreements
 from echobench.results.evidence.statistics import RULE
 from echobench.results.evidence.sweep import sweeps
 from echobench.results.evidence.worth import PatientSweep, patient_sweeps
+from echobench.results.records.realism import REALISM
 from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
@@ -107,8 +108,15 @@ def _overview(measured: Path, dataset: str) -> str:
 
 def _agreement(measured: Path, dataset: str) -> str:
     """Whether realism goes with Dice over the runs on a dataset, in sentences."""
-    groups = groups_of(measured, "table", dataset)
+    groups = judged_groups(measured, dataset)
     return "\n".join(f"{group.title}:\n\n" + "".join(f"- {one}\n" for one in agreements(group)) for group in groups)
+
+
+def judged_groups(measured: Path, dataset: str) -> tuple[Group, ...]:
+    """Of all runs on a dataset whose realism was measured: those of curves and sweeps, too, are points of their own."""
+    records = [path for depth in ("", "*/") for path in sorted(measured.glob(f"{dataset}-*/{depth}{RECORD}"))]
+    found = [path.parent for path in records if (path.parent / REALISM.name).is_file()]
+    return Comparison.of(found).groups if found else ()
 
 
 def _answer(measured: Path, dataset: str) -> str:
@@ -193,8 +201,10 @@ def figures(measured: Path) -> dict[Path, Figure]:
     compared = {
         measured / f"{name}.png": draw(group)
         for dataset in datasets
-        for groups in [groups_of(measured, "table", dataset)]
-        for kind, draw in (("cost", cost_figure), ("agreement", agreement_figure))
+        for kind, draw, groups in (
+            ("cost", cost_figure, groups_of(measured, "table", dataset)),
+            ("agreement", agreement_figure, judged_groups(measured, dataset)),
+        )
         for name, group in zip(numbered([f"{dataset}-{kind}"] * len(groups)), groups, strict=True)
     }
     swept = {

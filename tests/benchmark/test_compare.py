@@ -197,7 +197,7 @@ def test_no_cell_of_a_printed_table_is_cut(finished, tmp_path):
             main, ["compare", "--runs", str(tmp_path), "--out", str(tmp_path / "out")], env={"COLUMNS": columns}
         )
         assert result.exit_code == 0, result.output
-        assert "…" not in result.output and "vs real" in result.output
+        assert "…" not in result.output and "s per image" in result.output
         words = result.output.partition("all tables and figures: ")[0].partition("report: ")[0]  # paths stay whole
         assert max(map(len, words.splitlines())) <= int(columns)
 

@@ -171,6 +171,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("generate", "--view"): ("--view", "2C"),
     ("generate", "--maps"): ("--maps", "d"),
     ("generate", "--out"): ("--out", "z"),
+    ("generate", "--layout"): ("--layout", "nnunet"),
     ("generate", "--repeats"): ("--repeats", "2"),
     ("generate", "--strength"): ("--strength", "2"),
     ("generate", "--seed"): ("--seed", "1"),

@@ -1,6 +1,8 @@
 """Scores on other data: pooled Dice and gaps against known values, what stands in one table, damaged files."""
 
 import json
+import re
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,12 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.cross import gap, pooled_dice
-from echobench.results.evidence.statistics import patient_values
+from echobench.results.evidence.statistics import bootstrap_interval, patient_values
 from echobench.results.records.cross import CrossRecord, read_cross, write_cross
+from echobench.results.report.contents import group_figures
 from echobench.results.report.page import write_report
 from echobench.results.shown.cross import cross_figures, cross_tables
+from echobench.results.shown.palette import look
 
 OWN = {f"p{i}": 0.85 + 0.01 * i for i in range(8)}
 THERE = {f"v{i}": 0.75 + 0.01 * i for i in range(8)}
@@ -85,6 +89,51 @@ def test_table_has_own_and_other_dice_side_by_side(add_crossed):
     assert real["ED mean"] == pytest.approx(78.5) and real["patients"] == 8 and real["missed"] == 0
     assert evidence.frame["difference"].item() == pytest.approx(10)
     assert list(cross_figures(group)) == ["cross-phantom-echonet"]
+
+
+def test_the_figure_has_own_dice_against_the_other_with_both_intervals(add_crossed, small_texts):
+    there = {
+        "real": THERE,
+        "sdm": {p: d - 0.1 for p, d in THERE.items()},
+        "mine": {p: d - 0.3 for p, d in THERE.items()},
+    }
+    (group,) = Comparison.of([add_crossed(name, dice) for name, dice in there.items()]).groups
+    (figure,) = cross_figures(group).values()
+    (axes,) = figure.axes
+    lines = [line for line in axes.lines if line.get_label() != "the same Dice on both"]
+    for name, dice in there.items():
+        own, other = ([100 * value for value in values.values()] for values in (OWN, dice))
+        looks = look(name)
+        (point,) = (line for line in lines if line.get_marker() == looks.marker and line.get_color() == looks.colour)
+        assert (*point.get_xdata(), *point.get_ydata()) == pytest.approx((np.mean(own), np.mean(other)))
+        bars = [line.get_xydata() for line in lines if line.get_color() == looks.colour and line is not point]
+        low, high = bootstrap_interval(own)
+        np.testing.assert_allclose(bars[0], [(low, np.mean(other)), (high, np.mean(other))])
+        low, high = bootstrap_interval(other)
+        np.testing.assert_allclose(bars[1], [(np.mean(own), low), (np.mean(own), high)])
+    (diagonal,) = (line for line in axes.lines if line not in lines)
+    np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+    assert axes.get_xlim() == axes.get_ylim() == tuple(diagonal.get_xdata())
+    assert {text.get_text() for text in axes.texts} == there.keys()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+    assert small_texts(figure) == []
+
+
+def test_one_patient_is_a_point_without_bars(add_crossed):
+    (group,) = Comparison.of([add_crossed("real", {"v0": 0.8})]).groups
+    (figure,) = cross_figures(group).values()
+    *_, point, _ = figure.axes[0].lines
+    assert point.get_ydata() == pytest.approx([80])
+
+
+def test_it_is_the_first_figure_of_a_comparison_and_of_its_page(add_crossed, tmp_path):
+    comparison = Comparison.of([add_crossed("real", THERE), add_crossed("sdm", THERE)])
+    assert next(iter(group_figures(comparison.groups[0]))) == "cross-phantom-echonet"
+    page = write_report(tmp_path / "page", comparison).read_text()
+    charts = re.findall(r"Chart of (\S+) for", page)
+    assert charts[0] == "cross-phantom-echonet" and len(set(charts)) == len(charts)
+    assert "the same U-Nets on other data" in page[page.index("Chart of") : page.index(f"Chart of {charts[1]}")]
 
 
 def test_all_regions_give_their_mean(add_crossed):

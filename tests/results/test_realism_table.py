@@ -1,11 +1,13 @@
 """Realism tables: what stands in which cell, and what may not stand in one column."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from torch_fidelity.defaults import DEFAULTS
 
+from echobench.benchmark.cli.console import print_end
 from echobench.benchmark.measure.realism import appearance, distances, extractors, measure, memorisation, speckle, whole
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
@@ -22,10 +24,13 @@ from echobench.results.evidence.realism import (
 )
 from echobench.results.records import realism as realism_file
 from echobench.results.records.realism import UNMEASURED, read_realism
+from echobench.results.report.ends import compare_end
 from echobench.results.shown import realism
 from echobench.results.shown.agreement import agreement_figure, agreement_tables, number_figure
 from echobench.results.shown.formats import NOTHING, csv, latex, markdown, shown
 from echobench.results.shown.overview import GET_FID, overview_markdown, overview_table
+from echobench.results.shown.palette import look
+from echobench.results.shown.readme import figures, with_tables
 from echobench.results.shown.realism import (
     ADHERENCE,
     COPIES,
@@ -84,12 +89,11 @@ def later_rows(fwd=1.5, snr=3.0):
 
 @pytest.fixture
 def add_measured(add_run):
-    """Write a run with its realism.csv: `add_measured(generator, mean Dice, rows, name=)`."""
+    """Write a run with its realism.csv: `add_measured(generator, mean Dice, rows, name=, settings=)`."""
 
-    def add(generator, dice, rows=None, name=None, **kept):
-        folder = add_run(
-            generator, {"a": dice, "b": dice - 0.02}, name=name, settings={"seed": 0 if name is None else len(name)}
-        )
+    def add(generator, dice, rows=None, name=None, settings=None, **kept):
+        settings = settings or {"seed": 0 if name is None else len(name)}
+        folder = add_run(generator, {"a": dice, "b": dice - 0.02}, name=name, settings=settings)
         if rows is not None:
             of_run = {"scores_sha256": file_sha256(folder / "scores.csv")} | kept
             rows.assign(**of_run).to_csv(folder / "realism.csv", index=False)
@@ -305,6 +309,56 @@ def test_runs_of_one_generator_are_no_generators_of_their_own(add_measured):
     assert math.isnan(four.rho) and four.statement.startswith("4 generators are too few")
 
 
+@pytest.fixture
+def checkpoints(add_measured):
+    """Four generators and `sdm`, which was trained for three lengths and draws with two samplers: nearer, better."""
+    folders = [add_measured(name, 0.88 - 0.05 * i, rows_of(50 + 10 * i)) for i, name in enumerate(NAMES[1:])]
+    for i, (steps, sampler) in enumerate(((20000, "ddim"), (20000, "ancestral"), (5000, "ddim"), (300, "ddim"))):
+        drawn = {"training": {"steps": steps}, "sampling": {"steps": 20, "sampler": sampler}}
+        settings, name = {"generator_settings": drawn}, f"camus-{sampler}-{steps}"
+        folders.append(add_measured("sdm", 0.86 - 0.05 * i, rows_of(54 + 10 * i), name=name, settings=settings))
+    return folders
+
+
+def test_trainings_and_samplers_of_a_generator_are_points_of_their_own(checkpoints, small_texts):
+    group = group_of(*checkpoints)
+    found = agreement_with_dice(group, FD_UNET)
+    assert (found.n, found.rho, found.low, found.high) == pytest.approx((8, -1, -1, -1))
+    assert found.statement.endswith("8 runs of 5 generators") and math.isnan(found.p) and found.sign == -1
+    figure = agreement_figure(group)
+    (axes,) = (axes for axes in figure.axes if axes.get_title().startswith("FD-UNet\n"))
+    points = {line.get_label(): line for line in axes.lines if len(line.get_xdata()) == 1}
+    lengths = [f"sdm (steps {steps})" for steps in (300, 5000, 20000)]
+    assert {*lengths, "sdm (steps 20000, sampler ancestral)"} == {one for one in points if "sdm" in one}
+    assert {text.get_text() for text in figure.legends[0].texts} == points.keys()
+    assert len({line.get_markerfacecolor() for name, line in points.items() if "sdm" in name}) == 4
+    assert {line.get_markeredgecolor() for name, line in points.items() if "sdm" in name} == {look("sdm").colour}
+    (joined,) = (line for line in axes.lines if len(line.get_xdata()) > 1)
+    assert [*joined.get_xdata()] == [*(points[name].get_xdata()[0] for name in lengths)], "one sampler, by its training"
+    assert not small_texts(figure)
+
+
+def test_records_of_curves_and_sweeps_count_in_the_page_once_they_are_measured(checkpoints, tmp_path):
+    measured = tmp_path / "measured"
+    for folder in checkpoints:
+        inside = "camus-minutes" if folder.name.startswith("camus") else "."
+        name = folder.name if folder.name.startswith("camus") else f"camus-{folder.name}"
+        (measured / inside).mkdir(parents=True, exist_ok=True)
+        folder.rename(measured / inside / name)
+    (measured / "camus-samplers").mkdir()
+    (measured / "camus-samplers" / "again").symlink_to(measured / "camus-minutes" / "camus-ddim-20000")
+    page = with_tables("<!-- agreement: camus -->\n<!-- end -->\n", measured)
+    assert "- FD-UNet goes against Dice: Spearman's ρ = -1.00" in page and "8 runs of 5 generators" in page
+    drawn = figures(measured)[measured / "camus-agreement.png"]
+    assert "sdm (steps 300)" in {text.get_text() for text in drawn.legends[0].texts}
+    for name in ("300", "5000", "20000"):
+        (measured / "camus-minutes" / f"camus-ddim-{name}" / "realism.csv").unlink()
+    page = with_tables("<!-- agreement: camus -->\n<!-- end -->\n", measured)
+    assert "FD-UNet goes against Dice" in page and "p = 0.017, 5 generators" in page, (
+        "what was not measured has no part"
+    )
+
+
 def test_figures_of_agreement_and_of_the_number_of_images(add_measured, small_texts):
     folders = [add_measured(name, 0.9 - 0.05 * i, rows_of(50 + i)) for i, name in enumerate(NAMES)]
     group = group_of(*folders)
@@ -358,3 +412,39 @@ def test_too_few_generators_are_said_to_be(add_measured):
     group = group_of(add_measured("sdm", 0.8, rows_of()), add_measured("paint", 0.7, rows_of(60)))
     (too_few, *_) = agreements(group)
     assert too_few.startswith("2 generators are too few to say whether Dice goes with FD-UNet, KD-UNet, adherence")
+
+
+def test_a_comparison_ends_with_the_overview_in_80_columns(add_measured, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    worse = rows_of(1234.5, inception=1234.5, flagged=True, more=later_rows(fwd=0.123))
+    folders = [
+        add_measured("real", 0.9), add_measured("cyclegan", 0.6, worse),
+        add_measured("warp", 0.8, rows_of(42.0, inception=98.7, more=later_rows())),
+    ]  # fmt: skip
+    comparison = Comparison.of(folders)
+    (part,) = compare_end(comparison, {"report": Path("report.html")}).parts
+    table = shown(part.table)
+    assert table[WHO].tolist() == ["real", "warp", "cyclegan", "held-out real frames"], "the best first"
+    assert [*table] == [WHO, "Dice", "Dice 95 %", "FID", "FD-UNet", "FWD", "adherence", "copies", "s per image"]
+    assert table["FID"].tolist() == ["–", "98.7", "1234.5", "–"] and table["copies"].tolist()[1:3] == ["6.0", "6.0 !"]
+    print_end(compare_end(comparison, {"report": Path("report.html")}))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [" ".join(line.split()) for line in lines if "cyclegan" in line and "1234.5" in line and "0.123" in line]
+    assert sum(line.startswith("──") for line in lines) == 1, "one table"
+    assert "warp has the highest mean" in lines[0], "the answer first"
+
+
+def test_without_weights_the_end_says_once_what_to_type_for_fid(add_measured):
+    folders = [add_measured("real", 0.9), *(add_measured(name, 0.8, rows_of()) for name in ("sdm", "warp"))]
+    (part,) = compare_end(Comparison.of(folders), {"report": Path("report.html")}).parts
+    assert "FID" not in shown(part.table) and [note for note in part.table.notes if GET_FID in note] == [
+        f"FID needs weights: {GET_FID}"
+    ]
+    (whole,) = (table for table in part.tables if table.name == "overview")
+    assert row(whole, "sdm")["FID"] == GET_FID, "the files have it in the column"
+
+
+def test_an_end_without_realism_has_dice_and_seconds(add_measured):
+    (part,) = compare_end(Comparison.of([add_measured("real", 0.9), add_measured("sdm", 0.8)]), {"r": Path("r")}).parts
+    assert [*shown(part.table)] == [WHO, "Dice", "Dice 95 %", "s per image"] and part.table.notes == ()

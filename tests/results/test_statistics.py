@@ -2,10 +2,12 @@
 
 import math
 import re
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from echobench.results.evidence.statistics import (
     BETTER,
@@ -187,6 +189,23 @@ def test_runs_of_one_generator_widen_the_interval_and_have_no_p():
     assert (again.low, again.high) == pytest.approx((alone.low, alone.high))
     as_if_independent = rank_correlation(list(np.tile(x, 20)), list(np.tile(y, 20)))
     assert as_if_independent.high - as_if_independent.low < 0.5 * (again.high - again.low)
+
+
+def test_the_interval_is_that_of_all_draws_of_generators_with_all_of_their_runs():
+    """Every one of the 5⁵ resamples of five generators is written out, rows repeated, and ranked by scipy."""
+    column = np.array([1.0, 2.0, 4.0, 3.0, 5.0, 8.0, 6.0])
+    dice = np.array([9.0, 7.0, 8.0, 6.0, 3.0, 2.0, 1.0])
+    generators = np.array([*"aaabcde"])  # three checkpoints of the first
+    found = rank_correlation(list(column), list(dice), generators=list(generators))
+    drawn = []
+    for names in product("abcde", repeat=5):
+        rows = np.concatenate([np.flatnonzero(generators == name) for name in names])
+        if np.ptp(column[rows]):
+            drawn.append(stats.spearmanr(column[rows], dice[rows]).statistic)
+    assert found.rho == pytest.approx(stats.spearmanr(column, dice).statistic) and found.n == 7
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.03)
+    apart = rank_correlation(list(column), list(dice))
+    assert abs(apart.low - np.quantile(drawn, 0.025)) + abs(apart.high - np.quantile(drawn, 0.975)) > 0.06
 
 
 def test_rank_correlation_says_when_there_are_too_few():
