@@ -55,9 +55,10 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "their edge, and counted above as outside. The last panel shows how good the method itself is: the experts' "
         "masks against the ejection fraction that the dataset states.",
         "agreement": "Mean Dice over {whom} against each number that is measured of the images, a point for each run. "
-        "Where a number should be as in real frames, it is how far it is off. Of several runs of a generator, later ones "
-        "are filled more, and a line joins those that differ in the length of the training alone. Above is Spearman's ρ "
-        "with its 95 % interval, if there are enough generators. The interval takes runs of one generator together.",
+        "Where a number should be as in real frames, it is how far it is off. Of several runs of a generator, later "
+        "ones are filled more, and a line joins those that differ in the length of the training alone. Above is "
+        "Spearman's ρ with its 95 % interval, if there are enough generators. The interval takes runs of one generator "
+        "together.",
         "number": "Fréchet distances by the number n of drawn images, on an axis of 1/n (Chong and Forsyth 2020). A "
         "cross on the left is where the line leads for infinitely many. Real frames in the place of drawn images are "
         "grey.",
