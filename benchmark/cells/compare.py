@@ -20,6 +20,7 @@ from echobench.benchmark.measure.realism_of_runs import measure_realism
 from echobench.benchmark.run.place import place_of
 from echobench.benchmark.run.settings import RunSettings, resolve_each
 from echobench.benchmark.run.stages import Reporter
+from echobench.benchmark.run.trial import reading_once
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import locked, working_in
 from echobench.data.base.progress import silent
@@ -136,13 +137,14 @@ def carry_out(
     finished = [cell for cell in cells if is_finished(cell.folder)]
     judges = {_table_of(cell): cell.folder for cell in finished if cell.settings.generator == "real"}
     progress = report("measure")
-    for number, cell in enumerate(finished, start=1):
-        with locked(cell.folder):
-            if judge := judges.get(_table_of(cell)):
-                measure_realism(cell.settings, cell.folder, judge, device, weights, fid_images)
-            measure_ejection(cell.settings, cell.folder, device)
-            describe_patients(cell.settings, cell.folder)
-        progress(number, len(finished))
+    with reading_once():
+        for number, cell in enumerate(finished, start=1):
+            with locked(cell.folder):
+                if judge := judges.get(_table_of(cell)):
+                    measure_realism(cell.settings, cell.folder, judge, device, weights, fid_images)
+                measure_ejection(cell.settings, cell.folder, device)
+                describe_patients(cell.settings, cell.folder)
+            progress(number, len(finished))
 
 
 def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str, Path]:
@@ -155,7 +157,7 @@ def draw_pictures(cells: Sequence[Cell], out: Path, device: str) -> Mapping[str,
         if is_finished(cell.folder):
             of_frames = together.setdefault(_frames_of(cell), {})
             of_frames.setdefault(cell.settings.label, (cell.settings, cell.folder))  # with the first network
-    with working_in(out, PICTURES):
+    with working_in(out, PICTURES), reading_once():
         panels = [picture_runs(runs, out / PICTURES / "-".join(of), device) for of, runs in together.items()]
     return next(filter(None, panels), {})
 

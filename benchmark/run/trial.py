@@ -1,7 +1,11 @@
 """A run under way: its settings, its data, and where it keeps what is finished."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import Reporter, StageFolder
@@ -104,7 +108,28 @@ def read_view(settings: RunSettings, view: str | None, progress: Progress = sile
     they cannot be read."""
     size = (settings.unet_settings.image_size_px,) * 2
     folder = Path(settings.data) if settings.data else phantom_folder(settings.phantom_patients or 0)
-    return read_dataset(folder, view=view, seed=settings.seed, size=size, progress=progress)
+    last, asked = _LAST.get(), (folder, view, settings.seed, size)
+    if last is None or asked not in last:
+        dataset = read_dataset(folder, view=view, seed=settings.seed, size=size, progress=progress)
+        if last is None:
+            return dataset
+        last.clear()
+        last[asked] = dataset
+    return last[asked]
+
+
+_LAST: ContextVar[dict[tuple[Any, ...], Dataset] | None] = ContextVar("_LAST", default=None)
+"""What was read last, by what was asked for, inside `reading_once`."""
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Meanwhile, frames that are asked for several times in a row are read once, and stay in memory."""
+    token = _LAST.set({})
+    try:
+        yield
+    finally:
+        _LAST.reset(token)
 
 
 def phantom_folder(patients: int) -> Path:

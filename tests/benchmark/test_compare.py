@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pandas as pd
@@ -11,8 +12,10 @@ from click.testing import CliRunner
 from echobench.benchmark.cells.compare import TABLE_1, carry_out, compare, found_runs, plan
 from echobench.benchmark.cli.console import print_table
 from echobench.benchmark.cli.entry import main
+from echobench.benchmark.run import trial
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.paint import Paint
+from echobench.results.records.patients import PATIENTS
 from echobench.results.records.realism import CURVES, REALISM
 from echobench.results.records.run import read_record
 from echobench.results.shown.formats import Table, shown
@@ -74,6 +77,20 @@ def test_tables_figures_and_nothing_twice(finished, tmp_path, monkeypatch):
     before = {cell.folder: (cell.folder / "run.json").stat().st_mtime_ns for cell in finished}
     carry_out(cells_in(tmp_path), "cpu")
     assert {cell.folder: (cell.folder / "run.json").stat().st_mtime_ns for cell in finished} == before
+
+
+def test_all_that_is_measured_of_several_runs_reads_their_frames_once(finished, monkeypatch):
+    beside = {name: [(cell.folder / name).read_bytes() for cell in finished] for name in (REALISM.name, PATIENTS.name)}
+    for cell in finished:
+        for name in beside:
+            (cell.folder / name).unlink()
+    asked, read = [], trial.read_dataset
+    monkeypatch.setattr(trial, "read_dataset", lambda *where, **how: asked.append(where) or read(*where, **how))
+    carry_out(finished, "cpu", executor=SimpleNamespace(carry_out=lambda *cells: None))  # they are carried out
+    assert len(asked) == 1
+    assert beside == {name: [(cell.folder / name).read_bytes() for cell in finished] for name in beside}
+    trial.load_dataset(finished[0].settings)
+    assert len(asked) == 2, "afterwards nothing is kept"
 
 
 def test_realism_and_ejection_fraction_stand_beside_the_record(finished):
