@@ -158,7 +158,7 @@ class CycleGan(Trained):
 
     @classmethod
     def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What files of before `rendering` leave unsaid: a colour for each label, all steps at full size."""
+        """What files from before `rendering` do not say: a colour for each label, all steps at full size."""
         match settings:
             case {"training": {**training}} if "rendering" not in settings:
                 return {**settings, "training": {"half_size": 0.0} | training, "rendering": "colours"}

@@ -1,4 +1,4 @@
-"""`folder:DIR`: images that somebody drew elsewhere; `echobench.data.datasets.folder` says how they lie there.
+"""`folder:DIR`: images that somebody drew elsewhere; `echobench.data.datasets.folder` says how the folder is laid out.
 
 Departs from the paper [generator.folder]: nobody can tell from the images how they were drawn.
 """

@@ -1,7 +1,7 @@
 """A generator's class in a file of its own, which no package declares: FILE.py:CLASS.
 
-The file is a module whose name tells where it lies and the hash of its content. So every process can import it where it
-meets one of its classes in what another process has sent, and a changed file is another module.
+The file is a module whose name holds its place and the hash of its content. So every process can import it when another
+process sends it one of its classes, and a changed file is another module.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _PREFIX = "echobench_in_file_"
 
 @dataclass(frozen=True)
 class ClassInFile:
-    """Where a class stands. name: its own; empty where nothing stands behind the file."""
+    """Where a class is. name: its own; empty where only the file is named."""
 
     path: Path
     name: str

@@ -1,6 +1,6 @@
 """`inpaint`: the real frame warped with its map, and a rectified flow where the warp has no pixels to give.
 
-`warp` leaves black what comes from beyond the source's sector, and smears what it stretches. Here just these pixels are
+`warp` leaves black what comes from beyond the source's sector, and smears what it stretches. Here only these pixels are
 drawn anew, to fit the others and the label map. The others are a patient's own, as those of `warp` are.
 
 The weights are those of `flow`: `--generator-from` takes them from a run of it, and a comparison of both trains once.
@@ -49,7 +49,7 @@ PAPER = replace(STANDARD, training=replace(STANDARD.training, steps=50_000))
 
 
 class Inpaint(Flow):
-    """Classical augmentation, and drawn where it has nothing."""
+    """Classical augmentation, with drawn pixels where it has none."""
 
     name: ClassVar[str] = "inpaint"
     kind: ClassVar[type] = InpaintSettings

@@ -1,4 +1,4 @@
-"""`real`: the training frames themselves, the row that every generator is held against."""
+"""`real`: the training frames themselves, the row that every generator is compared with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -124,7 +124,7 @@ class Listed:
 
 
 def listed(name: str, preset: str = "standard") -> Listed:
-    """What there is to say of a generator before it is run. Raises EchobenchError for another package's broken one."""
+    """What is known of a generator before it is run. Raises EchobenchError for another package's broken one."""
     try:
         return _listed(name, preset)
     except Exception as error:

@@ -36,7 +36,7 @@ class SdmSettings:
     """The parts of a semantic diffusion model: all of this project's own kind, or all of the paper's.
 
     Raises EchobenchError for guidance of a network that never sees an empty map, and for a power of the times that the
-    published training has not.
+    published training lacks.
     """
 
     schedule: ScheduleSettings
@@ -167,7 +167,7 @@ class SemanticDiffusion(Trained):
 
     @classmethod
     def upgraded(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What files of before a setting leave unsaid; the bound of those without `bound_weight` was of all times."""
+        """What files from before a setting do not say; the bound of those without `bound_weight` was of all times."""
         match settings:
             case {"training": {"map_dropout": _} as training}:
                 settings = {**settings, "training": {"bound_weight": BOUND_WEIGHT * TIMES} | training}

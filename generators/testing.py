@@ -13,7 +13,7 @@ or one test per check:
     def test_contract(check):
         check(Mine(tiny_settings), *examples(Mine))
 
-Every check fits copies of the generator, so that its settings had better be tiny ones: a few steps, few channels.
+Every check fits copies of the generator, so its settings should be tiny: a few steps, few channels.
 """
 
 import inspect
@@ -72,7 +72,7 @@ def examples(backend: type[Generator], size: int = 32, patients: int = 4) -> tup
 
 
 def check_generator(generator: Generator, frames: Frames, maps: LabelMaps) -> None:
-    """Hold a generator to every check; raises AssertionError with a sentence on the first that it fails.
+    """Run every check on a generator; raises AssertionError with a sentence on the first that it fails.
 
     generator: not fitted, of settings that train in moments. frames, maps: see `examples`.
     """

@@ -75,7 +75,7 @@ def compare(
 
     The tables show Dice, the evidence, realism and cost. Finished runs are taken as they are, and killed ones go on. A
     failed run is a row with its reason. With --runs, --data names the dataset of runs that have no patients.csv yet:
-    age, sex and image quality of their patients are then added.
+    what it says of their patients (sex, age, image quality) is then added.
 
     \b
     Examples:
