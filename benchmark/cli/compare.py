@@ -32,12 +32,7 @@ if TYPE_CHECKING:
     metavar="ED,ES,all",
     help="Makes a table for each of these phases.  [default: all; Table 1's with preset paper]",
 )
-@click.option(
-    "--networks",
-    metavar="unet,unet-deep",
-    help="Trains each of these segmentation networks on the same images, and says whether they put the generators in "
-    "the same order.  [default: unet]",
-)
+@options.with_networks
 @options.with_data
 # How much
 @options.with_preset

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @options.with_seed
 @options.with_images
 @options.with_unet_seeds(1)
-@options.with_network
+@options.with_networks
 @options.with_assignments
 # On what
 @click.option(
@@ -53,8 +53,9 @@ if TYPE_CHECKING:
 @options.with_plan
 @with_output
 def cross(
-    runs: tuple[Path, ...], generators: str, device: str, executor: "Executor", out: Path, dry_run: bool,
-    on: str, data_echonet: str | None, data_camus: Path | None, skip_broken: bool, screen: Screen, **asked: Any,
+    runs: tuple[Path, ...], generators: str, networks: str | None, device: str, executor: "Executor", out: Path,
+    dry_run: bool, on: str, data_echonet: str | None, data_camus: Path | None, skip_broken: bool,
+    screen: Screen, **asked: Any,
 ) -> None:  # fmt: skip
     """Score the U-Nets of finished runs on other data, and tabulate the gap to their own test patients.
 
@@ -66,7 +67,7 @@ def cross(
       echobench cross --from runs --data-echonet EchoNet-Dynamic
       echobench cross --from runs/camus-sdm-4C-… --on view   # trained on 4C, tested on 2C
     """
-    asked |= {"generators": names_in(generators)}
+    asked |= {"generators": names_in(generators), "networks": names_in(networks)}
     if dry_run:
         from echobench.benchmark.cells.compare import found_runs, plan
         from echobench.benchmark.cli.dry_run import shared, show_runs

@@ -129,6 +129,11 @@ with_network = click.option(
     help="Trains this segmentation network with the settings of its own: unet is the paper's, unet-deep has 2 M "
     "weights.  [default: unet]",
 )
+with_networks = click.option(
+    "--networks",
+    metavar="A,B,…",
+    help="Trains each of these segmentation networks on the same images: unet, unet-deep.  [default: unet]",
+)
 with_assignments = click.option(
     "--set",
     "assignments",

@@ -149,7 +149,7 @@ EFFECTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("cross", "--seed"): ("--seed", "1"),
     ("cross", "--images"): ("--images", "5"),
     ("cross", "--unet-seeds"): ("--unet-seeds", "2"),
-    ("cross", "--network"): ("--network", "unet-deep"),
+    ("cross", "--networks"): ("--networks", "unet-deep"),
     ("cross", "--set"): ("--set", "unet.steps=1"),
     ("cross", "--on"): ("--on", "view"),
     ("cross", "--data-echonet"): ("--data-echonet", "e"),
