@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from echobench.data.frames import PHASES
@@ -127,9 +128,12 @@ def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
             _draw_cross(axes, one.run.label, cross)
         low, high = np.nanmin(found), np.nanmax(found)
         more = max(0.1 * (high - low), (LEAST_SPAN - (high - low)) / 2)
-        limits = (low - more, high + more)
+        above = min(more, 100 - high)
+        limits = (low - (2 * more - above), high + above)
         axes.plot(limits, limits, color="0.6", linestyle="--", linewidth=0.7, zorder=0, label="the same Dice on both")
         axes.set(xlim=limits, ylim=limits, aspect="equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         dice = MEAN_DICE if region == MEAN else f"{region} {DICE}"
         axes.set_xlabel(f"{dice}, own {group.whom}")
         axes.set_ylabel(f"{dice}, {record.dataset}")

@@ -113,7 +113,8 @@ def test_the_figure_has_own_dice_against_the_other_with_both_intervals(add_cross
         np.testing.assert_allclose(bars[1], [(np.mean(own), low), (np.mean(own), high)])
     (diagonal,) = (line for line in axes.lines if line not in lines)
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
-    assert axes.get_xlim() == axes.get_ylim() == tuple(diagonal.get_xdata())
+    assert axes.get_xlim() == axes.get_ylim() == tuple(diagonal.get_xdata()) and axes.get_xlim()[1] <= 100
+    np.testing.assert_array_equal(axes.get_xticks(), axes.get_yticks())
     assert {text.get_text() for text in axes.texts} == there.keys()
     boxes = [text.get_window_extent() for text in axes.texts]
     assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
