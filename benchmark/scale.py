@@ -21,13 +21,15 @@ from echobench.benchmark.run.settings import PRESETS
 from echobench.data.base.files import write_whole
 from echobench.generators.diffusion.paper import PaperSamplingSettings, PaperTrainingSettings
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings, PaperUNet
-from echobench.results.evidence.cost import cost
+from echobench.results.evidence.cost import UNET, cost
 from echobench.results.records.run import read_record
 from echobench.results.shown.formats import Table, markdown
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 
 OPERATIONS = "operations-paper.csv"
 """Among the records: what `count_operations` has counted."""
+TRAINED = "speed-sdm-standard"
+"""Among the records: a training on the processor, and as many threads, that `make speed` was measured on."""
 GENERATORS, SEEDS, DRAWN_FAST = 8, 3, 20
 VIEWS: Mapping[str, int] = MappingProxyType({"4C": 1, "2C": 1, "all": 2})
 """Views of the plan, and how many generators each trains."""
@@ -107,19 +109,17 @@ def training_ratio(measured: Path) -> float:
 
     One more evaluation is added: the published network computes its activations twice (`gradient_checkpointing`).
     """
-    record, _ = read_record(measured / "camus-sdm-standard")
+    record, _ = read_record(measured / TRAINED)
     trained = record.settings["generator_settings"]["training"]
     seconds = cost(record).training_seconds / (trained["steps"] * trained["batch"])
     return 1000 * seconds / _speed(measured, "standard", cached=False) + PaperTrainingSettings().gradient_checkpointing
 
 
 def here(measured: Path) -> Rates:
-    """On the processor that the records are of."""
+    """On the processor that speeds were measured on."""
     cached, uncached = (_speed(measured, "paper", cached=cached) / 1000 for cached in (True, False))
-    trained = [read_record(path.parent)[0] for path in sorted(measured.glob("camus-*-standard/run.json"))]
-    steps = [
-        stage.seconds / (stage.items or 1) for record in trained for stage in record.stages if "unet-" in stage.name
-    ]
+    record, _ = read_record(measured / TRAINED)
+    steps = [stage.seconds / (stage.items or 1) for stage in record.stages if stage.name.startswith(UNET)]
     return Rates(training_ratio(measured) * uncached, cached, uncached - cached, median(steps))
 
 

@@ -90,10 +90,10 @@ STANDARD = SdmSettings(
 )
 """About half an hour of training on two cores with AMX, at 0.30 to 0.41 s per step; 5.7 million weights.
 
-Its records on CAMUS 4C are results/measured/camus-sdm-standard and, over training length, number of images and sampler,
-camus-minutes, camus-images and camus-samplers there. They say that a quarter of its steps costs 0.3 points of Dice, and
-that nothing tells the two apart. What `QUICK` has chosen (times, places, fewer frames in a smaller network) was not
-tried on CAMUS, and is not taken here.
+Its records on CAMUS 4C are results/measured/camus-sdm-standard and, over training length, number of images, sampler
+and number of evaluations, camus-minutes, camus-images, camus-samplers and camus-evaluations there. They say that a
+quarter of its steps costs 0.3 points of Dice, and that nothing tells the two apart. What `QUICK` has chosen (times,
+places, fewer frames in a smaller network) was not tried on CAMUS, and is not taken here.
 
 Tried before that, on CAMUS 4C, 550 steps on 798 frames each, judged by a small segmenter that is trained on the images
 alone and scored on real validation patients, and by the Dice that one trained on real frames finds between an image and

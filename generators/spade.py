@@ -31,7 +31,10 @@ class SpadeSettings:
 QUICK = SpadeSettings(NetworkSettings(channels=(96, 128), placed=True), PairedSettings(steps=200))
 """Not yet recorded."""
 STANDARD = SpadeSettings(NetworkSettings(channels=(128, 192)), PairedSettings(steps=5000))
-"""Not yet recorded. By a count of multiplications, a step of both sides costs 1.75 times one of `sdm`'s per image."""
+"""Its record on CAMUS 4C is results/measured/camus-spade-standard.
+
+By a count of multiplications, a step of both sides costs 1.75 times one of `sdm`'s per image.
+"""
 PAPER = replace(STANDARD, training=replace(STANDARD.training, steps=50_000))
 """A long training of the same network: Park et al. publish none for echocardiograms."""
 

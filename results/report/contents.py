@@ -42,6 +42,7 @@ def group_figures(group: Group) -> Mapping[str, Figure]:
         "dice": figures.dice_figure(group),
         "regions": figures.region_figure(group),
         "cost": curves.cost_figure(group),
+        "evaluations": curves.evaluation_figure(group),
         "training": curves.training_figure(group),
         "images": curves.image_figure(group),
         "ejection": ejection_figure(group),

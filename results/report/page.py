@@ -50,7 +50,7 @@ _SECTIONS = (
     ("Ejection fraction", ("ejection",), ("ejection",)),
     ("Realism", ("realism", "inception", "speckle", "adherence", "copies", "agreement"), ("agreement", "number")),
     ("Other data", ("cross",), ()),
-    ("Cost", ("cost",), ("cost", "training", "images")),
+    ("Cost", ("cost",), ("cost", "evaluations", "training", "images")),
 )
 """Heading, tables and figures by the beginning of their names; see also `_of_metrics`."""
 

@@ -1,4 +1,4 @@
-"""Figures of Dice against something else: the price of an image, minutes of training, number of images."""
+"""Figures of Dice against something else: the price of an image, its evaluations, minutes of training, images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,6 +54,19 @@ def training_figure(group: Group) -> Figure | None:
     return _against(group, places, "minutes of training", "not trained", lines)
 
 
+def evaluation_figure(group: Group) -> Figure | None:
+    """Mean Dice against network evaluations per image, of runs that differ in their number alone.
+
+    None where there are none.
+    """
+    lines = [
+        [_Place(run, run.record.evaluations) for run in family] for family in families(group.runs, is_evaluation_number)
+    ]
+    places = [place for line in lines for place in line]
+    ticks = sorted({place.x for place in places})
+    return _against(group, places, "network evaluations per image", "", lines, ticks=ticks)
+
+
 def image_figure(group: Group) -> Figure | None:
     """Mean Dice against training images, of runs that differ in their number alone; None where there are none.
 
@@ -98,6 +111,11 @@ def _settings(run: Run) -> dict[str, Any]:
 def is_training_length(name: str) -> bool:
     """Whether a generator's setting says how long it is trained."""
     return name in ("training.steps", "training.epochs")
+
+
+def is_evaluation_number(name: str) -> bool:
+    """Whether a generator's setting says how often its network is evaluated for an image."""
+    return name in ("sampling.steps", "machine")
 
 
 def is_image_number(name: str) -> bool:

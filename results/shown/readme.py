@@ -21,7 +21,7 @@ from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.agreement import agreement_figure
 from echobench.results.shown.cross import gap_table
-from echobench.results.shown.curves import cost_figure, image_figure, training_figure
+from echobench.results.shown.curves import cost_figure, evaluation_figure, image_figure, training_figure
 from echobench.results.shown.formats import markdown, numbered
 from echobench.results.shown.overview import overview_markdown
 from echobench.results.shown.readme_answer import answer_markdown
@@ -191,7 +191,7 @@ _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
     "rule": _rule, "answer": _answer, "worth": _worth, "overview": _overview, "agreement": _agreement,
 }  # fmt: skip
-CURVES = {"images": image_figure, "minutes": training_figure}
+CURVES = {"evaluations": evaluation_figure, "images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""
 
 

@@ -10,6 +10,7 @@ from echobench.results.report.contents import group_figures
 from echobench.results.shown.curves import (
     LEAST_SPAN,
     cost_figure,
+    evaluation_figure,
     families,
     image_figure,
     is_image_number,
@@ -125,6 +126,26 @@ def test_a_line_joins_runs_that_differ_in_one_thing_alone(add_run, make_scores, 
     assert png(images, tmp_path)
 
 
+def test_evaluations_are_joined_where_nothing_else_differs(add_run):
+    folders = [
+        add_run(
+            generator, DICE, name=f"{generator}{n}", evaluations=n, settings={"generator_settings": {"sampling": one}}
+        )
+        for generator, n, one in (
+            ("flow", 4, {"steps": 4, "shift": 2.0}),
+            ("flow", 1, {"steps": 1, "shift": 2.0}),
+            ("flow", 8, {"steps": 8, "shift": 1.0}),
+            ("sdm", 5, {"steps": 5}),
+            ("sdm", 20, {"steps": 20}),
+        )
+    ]
+    figure = evaluation_figure(Comparison.of(folders).groups[0])
+    assert sorted(names(figure)) == ["flow", "sdm"]
+    drawn = [list(line.get_xdata()) for line in figure.axes[0].lines]
+    assert [1, 4] in drawn and [5, 20] in drawn and not any(8 in x for x in drawn)
+    assert evaluation_figure(Comparison.of(folders[:1]).groups[0]) is None
+
+
 def test_images_have_real_frames_as_a_level(add_run):
     folders = [add_run("real", DICE, training_images=798)]
     folders += [
@@ -199,5 +220,8 @@ def test_text_can_be_read_on_paper(add_run, make_scores, small_texts):
 
 def test_every_figure_has_a_caption_in_words():
     of_realism = {"agreement", "number"}
-    assert set(CAPTIONS) == {"dice", "regions", "cost", "training", "images", "ejection", "cross"} | of_realism
+    assert (
+        set(CAPTIONS)
+        == {"dice", "regions", "cost", "training", "images", "ejection", "cross", "evaluations"} | of_realism
+    )
     assert all(caption.endswith(".") and len(caption.split()) > 20 for caption in CAPTIONS.values())

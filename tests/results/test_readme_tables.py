@@ -108,9 +108,9 @@ def test_the_threads_are_those_of_the_stages(planted):
 
 def test_on_camus_the_committed_sdm_is_not_told_apart_from_warp_and_worse_than_real():
     found = cells(with_tables("<!-- table: camus -->\n<!-- end -->\n", MEASURED))
-    sdm, drawn = found["`sdm`"], found["`folder:sdm-drawn`"]
+    sdm, paint = found["`sdm`"], found["`paint`"]
     assert (sdm["vs `warp`"], sdm["vs `real`"]) == ("not distinguishable", "worse")
-    assert (drawn["vs `real`"], drawn["limits"]) == ("undecided: one U-Net seed", "one U-Net seed")
+    assert (paint["vs `warp`"], paint["vs `real`"]) == ("worse", "worse")
 
 
 def test_the_rule_of_the_verdict_is_that_of_the_tables(tmp_path):
@@ -172,10 +172,10 @@ def test_speeds_are_those_of_the_file(tmp_path):
 
 
 def test_a_sweep_has_a_table_and_a_figure(tmp_path):
-    shutil.copytree(MEASURED / "camus-sweep-short", tmp_path / "camus-sweep")
+    shutil.copytree(MEASURED / "camus-sweep", tmp_path / "camus-sweep")
     text = with_tables("<!-- sweep: camus -->\n<!-- end -->\n", tmp_path)
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    assert [row[1] for row in rows if row[0] == "| warp"] == ["0", "1", "2", "3"]
+    assert [row[1] for row in rows if row[0] == "| flow"] == ["0", "0.5", "1", "2", "3"]
     assert list(figures(tmp_path)) == [tmp_path / "camus-sweep" / "strength.png"]
 
 
