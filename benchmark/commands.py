@@ -4,6 +4,7 @@ What a verb or a preset takes anyway is left out; every other setting of the rec
 `--set`. Paths are not in records: `CAMUS` stands for a dataset's folder, an ellipsis for the end of a run's.
 """
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ import pandas as pd
 from echobench.benchmark import RUNS
 from echobench.benchmark.cells import compare, sweep
 from echobench.benchmark.cli.entry import main
+from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.stress import settings as stress
 from echobench.benchmark.stress.settings import resolve_stress
 from echobench.data.base.differences import Facts, flat
@@ -115,8 +117,7 @@ def compare_command(records: Sequence[RunRecord]) -> str | None:
 def sweep_command(records: Sequence[RunRecord]) -> str | None:
     """`echobench sweep` where it makes just these runs; None where it does not."""
     first, asked = records[0], [_asked(record) for record in records]
-    if len({key(assignments(record)) for record in records}) > 1:
-        return None
+    chosen_settings = max(map(assignments, records), key=len)  # not all generators have what is set
     generators = list(dict.fromkeys(record.generator for record in records))
     strengths, fractions = _strengths(records) or [1.0], sorted({one["fraction"] for one in asked})
     drawn = [one for one in asked if one["patients"] is not None]
@@ -126,7 +127,7 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
         lists["mixes"] = sorted({one["mix"] or 0.0 for one in asked})
         generators = [name for name in generators if name != "real"]
     images = next((one["images"] for one in asked if one["images"] is not None), None)
-    chosen = _common(first) | {"view": first.view, "images": images, "assignments": assignments(first)}
+    chosen = _common(first) | {"view": first.view, "images": images, "assignments": chosen_settings}
     chosen["scored_on"] = first.scored_on
     try:
         cells = sweep.plan(
@@ -135,8 +136,10 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
         )  # fmt: skip
     except EchobenchError:
         return None
-    made = [{name: cell.settings.as_dict()[name] for name in _ASKED} for cell in cells]
-    if sorted(map(key, made)) != sorted(map(key, asked)):
+    planned = [cell.settings for cell in cells]
+    made = [[{name: one.as_dict()[name] for name in _ASKED}, _changed(one)] for one in planned]
+    had = [[_asked(record), assignments(record)] for record in records]
+    if sorted(map(key, made)) != sorted(map(key, had)):
         return None
     return _command(
         "sweep",
@@ -195,6 +198,15 @@ def assignments(record: RunRecord) -> list[str]:
         had = backend.upgraded(record.settings["generator_settings"])  # what was not yet a setting is one to be set
         parts = {"generator": (backend.presets[record.preset], had)} | parts
     return [one for part, (preset, had) in parts.items() for one in _changes(part, preset, had, record.generator)]
+
+
+def _changed(settings: RunSettings) -> list[str]:
+    """The same of the settings of a run that a command would make."""
+    unet = settings.unet_settings
+    parts = {"unet": (preset_of(settings.preset, unet.network), asdict(unet))}
+    if dataclasses.is_dataclass(preset := settings.backend.presets.get(settings.preset)):
+        parts = {"generator": (preset, asdict(settings.generator_settings))} | parts
+    return [one for part, (usual, had) in parts.items() for one in _changes(part, usual, had, settings.generator)]
 
 
 def _changes(part: str, preset: Any, had: Facts, whose: str) -> Iterator[str]:

@@ -46,6 +46,7 @@ OF_RUN = (
     "strength",
     "seed",
     "images",
+    "network",
     "fraction",
     "scored_on",
     "mix",
@@ -174,10 +175,12 @@ def test_a_stress_says_how_its_judge_was_changed():
 
 def test_a_comparison_is_one_command_and_what_it_cannot_make_has_its_own(presets_of_then):
     records = [read_record(folder)[0] for folder in places_of(MEASURED, "table", "camus")]
-    together, apart = of_runs(records)
-    assert together == f"echobench compare --data {CAMUS}"
-    assert makes(together, [record for record in records if record.generator != "folder:sdm-drawn"])
-    assert makes(apart, [record for record in records if record.generator == "folder:sdm-drawn"])
+    other = next(record for record in records if record.generator == "flow")
+    other = replace(other, settings=other.settings | {"images": 400})
+    together, apart = of_runs([*(record for record in records if record.generator != "flow"), other])
+    assert together.startswith("echobench compare --generators ") and together.endswith(f" --data {CAMUS}")
+    assert makes(together, [record for record in records if record.generator != "flow"])
+    assert makes(apart, [other])
 
 
 def test_a_sweep_is_one_command(presets_of_then):
@@ -204,6 +207,16 @@ def test_a_sweep_of_patients_and_mixes_is_one_command(warp):
     assert makes(command, records)
     assert "--generators warp --patients 2,5 --patient-draws 2 --mixes 0,4" in command
     assert sweep_command(records[1:]) is None
+
+
+def test_a_sweep_sets_what_only_some_of_its_generators_have(warp):
+    flow = read_record(MEASURED / "camus-flow-standard")[0]
+    training = flow.settings["generator_settings"]["training"] | {"steps": 1250}
+    short = changed(flow, generator_settings=flow.settings["generator_settings"] | {"training": training})
+    records = [changed(one, strength=strength) for strength in (1.0, 2.0) for one in (warp, short)]
+    (command,) = of_sweep(records)
+    assert makes(command, records) and command.count("--set") == 1
+    assert len(of_sweep([*records[:3], changed(flow, strength=2.0)])) == 4, "one flow was trained for longer"
 
 
 def changed(record, generator=None, **settings):
