@@ -28,7 +28,7 @@ from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 
 OPERATIONS = "operations-paper.csv"
 """Among the records: what `count_operations` has counted."""
-TRAINED = "speed-sdm-standard"
+TRAINED = "speed/sdm-standard"
 """Among the records: a training on the processor, and as many threads, that `make speed` was measured on."""
 GENERATORS, SEEDS, DRAWN_FAST = 8, 3, 20
 VIEWS: Mapping[str, int] = MappingProxyType({"4C": 1, "2C": 1, "all": 2})
