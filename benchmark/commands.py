@@ -203,7 +203,7 @@ def assignments(record: RunRecord) -> list[str]:
 def _changed(settings: RunSettings) -> list[str]:
     """The same of the settings of a run that a command would make."""
     unet = settings.unet_settings
-    parts = {"unet": (preset_of(settings.preset, unet.network), asdict(unet))}
+    parts: dict[str, tuple[Any, Facts]] = {"unet": (preset_of(settings.preset, unet.network), asdict(unet))}
     if dataclasses.is_dataclass(preset := settings.backend.presets.get(settings.preset)):
         parts = {"generator": (preset, asdict(settings.generator_settings))} | parts
     return [one for part, (usual, had) in parts.items() for one in _changes(part, usual, had, settings.generator)]

@@ -27,6 +27,7 @@ from echobench.data.base.text import read_json, read_text
 from echobench.data.base.typed import typed
 from echobench.data.datasets.folder import PREFIX as FOLDER
 from echobench.generators.in_file import file_of
+from echobench.results.evidence.cost import in_one_line
 from echobench.results.records.beside import MEASURED
 from echobench.results.records.cross import PREFIX
 from echobench.results.records.run import (
@@ -225,6 +226,7 @@ class StageFolder:
             None if meter.energy_joules is None else round(meter.energy_joules, 1),
             threads=torch.get_num_threads(),
             jobs=jobs_at_a_time(),
+            processor=in_one_line(describe_machine(self._device)),
         )
         self._finish(stage, files)
         self.under_way = None

@@ -67,19 +67,25 @@ def conditions(machine: Mapping[str, Any], stages: Collection[Stage] = ()) -> Co
     """What the seconds of a record hang on, from its `machine`; where its stages know their threads, from these.
 
     Older records know neither their instruction sets nor the threads of each stage: theirs are the threads of the
-    process that finished.
+    process that finished. A stage that was taken has its cost from there, and no part in this.
     """
-    device = "" if machine["device"] == "cpu" else f", {machine['device']}"
     processes = f", {machine['processes']} processes" if machine.get("processes", 1) > 1 else ""
     known, sets = machine.get("torch_threads"), machine.get("instruction_sets")
     threads = {known if stage.threads is None else stage.threads for stage in stages} or {known}
     most = max((stage.jobs for stage in stages), default=1)
     jobs = f", up to {most} jobs at a time" if most > 1 else ""
+    places = {in_one_line(machine): None} | {s.processor: None for s in stages if s.processor and not s.taken}
     return {
-        PROCESSOR: f"{machine['processor']}, {machine['cores']} cores{device}{processes}{jobs}",
+        PROCESSOR: f"{' and '.join(places)}{processes}{jobs}",
         THREADS: UNKNOWN if None in threads else " and ".join(map(str, sorted(filter(None, threads)))),
         INSTRUCTIONS: UNKNOWN if sets is None else ", ".join(sets) or "none that matter",
     }
+
+
+def in_one_line(machine: Mapping[str, Any]) -> str:
+    """A processor, its cores and its GPU."""
+    device = "" if machine["device"] == "cpu" else f", {machine['device']}"
+    return f"{machine['processor']}, {machine['cores']} cores{device}"
 
 
 def machine(record: RunRecord) -> str:
@@ -92,11 +98,19 @@ def in_words(found: Conditions) -> str:
     return ", ".join(_in_words(name, value) for name, value in found.items())
 
 
-def told_once(of_rows: Sequence[Conditions]) -> tuple[str, list[str]]:
-    """What is said of all rows of a table together, and the names of the conditions that differ and need a column."""
+def told_once(of_rows: Sequence[Conditions]) -> tuple[str, list[dict[str, str]]]:
+    """What is said of all rows of a table together, and what each row has in columns of its own.
+
+    Where processors differ, the sentence lists the machines, and a column has their numbers.
+    """
     varying = [name for name in of_rows[0] if len({found[name] for found in of_rows}) > 1]
+    if PROCESSOR in varying:
+        numbers = {words: str(i) for i, words in enumerate(dict.fromkeys(map(in_words, of_rows)), start=1)}
+        said = "; ".join(f"machine {number}: {words}" for words, number in numbers.items())
+        return said, [{"machine": numbers[in_words(found)]} for found in of_rows]
     agreed = in_words({name: value for name, value in of_rows[0].items() if name not in varying})
-    return "; ".join(filter(None, (agreed, *(f"{name} in a column" for name in varying)))), varying
+    said = "; ".join(filter(None, (agreed, *(f"{name} in a column" for name in varying))))
+    return said, [{name: found[name] for name in varying} for found in of_rows]
 
 
 def _in_words(name: str, value: str) -> str:

@@ -47,7 +47,8 @@ class Stage:
     """Cost of one stage.
 
     attempts above 1: it was interrupted, and seconds count the last attempt only. taken: an earlier run did it, perhaps
-    on another machine. jobs: of the same command, which shared the machine with it, this one among them.
+    on another machine. jobs: of the same command, which shared the machine with it, this one among them. processor: what
+    it was computed on, with the GPU, in words; None in records from before it was kept.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Stage:
     taken: bool = False
     threads: int | None = None  # that torch computed on; None in records from before it was kept
     jobs: int = 1
+    processor: str | None = None
 
 
 @dataclass(frozen=True)

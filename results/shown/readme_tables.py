@@ -9,6 +9,7 @@ import pandas as pd
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import (
+    FIT,
     INSTRUCTIONS,
     PROCESSOR,
     THREADS,
@@ -42,12 +43,8 @@ def runs_markdown(group: Group) -> str:
 def runs_table(group: Group) -> Table:
     """Dice with its evidence, what a row is not, and what the generator cost in seconds."""
     evidence = summary_table(group).frame.set_index(WHO).to_dict("index")
-    measured = [conditions(run.record.machine, run.record.stages) for run in group.runs]
-    machines, varying = told_once(measured)
-    frame = pd.DataFrame(
-        _row(run, evidence[run.label]) | {name: found[name] for name in varying}
-        for run, found in zip(group.runs, measured, strict=True)
-    )
+    machines, columns = told_once([conditions(run.record.machine, run.record.stages) for run in group.runs])
+    frame = pd.DataFrame(_row(run, evidence[run.label]) | own for run, own in zip(group.runs, columns, strict=True))
     same = [name for name in _SHARED if frame[name].nunique() == 1]
     shared = [*_about(group), *(_SHARED[name](frame[name].iloc[0]) for name in same)]
     return Table(
@@ -55,7 +52,7 @@ def runs_table(group: Group) -> Table:
         caption=f"{', '.join(shared)}. Seconds: {machines}.",
         frame=frame.drop(columns=[*same, *([] if _steps_differ(group) else ["NFE"])]),
         formats={"Dice": ".1f", "Dice 95 %": ".1f", "seed std": ".2f", "training s": ",.0f", "s per image": ".2g"},
-        notes=tuple(_told_apart(group)),
+        notes=(*_taken(group), *_told_apart(group)),
     )
 
 
@@ -92,6 +89,13 @@ def _about(group: Group) -> Iterator[str]:
     unet = record.settings["unet_settings"]
     length = f"{unet['epochs']} epochs" if unet.get("steps") is None else f"{unet['steps']:,} steps"
     yield f"{usual_seeds(runs)} U-Net seeds ({length} of {unet['batch_size']} images)"
+
+
+def _taken(group: Group) -> Iterator[str]:
+    """A sentence for each run whose generator was trained in an earlier one."""
+    for run in group.runs:
+        if any(stage.startswith(FIT) for stage in cost(run.record).taken):
+            yield f"`{run.label}` took its generator from an earlier run; its training s are what it cost there."
 
 
 def _told_apart(group: Group) -> Iterator[str]:

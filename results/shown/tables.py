@@ -151,9 +151,8 @@ def missed_table(group: Group) -> Table:
 def cost_table(group: Group) -> Table:
     """Parameters, seconds, evaluations and memory of each generator."""
     rows, notes = [], []
-    measured = {run.label: conditions(run.record.machine, run.record.stages) for run in group.runs}
-    said, varying = told_once(list(measured.values()))
-    for run in group.runs:
+    said, columns = told_once([conditions(run.record.machine, run.record.stages) for run in group.runs])
+    for run, own in zip(group.runs, columns, strict=True):
         spent = cost(run.record)
         rows.append(
             {
@@ -170,7 +169,7 @@ def cost_table(group: Group) -> Table:
                 "U-Net s": spent.unet_seconds,
                 "whole run s": spent.total_seconds,
             }
-            | {name: measured[run.label][name] for name in varying}
+            | own
         )
         if spent.interrupted:
             notes.append(

@@ -1,5 +1,7 @@
 """What seconds hang on: processor, threads, instruction sets, and what older records do not tell."""
 
+from dataclasses import replace
+
 from echobench.results.evidence.comparison import Comparison
 from echobench.results.evidence.cost import conditions, machine, told_once
 from echobench.results.records.run import Stage
@@ -30,6 +32,12 @@ def test_stages_know_their_own_threads():
     assert conditions(NEW, [stages[0], Stage("read", 1, 1)])["threads"] == "2 and 4", "one of before they were kept"
 
 
+def test_a_run_that_moved_names_both_machines_but_not_that_of_what_it_took():
+    stages = [Stage("fit-4C", 1, 1, threads=2, processor="Q, 16 cores, A card"), Stage("unet-0", 1, 1, threads=2)]
+    assert conditions(NEW, stages)["processor"] == "P, 2 cores and Q, 16 cores, A card"
+    assert conditions(NEW, [replace(stages[0], taken=True), stages[1]])["processor"] == "P, 2 cores"
+
+
 def test_jobs_that_share_a_machine_stand_beside_its_seconds():
     stages = [Stage("fit-4C", 1, 1, threads=2, jobs=3), Stage("unet-0", 1, 1, threads=2)]
     assert conditions(NEW, stages)["processor"] == "P, 2 cores, up to 3 jobs at a time"
@@ -42,9 +50,14 @@ def test_a_gpu_and_several_processes_are_part_of_the_machine(add_run):
 
 
 def test_what_all_agree_in_is_said_once_and_the_rest_has_columns():
-    said, varying = told_once([conditions(NEW), conditions(NEW | {"torch_threads": 1})])
-    assert (said, varying) == ("P, 2 cores, instruction sets AMX bf16, AVX2; threads in a column", ["threads"])
-    assert told_once([conditions(OLD)]) == ("P, 2 cores, 1 thread, instruction sets not recorded", [])
+    said, columns = told_once([conditions(NEW), conditions(NEW | {"torch_threads": 1})])
+    assert said == "P, 2 cores, instruction sets AMX bf16, AVX2; threads in a column"
+    assert columns == [{"threads": "2"}, {"threads": "1"}]
+    said, columns = told_once([conditions(NEW), conditions(NEW | {"device": "A card"}), conditions(NEW)])
+    first = "P, 2 cores, 2 threads, instruction sets AMX bf16, AVX2"
+    assert said == f"machine 1: {first}; machine 2: {first.replace('cores,', 'cores, A card,')}"
+    assert [column["machine"] for column in columns] == ["1", "2", "1"]
+    assert told_once([conditions(OLD)]) == ("P, 2 cores, 1 thread, instruction sets not recorded", [{}])
 
 
 def test_threads_stand_beside_the_seconds_where_they_differ(add_run):
