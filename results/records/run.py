@@ -46,9 +46,9 @@ FIRST_METRICS = (
 class Stage:
     """Cost of one stage.
 
-    attempts above 1: it was interrupted, and seconds count the last attempt only. taken: an earlier run did it, perhaps
-    on another machine. jobs: of the same command, which shared the machine with it, this one among them. processor: what
-    it was computed on, with the GPU, in words; None in records from before it was kept.
+    attempts above 1: it was interrupted, and seconds count the last attempt only. taken: an earlier run did it,
+    perhaps on another machine. jobs: of the same command, which shared the machine with it, this one among them.
+    processor: what it was computed on, with the GPU, in words; None in records from before it was kept.
     """
 
     name: str
