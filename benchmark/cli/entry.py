@@ -1,6 +1,7 @@
 """The command line. A verb parses, makes one library call, and prints; heavy imports wait until a verb runs."""
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ VERBS: tuple[click.Command, ...] = (
     run, compare, sweep, stress, cross, report, verify, generate, data, generators, weights,
 )  # fmt: skip
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""numpy's matrices are small here. Two threads of it beside a busy core measured realism in seven times the seconds of
+one. It is read when numpy is imported, which is when a verb runs."""
 
 SHORT_OF_MEMORY = (
     "there was too little memory for this call: allow it more, or ask for less at once, such as smaller batches or "

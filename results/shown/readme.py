@@ -94,6 +94,8 @@ def _in_a_shell(commands: Sequence[str]) -> str:
 
 
 _SHOWN = 2
+FEW_PATIENTS = 10
+"""About so many patients is the answer for: a clinic that begins."""
 
 
 def _dice(measured: Path, dataset: str) -> str:
@@ -120,8 +122,10 @@ def judged_groups(measured: Path, dataset: str) -> tuple[Group, ...]:
 
 
 def _answer(measured: Path, dataset: str) -> str:
-    """The answer of the runs on a dataset, a list for each group."""
-    return "\n".join(map(answer_markdown, groups_of(measured, "table", dataset)))
+    """The answer of the runs on a dataset, a list for each group; then what the drawn images are worth."""
+    answers = "\n".join(map(answer_markdown, groups_of(measured, "table", dataset)))
+    worth = [one for sweep in _worths(measured, dataset) for one in worth_in_words(sweep, FEW_PATIENTS)]
+    return answers + (f"- **Worth how many patients?** {' '.join(worth)}\n" if worth else "")
 
 
 def _curve(measured: Path, folder: str) -> str:
@@ -178,8 +182,12 @@ def _sweep(measured: Path, dataset: str) -> str:
 
 def _worth(measured: Path, dataset: str) -> str:
     """How many patients each row is worth, in words and as a table."""
-    found = patient_sweeps(places_of(measured, "worth", dataset))
+    found = _worths(measured, dataset)
     return "\n".join(f"{sweep.title}:\n\n{_listed_worth(sweep)}{markdown(worth_table(sweep))}" for sweep in found)
+
+
+def _worths(measured: Path, dataset: str) -> list[PatientSweep]:
+    return list(patient_sweeps(places_of(measured, "worth", dataset)))
 
 
 def _listed_worth(sweep: PatientSweep) -> str:

@@ -29,11 +29,13 @@ def worth_table(sweep: PatientSweep) -> Table:
     )
 
 
-def worth_in_words(sweep: PatientSweep) -> Iterator[str]:
-    """A sentence per row that has a worth."""
+def worth_in_words(sweep: PatientSweep, near: int | None = None) -> Iterator[str]:
+    """A sentence per row that has a worth; near: of each way, for the number of patients that is nearest alone."""
     for way in sweep.ways:
+        known = [patients for patients, reach in way.reach.items() if reach.worth is not None]
+        chosen = known if near is None else sorted(known, key=lambda patients: abs(patients - near))[:1]
         for patients, reach in way.reach.items():
-            if reach.worth is not None and sweep.measured is not None:
+            if patients in chosen and reach.worth is not None and sweep.measured is not None:
                 yield f"With {patients} patients, {_what(way)} {_is_worth(reach.worth, patients, sweep.measured)}."
 
 

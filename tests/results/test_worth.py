@@ -229,3 +229,6 @@ def test_a_block_of_the_readme_is_made_of_a_folder_of_such_runs(swept, tmp_path)
     assert "| warp (mix 4) | 5 | " in block
     drawn = figures(tmp_path / "measured")
     assert tmp_path / "measured" / "camus-worth" / "worth.png" in drawn
+    answer = with_tables("<!-- answer: camus -->\n<!-- end -->", tmp_path / "measured")
+    assert "- **Worth how many patients?** With 5 patients, adding 4 images of warp per frame is worth 24" in answer
+    assert "With 20 patients" not in answer, "the answer is for few patients: 5 are nearer to 10 than 20 are"

@@ -30,7 +30,7 @@ def frechet_distance(first: Features, second: Features) -> float:
     Heusel et al. 2017 (arXiv 1706.08500). Exact where the covariances lack rank, and for the few images here a thousand
     times faster than torch-fidelity's, whose value it is.
     """
-    (mean, root), (other_mean, other_root) = map(_mean_and_root, (first, second))
+    (mean, root), (other_mean, other_root) = map(mean_and_root, (first, second))
     return float(frechet_of_roots(mean, root, other_mean, other_root))
 
 
@@ -44,7 +44,7 @@ def frechet_of_roots(mean: Features, root: Features, other_mean: Features, other
     return np.asarray(((mean - other_mean) ** 2).sum(axis=-1) + spread + other_spread - 2 * between)
 
 
-def _mean_and_root(features: Features) -> tuple[Features, Features]:
+def mean_and_root(features: Features) -> tuple[Features, Features]:
     """Of features (n, D): the mean, and the centred features over √(n - 1); of these, R of QR where that is smaller."""
     mean = features.mean(axis=0)
     root = (features.astype(np.float64) - mean) / np.sqrt(len(features) - 1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
-from echobench.benchmark.measure.realism.distances import Features, frechet_distance
+from echobench.benchmark.measure.realism.distances import Features, frechet_of_roots, mean_and_root
 
 SIZES = 10
 SUBSETS = 5
@@ -41,11 +41,12 @@ def distance_curve(features: Features, reference: Features, seed: Sequence[int])
     infinity, as with them: what the size of the reference adds is the same for all that are held against it.
     """
     rng, n = np.random.default_rng(seed), len(features)
+    whole = mean_and_root(reference)
     sizes = np.unique(np.linspace(n / 2, n, SIZES).round().astype(np.intp))
     found = [
         np.mean(
             [
-                frechet_distance(features[rng.choice(n, size, replace=False)], reference)
+                frechet_of_roots(*mean_and_root(features[rng.choice(n, size, replace=False)]), *whole)
                 for _ in range(SUBSETS if size < n else 1)
             ]
         )
