@@ -175,3 +175,10 @@ def test_a_file_is_not_called_damaged_where_memory_is_short(read, monkeypatch, t
     monkeypatch.setattr(torch, "load", short)
     with pytest.raises(EchobenchError, match=r"a\.pt cannot be read: there is too little memory for it"):
         read(tmp_path / "a.pt")
+
+
+def test_numpy_is_told_of_one_thread_before_it_is_imported(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    said = "import os, sys, echobench.benchmark.cli; print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "1"]
