@@ -8,7 +8,16 @@ import pytest
 from torch_fidelity.defaults import DEFAULTS
 
 from echobench.benchmark.cli.console import print_end
-from echobench.benchmark.measure.realism import appearance, distances, extractors, measure, memorisation, speckle, whole
+from echobench.benchmark.measure.realism import (
+    appearance,
+    distances,
+    extractors,
+    measure,
+    memorisation,
+    radiomics,
+    speckle,
+    whole,
+)
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
@@ -122,6 +131,7 @@ def test_the_file_is_what_the_measurement_writes():
     assert realism_file.CURVES.columns == whole.CURVE_COLUMNS
     assert f"FD-UNet{whole.INFINITY}" == realism_file.OF_ALL == FD_UNET_INFINITY.metric
     assert appearance.WAVELETS.startswith(realism_file.WAVELETS)
+    assert radiomics.PACKAGES[0] == realism_file.RADIOMICS
     assert {quantity.region for quantity in GREY_VALUES} == set(speckle.GREY_REGIONS)
     assert [quantity.region for quantity in SPECKLE[:2]] == [speckle.BLOOD, speckle.WALL]
     assert extractors.UNET.startswith(realism_file.UNET) and extractors.INCEPTION.startswith(realism_file.INCEPTION)
