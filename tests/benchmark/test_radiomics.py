@@ -85,5 +85,5 @@ def test_the_distance_is_that_of_the_packages_own_features(tmp_path, make_frames
     mean, std = of_second.mean(axis=0), of_second.std(axis=0)
     scaled = [((found - mean) / np.where(std > 0, std, np.inf)) for found in (of_first, of_second)]
     found, note = radiomics_distance(first, second)
-    assert note == "" and 400 < (std > 0).sum() < 500
+    assert note == "" and (std > 0).sum() > 300
     assert exp(found) == pytest.approx(frechet_distance(*scaled), rel=1e-5)

@@ -1,6 +1,6 @@
 """The Fréchet radiomic distance (FRD), where the packages that compute it are installed.
 
-Konz, Osuala et al. 2026 (arXiv 2412.01496): the logarithm of the squared Fréchet distance of some 460 radiomic
+Konz, Osuala et al. 2026 (arXiv 2412.01496): the logarithm of the squared Fréchet distance of hundreds of radiomic
 features, each in standard deviations of the reference.
 """
 
