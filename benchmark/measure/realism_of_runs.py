@@ -9,6 +9,7 @@ import torch
 from echobench.benchmark.measure.realism.diversity import Redrawn, redraw
 from echobench.benchmark.measure.realism.extractors import inception_extractor, unet_extractor
 from echobench.benchmark.measure.realism.measure import measure
+from echobench.benchmark.measure.realism.radiomics import radiomics_packages
 from echobench.benchmark.run.drawing import drawn_frames
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder
@@ -44,7 +45,7 @@ def measure_realism(
     judge = Segmenter.load(first_unet(reference), device=device)
     networks = (unet_extractor(judge), inception_extractor(inception, torch.device(device)))
     record = read_record(folder)[0]
-    judges = {network.weights_sha256 for network in networks if network}
+    judges = {network.weights_sha256 for network in networks if network} | {*filter(None, [radiomics_packages()])}
     n = min(images or record.training_images, record.training_images)
     if is_measured(folder, record.scores_sha256, judges, n):
         return

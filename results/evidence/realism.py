@@ -12,6 +12,7 @@ from echobench.results.records.realism import (
     INCEPTION,
     OF_ALL,
     PIXELS,
+    RADIOMICS,
     UNET,
     WAVELETS,
     MeasuredRealism,
@@ -26,12 +27,13 @@ FID = Quantity("FID", "FID", INCEPTION, spec=".1f", of_subsets=True)
 FID_INFINITY = Quantity("FID∞", "FID∞", INCEPTION, spec=".1f")
 KID = Quantity("KID", "KID", INCEPTION, spec=".4f", of_subsets=True)
 FWD = Quantity("FWD", "FWD", WAVELETS, spec=".3g", of_subsets=True)
+FRD = Quantity("FRD", "FRD", RADIOMICS, of_subsets=True)
 GREY_VALUES = tuple(
     Quantity(f"grey {region}", "grey values", PIXELS, region, ".1f")
     for region in ("LVendo", "LVmyo", "LA", "elsewhere")
 )
 """How far grey values are from real ones, in grey levels."""
-DISTANCES = (FD_UNET, FD_UNET_INFINITY, KD_UNET, FID, FID_INFINITY, KID, FWD, *GREY_VALUES)
+DISTANCES = (FD_UNET, FD_UNET_INFINITY, KD_UNET, FID, FID_INFINITY, KID, FWD, FRD, *GREY_VALUES)
 """What is low where drawn images are like real ones."""
 SPECKLE = (
     Quantity("SNR blood", "signal to noise", PIXELS, "LVendo", as_real=True),

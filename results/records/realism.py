@@ -42,8 +42,8 @@ GET_INCEPTION = "echobench weights --get inception"
 """What is typed for the weights that FID needs; a test holds it to the command."""
 UNMEASURED = "not measured"
 """The metric of a file that only says, in its note, why there are no numbers."""
-UNET, INCEPTION, PIXELS, WAVELETS = "echobench-unet", "inception", "pixels", "wavelets"
-"""How the names of extractors begin: the reference U-Net's features, InceptionV3's, and no features at all."""
+UNET, INCEPTION, PIXELS, WAVELETS, RADIOMICS = "echobench-unet", "inception", "pixels", "wavelets", "frd-score"
+"""How the names of extractors begin: the reference U-Net's features, InceptionV3's, and none of a network."""
 OF_ALL = "FD-UNet∞"
 """The metric of the row whose n_drawn says how many images were asked for; files of before have none."""
 
@@ -101,13 +101,13 @@ class MeasuredRealism:
 
 
 def is_measured(folder: Path, scores_sha256: str, judges: AbstractSet[str], images: int) -> bool:
-    """Whether a run's file is there, of the run with these scores, judged by the networks of these weights, and of as
-    many drawn images."""
+    """Whether a run's file is there, of the run with these scores, judged by the networks of these weights and by these
+    extractors, and of as many drawn images."""
     if not REALISM.is_current(folder, scores_sha256):
         return False
     rows = REALISM.read(folder)
     n_drawn = rows.loc[rows["metric"] == OF_ALL].get("n_drawn", ())
-    return judges <= set(rows.get("weights_sha256", ())) and set(n_drawn) == {images}
+    return judges <= {*rows.get("weights_sha256", ()), *rows.get("extractor", ())} and set(n_drawn) == {images}
 
 
 def read_realism(runs: Sequence[Run]) -> tuple[list[MeasuredRealism], dict[str, str]]:

@@ -12,6 +12,7 @@ from echobench.results.evidence.realism import (
     ADHERENCE,
     FD_UNET,
     FID,
+    FRD,
     FWD,
     MEMORISED,
     flagged_by,
@@ -27,7 +28,7 @@ GET_FID = GET_INCEPTION
 COPIES, SECONDS, HELD_OUT = "copies", "s per image", "held-out real frames"
 FLAGGED = " (flagged)"
 """Behind a share of copies that is more than chance."""
-_SHOWN = (FID, FD_UNET, FWD, ADHERENCE)
+_SHOWN = (FID, FD_UNET, FWD, FRD, ADHERENCE)
 
 
 def overview_table(group: Group) -> Table:
@@ -109,7 +110,7 @@ def _numbers_of_images(
 ) -> list[str]:
     """How many images each distance is of: it is biased by them."""
     said = []
-    for quantity in (FID, FD_UNET, FWD):
+    for quantity in (FID, FD_UNET, FWD, FRD):
         labels = [label for label, value in numbers[quantity].items() if not isnan(value)]
         if labels and (row := measured[labels[0]].row(quantity)):
             said.append(f"{quantity.name} {row['n_drawn']:.0f} × {row['n_real']:.0f}")

@@ -20,6 +20,7 @@ from echobench.results.evidence.realism import (
     FD_UNET_INFINITY,
     FID,
     FID_INFINITY,
+    FRD,
     FWD,
     GREY_VALUES,
     KD_UNET,
@@ -47,7 +48,7 @@ from echobench.results.shown.tables import WHO
 
 HELD_OUT, COPIES, FLAGGED = "held-out real frames", "copies patients", "flagged"
 
-_SUMMARY = (FD_UNET, FD_UNET_INFINITY, KD_UNET, FWD, *OVERLAP[UNET], ADHERENCE, DIVERSITY)
+_SUMMARY = (FD_UNET, FD_UNET_INFINITY, KD_UNET, FWD, FRD, *OVERLAP[UNET], ADHERENCE, DIVERSITY)
 _INCEPTION = (FID, FID_INFINITY, KID, *OVERLAP[INCEPTION])
 _SPECKLE = (*GREY_VALUES, *SPECKLE)
 _ADHERENCE = tuple(Quantity(name, "adherence", region=name, spec=".1f", scale=100) for name in (*REGIONS, MEAN))
@@ -73,6 +74,10 @@ _INFINITY = (
 _FWD = (
     "FWD: the mean Fréchet distance of the wavelet packets of images, to held-out frames (Veeramacheneni et al. 2023); "
     "the held-out row has as many training frames in the drawn images' place. So it is for FD-UNet∞."
+)
+_FRD = (
+    "the logarithm of a Fréchet distance of radiomic features (Konz et al. 2026), which may be below 0; between the "
+    "frames of FWD"
 )
 _MEMBERSHIP = (
     "membership: the chance that a training patient's frames are nearer to the drawn images than a held-out patient's, "
@@ -123,7 +128,8 @@ def _summary(group: Group, part: Sequence[MeasuredRealism]) -> Table:
         "adherence: Dice in % of the map asked for and what that U-Net sees, mean ± standard deviation over patients. "
         "diversity: between images of one map, 0 where the seed changes nothing."
     )
-    notes = (*_without_inception(part), *_rank_notes(part), _FRECHET, _INFINITY, _FWD, _FLAGGED) if part else ()
+    of_part = (*_without_inception(part), *_frd(part), *_rank_notes(part)) if part else ()
+    notes = (*of_part, _FRECHET, _INFINITY, _FWD, _FLAGGED) if part else ()
     return _table("realism", caption, rows, part, _SUMMARY, notes)
 
 
@@ -269,6 +275,13 @@ def _without_inception(part: Sequence[MeasuredRealism]) -> list[str]:
 def _rank_notes(part: Sequence[MeasuredRealism]) -> list[str]:
     rows = [row for one in part if (row := one.row(FD_UNET))]
     return [f"FD-UNet: {note}." for note in dict.fromkeys(row["note"] for row in rows) if note]
+
+
+def _frd(part: Sequence[MeasuredRealism]) -> list[str]:
+    """What FRD is and who computed it, or why it was not; nothing where its packages were not installed."""
+    rows = pd.concat([one.rows[one.rows["metric"] == FRD.metric] for one in part])
+    found = rows[["extractor", "note"]].drop_duplicates().to_numpy().tolist()
+    return [f"FRD by {packages}: {note or _FRD}." for packages, note in found]
 
 
 def _with_rows(table: Table, rows: Sequence[dict[str, object]]) -> Table:

@@ -8,7 +8,16 @@ import pytest
 from torch_fidelity.defaults import DEFAULTS
 
 from echobench.benchmark.cli.console import print_end
-from echobench.benchmark.measure.realism import appearance, distances, extractors, measure, memorisation, speckle, whole
+from echobench.benchmark.measure.realism import (
+    appearance,
+    distances,
+    extractors,
+    measure,
+    memorisation,
+    radiomics,
+    speckle,
+    whole,
+)
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import file_sha256
 from echobench.results.evidence.comparison import Comparison
@@ -122,6 +131,7 @@ def test_the_file_is_what_the_measurement_writes():
     assert realism_file.CURVES.columns == whole.CURVE_COLUMNS
     assert f"FD-UNet{whole.INFINITY}" == realism_file.OF_ALL == FD_UNET_INFINITY.metric
     assert appearance.WAVELETS.startswith(realism_file.WAVELETS)
+    assert radiomics.PACKAGES[0] == realism_file.RADIOMICS
     assert {quantity.region for quantity in GREY_VALUES} == set(speckle.GREY_REGIONS)
     assert [quantity.region for quantity in SPECKLE[:2]] == [speckle.BLOOD, speckle.WALL]
     assert extractors.UNET.startswith(realism_file.UNET) and extractors.INCEPTION.startswith(realism_file.INCEPTION)
@@ -246,6 +256,24 @@ def test_what_came_later_has_its_columns_and_a_dash_in_files_of_before(add_measu
     assert "$\\infty$" in latex(summary)
 
 
+def test_the_radiomic_distance_has_columns_and_a_note_only_where_somebody_measured_it(add_measured):
+    of_frd = {"metric": "FRD", "value": -1.5, "held_out": -3.0, "extractor": "frd-score 1.0.1", "n_drawn": 700}
+    failed = of_frd | {"value": None, "held_out": None, "note": "not computed: frd-score ended with an error"}
+    with_frd = add_measured("sdm", 0.8, rows_of(more=[*later_rows(), of_frd | {"n_real": 100}]))
+    without = add_measured("warp", 0.9, rows_of(more=[failed])), add_measured("paint", 0.7, rows_of())
+    group = group_of(with_frd, *without)
+    summary, whole = by_name(group)["realism"], overview_table(group)
+    expected = {"sdm": "-1.50", "warp": NOTHING, "paint": NOTHING, HELD_OUT: "-3.00"}
+    for table in (summary, whole):
+        assert shown(table).set_index(WHO)["FRD"].to_dict() == expected
+    said = [note for note in summary.notes if note.startswith("FRD")]
+    assert len(said) == 2 and realism._FRD in said[0] and "ended with an error" in said[1]
+    assert any("FRD 700 × 100" in note for note in whole.notes)
+    before = group_of(without[1])
+    for table in (by_name(before)["realism"], overview_table(before)):
+        assert "FRD" not in shown(table) and not any("FRD" in note for note in table.notes)
+
+
 def test_files_of_before_are_read_as_they_were_written(add_measured):
     folder = add_measured("sdm", 0.8)
     old = [name for name in measure.COLUMNS if name not in ("low", "high")]
@@ -262,6 +290,8 @@ def test_a_file_is_measured_anew_for_other_networks_or_another_number_of_images(
     assert realism_file.is_measured(folder, scores, {"a" * 64}, 700)
     assert not realism_file.is_measured(folder, scores, {"a" * 64}, 699)
     assert not realism_file.is_measured(folder, scores, {"e" * 64}, 700)
+    assert realism_file.is_measured(folder, scores, {appearance.WAVELETS}, 700)
+    assert not realism_file.is_measured(folder, scores, {"frd-score 1.0.1, pyradiomics 3.0.1"}, 700)
     assert not realism_file.is_measured(folder, "0" * 64, {"a" * 64}, 700)
 
 

@@ -1,4 +1,4 @@
-"""Rows of what is measured of images without any network: wavelets, grey values, the grain of speckle.
+"""Rows of what is measured of images without any network: wavelets, radiomics, grey values, the grain of speckle.
 
 Here drawn images are held against held-out frames. In the drawn images' place, training frames show what real ones of
 other patients have.
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from echobench.benchmark.measure.realism.distances import equal_subsets, independent_frames
+from echobench.benchmark.measure.realism.radiomics import radiomics_distance, radiomics_packages
 from echobench.benchmark.measure.realism.speckle import (
     BLOOD,
     GREY_REGIONS,
@@ -35,32 +36,32 @@ Row = Mapping[str, Any]
 
 
 def appearance_rows(drawn: Frames, training: Frames, heldout: Frames, images: int | None, seed: int) -> list[Row]:
-    """FWD; distances of grey values by region; signal to noise; correlation lengths. images: of FWD, at most."""
+    """FWD; FRD, if its packages are there; distances of grey values by region; signal to noise; correlation lengths.
+
+    images: of FWD and FRD, at most.
+    """
     sets = {"drawn": drawn, "training": training, "held-out": heldout}
     counts = {name: grey_counts(frames) for name, frames in sets.items()}
     common = {"n_drawn": len(drawn), "n_real": len(heldout), **_PIXELS}
     speckle = (*_grey_values(counts), *_noise(sets, counts), *_grain(sets))
-    return [_wavelets(sets, images, seed), *(common | row for row in speckle)]
+    return [*_of_whole_images(sets, images, seed), *(common | row for row in speckle)]
 
 
-def _wavelets(sets: Mapping[str, Frames], images: int | None, seed: int) -> Row:
-    """FWD of as many drawn images as training frames: one of each view and phase of a patient."""
+def _of_whole_images(sets: Mapping[str, Frames], images: int | None, seed: int) -> Iterator[Row]:
+    """FWD and FRD of as many drawn images as training frames: one of each view and phase of a patient."""
     taken = {name: sets[name] for name in ("drawn", "training")}
     n = min(images or len(sets["drawn"]), *map(independent_frames, taken.values()))
     compared = [
         Chosen(frames.images, equal_subsets(frames, n, [seed, k])[0]) for k, frames in enumerate(taken.values())
     ]
-    distance, floor = wavelet_distances(compared, sets["held-out"].images)
-    return {
-        "metric": "FWD",
-        "extractor": WAVELETS,
-        "value": distance,
-        "held_out": floor,
-        "n_drawn": n,
-        "n_real": len(sets["held-out"]),
-        "note": f"{BLOCK**2} packets of {coefficients(sets['drawn'].size)} coefficients; biased by n",
-        **_GREY,
-    }
+    reference = sets["held-out"].images
+    common = {"n_drawn": n, "n_real": len(reference), **_GREY}
+    distance, floor = wavelet_distances(compared, reference)
+    note = f"{BLOCK**2} packets of {coefficients(sets['drawn'].size)} coefficients; biased by n"
+    yield common | {"metric": "FWD", "extractor": WAVELETS, "value": distance, "held_out": floor, "note": note}
+    if packages := radiomics_packages():
+        (distance, note), (floor, _) = (radiomics_distance(one, reference) for one in compared)
+        yield common | {"metric": "FRD", "extractor": packages, "value": distance, "held_out": floor, "note": note}
 
 
 def _grey_values(counts: Mapping[str, NDArray[np.int64]]) -> Iterator[dict[str, Any]]:

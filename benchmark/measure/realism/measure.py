@@ -77,8 +77,8 @@ def measure(
     redrawn: the same maps drawn with several seeds (see `redraw`), or None to leave diversity out.
     inception: weights of InceptionV3, see `find_inception`.
     subset: frames per subset; None takes half of the smallest set. Numbers of different subsets do not compare.
-    images: how many drawn images, and how many real frames, FID, FWD and the distances at infinity take at most; None
-        takes all.
+    images: how many drawn images, and how many real frames, FID, FWD, FRD and the distances at infinity take at most;
+        None takes all.
 
     Raises EchobenchError for frames of different sizes, shared patients, too few frames, unfit weights.
     """
