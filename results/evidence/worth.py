@@ -171,7 +171,7 @@ def _reached(ways: Sequence[Way]) -> Iterator[Way]:
     `_resampled`. Where there is one draw, its U-Nets are taken in place of draws.
     """
     cells = {(way.label, number): _units(runs) for way in ways for number, runs in way.runs.items()}
-    together = pd.concat(cells, axis=1).dropna()
+    together = pd.concat(cells, axis=1).dropna().sort_index(axis=1)
     n, rng = len(together), np.random.default_rng(0)
     patients = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
     means = {cell: _resampled(together[cell].to_numpy(dtype=np.float64), patients, rng) for cell in cells}
