@@ -137,8 +137,8 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
     except EchobenchError:
         return None
     planned = [cell.settings for cell in cells]
-    made = [[{name: one.as_dict()[name] for name in _ASKED}, _changed(one)] for one in planned]
-    had = [[_asked(record), assignments(record)] for record in records]
+    made = [[{name: one.as_dict()[name] for name in _ASKED}, sorted(_changed(one))] for one in planned]
+    had = [[_asked(record), sorted(assignments(record))] for record in records]
     if sorted(map(key, made)) != sorted(map(key, had)):
         return None
     return _command(
