@@ -44,7 +44,7 @@ def test_tables_have_no_millimetres_and_say_why(data, tmp_path):
     for place in runs:
         settings = resolve(generator=place.name, view="4C", data=str(data), preset="tiny")
         record, scores = run(settings, place)
-        assert set(scores["metric"]) == {"dice"} and [metric.name for metric in record.metrics] == ["dice"]
+        assert set(scores["metric"]) == {metric.name for metric in record.metrics} == {"dice", "ece"}
         measure_ejection(settings, place, "cpu")
         measure_realism(settings, place, runs[0], "cpu")
         assert not (place / EJECTION.name).exists()
