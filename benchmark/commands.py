@@ -4,7 +4,6 @@ What a verb or a preset takes anyway is left out; every other setting of the rec
 `--set`. Paths are not in records: `CAMUS` stands for a dataset's folder, an ellipsis for the end of a run's.
 """
 
-import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,8 @@ from echobench.benchmark.stress.settings import resolve_stress
 from echobench.data.base.differences import Facts, flat
 from echobench.data.base.errors import EchobenchError
 from echobench.data.frames import VIEWS
+from echobench.generators.base import Generator
+from echobench.generators.folder import folder_of
 from echobench.generators.registry import generator_class
 from echobench.results.evidence.adherence import IDEAL
 from echobench.results.evidence.comparison import Comparison
@@ -83,7 +84,7 @@ def of_sweep(records: Sequence[RunRecord]) -> list[str]:
 
 def run_command(record: RunRecord) -> str:
     """`echobench run` with the settings of a record. Raises EchobenchError for a setting that is there no longer."""
-    asked = _asked(record)
+    asked = _asked(record.settings)
     teacher = _folder(record.generator, record.view, record.preset, record.dataset)
     return _command(
         "run",
@@ -98,7 +99,7 @@ def run_command(record: RunRecord) -> str:
 def compare_command(records: Sequence[RunRecord]) -> str | None:
     """`echobench compare` where it makes just these runs; None where it cannot, or where it is one run."""
     generators = [record.generator for record in records]
-    asked = [_asked(record) for record in records]
+    asked = [_asked(record.settings) for record in records]
     alike = {key([_common(record), one["view"], one["phase"]]) for record, one in zip(records, asked, strict=True)}
     strengths = _strengths(records)
     if len(records) < 2 or len(alike) > 1 or len(strengths) > 1 or len(set(generators)) < len(generators):
@@ -116,7 +117,7 @@ def compare_command(records: Sequence[RunRecord]) -> str | None:
 
 def sweep_command(records: Sequence[RunRecord]) -> str | None:
     """`echobench sweep` where it makes just these runs; None where it does not."""
-    first, asked = records[0], [_asked(record) for record in records]
+    first, asked = records[0], [_asked(record.settings) for record in records]
     chosen_settings = max(map(assignments, records), key=len)  # not all generators have what is set
     generators = list(dict.fromkeys(record.generator for record in records))
     strengths, fractions = _strengths(records) or [1.0], sorted({one["fraction"] for one in asked})
@@ -137,8 +138,8 @@ def sweep_command(records: Sequence[RunRecord]) -> str | None:
     except EchobenchError:
         return None
     planned = [cell.settings for cell in cells]
-    made = [[{name: one.as_dict()[name] for name in _ASKED}, sorted(_changed(one))] for one in planned]
-    had = [[_asked(record), sorted(assignments(record))] for record in records]
+    made = [[_asked(one.as_dict()), sorted(_assigned(one.as_dict(), _backend(one)))] for one in planned]
+    had = [[one, sorted(assignments(record))] for one, record in zip(asked, records, strict=True)]
     if sorted(map(key, made)) != sorted(map(key, had)):
         return None
     return _command(
@@ -191,22 +192,21 @@ def speed_command(rows: pd.DataFrame) -> str:
 def assignments(record: RunRecord) -> list[str]:
     """What `--set` takes to make a record's settings of its preset's. Raises EchobenchError for a setting that is there
     no longer."""
-    unet = record.settings["unet_settings"]
-    parts = {"unet": (preset_of(record.preset, _network(unet)), {"network": PAPER} | unet)}
-    if not record.is_drawn_elsewhere:
-        backend = generator_class(record.generator)
-        had = backend.upgraded(record.settings["generator_settings"])  # what was not yet a setting is one to be set
-        parts = {"generator": (backend.presets[record.preset], had)} | parts
-    return [one for part, (preset, had) in parts.items() for one in _changes(part, preset, had, record.generator)]
+    return _assigned(record.settings, None if record.is_drawn_elsewhere else generator_class(record.generator))
 
 
-def _changed(settings: RunSettings) -> list[str]:
-    """The same of the settings of a run that a command would make."""
-    unet = settings.unet_settings
-    parts: dict[str, tuple[Any, Facts]] = {"unet": (preset_of(settings.preset, unet.network), asdict(unet))}
-    if dataclasses.is_dataclass(preset := settings.backend.presets.get(settings.preset)):
-        parts = {"generator": (preset, asdict(settings.generator_settings))} | parts
-    return [one for part, (usual, had) in parts.items() for one in _changes(part, usual, had, settings.generator)]
+def _backend(settings: RunSettings) -> type[Generator] | None:
+    return None if folder_of(settings.generator) else settings.backend
+
+
+def _assigned(settings: Facts, backend: type[Generator] | None) -> list[str]:
+    """The same of a run's settings. backend: of its generator; None where the images were drawn elsewhere."""
+    unet, whose = settings["unet_settings"], settings["generator"]
+    parts = {"unet": (preset_of(settings["preset"], _network(unet)), {"network": PAPER} | unet)}
+    if backend is not None:
+        had = backend.upgraded(settings["generator_settings"])  # what was not yet a setting is one to be set
+        parts = {"generator": (backend.presets[settings["preset"]], had)} | parts
+    return [one for part, (preset, had) in parts.items() for one in _changes(part, preset, had, whose)]
 
 
 def _changes(part: str, preset: Any, had: Facts, whose: str) -> Iterator[str]:
@@ -226,9 +226,9 @@ _ASKED = (
 )  # fmt: skip
 
 
-def _asked(record: RunRecord) -> Facts:
+def _asked(settings: Facts) -> Facts:
     """The settings that options of their own say, the data apart."""
-    return {name: record.settings[name] for name in _ASKED}
+    return {name: settings[name] for name in _ASKED}
 
 
 def _common(record: RunRecord | StressRecord) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _other_network(settings: Facts) -> str | None:
 
 def _is_plain(record: RunRecord) -> bool:
     """Whether `compare` has an option for everything that was asked of a run."""
-    asked = _asked(record)
+    asked = _asked(record.settings)
     usual = {"images": None, "fraction": 1.0, "scored_on": "testing", "mix": None, "patients": None}
     return all(asked[name] == value for name, value in usual.items()) and not (
         record.is_drawn_elsewhere or assignments(record)

@@ -13,6 +13,11 @@ VIEWS = ("2C", "4C")
 PHASES = ("ED", "ES")
 
 
+def frame_stem(name: str, view: str, phase: str) -> str:
+    """What the files of a frame are called in CAMUS: patient0001_4CH_ED. name: of a patient, or of one of its maps."""
+    return f"{name}_{view}H_{phase}"
+
+
 @dataclass(frozen=True, eq=False)
 class Frames:
     """N frames of one size, each an image with its expert (or requested) label map.

@@ -39,3 +39,15 @@ TABLE_REGIONS = ("LVendo", "LVepi", "LA")
 def region_mask(labels: NDArray[np.uint8], region: str) -> NDArray[np.bool_]:
     """Where `labels` (any shape) belongs to the named region."""
     return np.isin(labels, [int(label) for label in REGIONS[region]])
+
+
+def bounding_box(mask: NDArray[np.bool_], margin: float = 0.0) -> tuple[slice, slice]:
+    """The rows and columns of a mask (H, W) that is not empty, and on every side a share of their number more, as far
+    as the image reaches."""
+    ends = []
+    for axis in (1, 0):
+        (along,) = np.nonzero(mask.any(axis=axis))
+        first, last = int(along[0]), int(along[-1]) + 1
+        more = round(margin * (last - first))
+        ends.append(slice(max(first - more, 0), last + more))
+    return ends[0], ends[1]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import write_whole
+from echobench.data.frames import frame_stem
 from echobench.data.labels import Label
 from echobench.data.store import Layout, ManifestRow
 
@@ -47,7 +48,7 @@ class NnunetLayout(Layout):
         return {label: value for value, label in enumerate(sorted({Label.BACKGROUND} | self.present))}
 
     def paths(self, name: str, view: str, phase: str) -> dict[str, Path]:
-        case = _case(name, view, phase)
+        case = frame_stem(name, view, phase)
         return {
             "image": Path("imagesTr", f"{case}_0000{self.ending}"),
             "labels": Path("labelsTr", f"{case}{self.ending}"),
@@ -80,16 +81,12 @@ def require_name(folder: Path) -> None:
         )
 
 
-def _case(name: str, view: str, phase: str) -> str:
-    return f"{name}_{view}H_{phase}"
-
-
 def _folds(rows: Iterable[ManifestRow]) -> list[dict[str, list[str]]]:
     """Folds of cases by patient; none for a single patient, who cannot be divided.
 
     nnU-Net's own would divide by case, and validate on the patients that it trains on.
     """
-    cases = [(row.patient, _case(row.name, row.view, row.phase)) for row in rows]
+    cases = [(row.patient, frame_stem(row.name, row.view, row.phase)) for row in rows]
     patients = sorted({patient for patient, _ in cases})
     number = {patient: i for i, patient in enumerate(patients)}
     n = min(FOLDS, len(patients))

@@ -20,6 +20,7 @@ from echobench.data.base.errors import EchobenchError
 from echobench.data.base.files import named, write_whole
 from echobench.data.base.text import read_text
 from echobench.data.datasets.medical_image import read_image, write_image
+from echobench.data.frames import frame_stem
 from echobench.data.maps import LabelMaps
 
 MANIFEST = "manifest.csv"
@@ -60,7 +61,7 @@ class Layout:
 
     def paths(self, name: str, view: str, phase: str) -> dict[str, Path]:
         """Of "image", "labels" and, if it is kept, "sector"."""
-        base = Path("database_nifti", name, f"{name}_{view}H_{phase}")
+        base = Path("database_nifti", name, frame_stem(name, view, phase))
         suffixes = {"image": "", "labels": "_gt", "sector": "_sector"}
         return {kind: base.with_name(f"{base.name}{suffix}.nii.gz") for kind, suffix in suffixes.items()}
 

@@ -63,8 +63,8 @@ The record results/measured/phantom-cyclegan-quick is of an earlier preset, whic
 STANDARD = _own(5000)
 """Five sixths of the work of the 2,400 steps before, which took one core with AMX 24 minutes; 2.0 million weights draw.
 
-Its record on CAMUS 4C is results/measured/camus-cyclegan-standard, 23 points of Dice above that of the preset before.
-There maps were rendered in colours, batches were of 4, and no loss held a picture to its own domain: the atrium
+Its record on CAMUS 4C is results/measured/camus-cyclegan-standard, far above that of the preset before it. There
+maps were rendered in colours, batches were of 4, and no loss held a picture to its own domain: the atrium
 became brighter than the tissue beside it. For a cycle is closed by any picture from which the map can be read again,
 and dark and bright are free.
 

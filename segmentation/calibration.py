@@ -12,6 +12,8 @@ up in single precision: of 20,000 pixels that are all said to be 0.99, its mean 
 import numpy as np
 from numpy.typing import NDArray
 
+from echobench.data.labels import bounding_box
+
 BINS = 15
 """Of equal width, with their upper ends, as in Guo et al.; MONAI's default is 20."""
 MARGIN = 0.25
@@ -31,7 +33,7 @@ def calibration_errors(
     """
     errors = np.full(len(truth), np.nan)
     for i in np.flatnonzero((truth | guess).any(axis=(1, 2))):
-        window = _window(truth[i] if truth[i].any() else guess[i])
+        window = bounding_box(truth[i] if truth[i].any() else guess[i], MARGIN)
         errors[i] = calibration_error(probability[i][window], truth[i][window])
     return errors
 
@@ -42,14 +44,3 @@ def calibration_error(probability: NDArray[np.float32], came_true: NDArray[np.bo
     bins = np.clip(np.ceil(said * BINS) - 1, 0, BINS - 1).astype(np.intp)
     surplus = np.bincount(bins, weights=said - came_true.ravel())  # n_b (p_b - y_b)
     return float(np.abs(surplus).sum() / said.size)
-
-
-def _window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The mask's box with `MARGIN` on every side, as far as the image reaches."""
-    ends = []
-    for axis in (1, 0):
-        (along,) = np.nonzero(mask.any(axis=axis))
-        first, last = int(along[0]), int(along[-1]) + 1
-        margin = round(MARGIN * (last - first))
-        ends.append(slice(max(first - margin, 0), last + margin))
-    return ends[0], ends[1]

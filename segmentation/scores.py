@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from echobench.data.base.metric import DIAGONAL, MEASURED, MetricFacts
 from echobench.data.frames import Frames
-from echobench.data.labels import REGIONS, Label, region_mask
+from echobench.data.labels import REGIONS, Label, bounding_box, region_mask
 from echobench.segmentation.calibration import calibration_errors
 
 
@@ -163,18 +163,13 @@ def surface_distances_mm(
     hd95_mm, assd_mm = np.full((2, len(truth)), np.nan)
     known = np.isfinite(spacing_mm).all(axis=1)
     for i in np.flatnonzero(truth.any(axis=(1, 2)) & guess.any(axis=(1, 2)) & known):
-        window = _bounding_box(truth[i] | guess[i])  # most of an image is background
+        window = bounding_box(truth[i] | guess[i])  # most of an image is background
         edges = get_mask_edges(guess[i][window], truth[i][window], crop=False)
         pairs = (edges, edges[::-1])  # from prediction to reference, and back
         directed = [get_surface_distance(start, end, spacing=spacing_mm[i]) for start, end in pairs]
         hd95_mm[i] = max(np.percentile(distances, 95) for distances in directed)
         assd_mm[i] = np.concatenate(directed).mean()
     return hd95_mm, assd_mm
-
-
-def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 METRICS: Mapping[str, Metric] = {
@@ -202,3 +197,8 @@ METRICS: Mapping[str, Metric] = {
 """Name → metric: its label, unit, digits, which values are better, what a missed structure counts as, its function.
 
 A new one is a line here. `dice` comes first: it is what verdicts are of."""
+
+
+def scored_by(scores: pd.DataFrame) -> list[MetricFacts]:
+    """What tables have to know of the metrics that scores are of."""
+    return [metric.facts for name, metric in METRICS.items() if name in set(scores["metric"])]

@@ -6,6 +6,7 @@ It can begin before the command itself has imported anything, on another core. N
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -26,10 +27,22 @@ def begin_server() -> None:
         from multiprocessing.forkserver import ensure_running
 
         _CONTEXT.set_forkserver_preload(_NEEDED)
-        os.environ[FOLDER] = get_temp_dir()
+        os.environ[FOLDER] = _folder_of_sockets()
         with _interrupts_blocked():
             ensure_running()
         del os.environ[FOLDER]
+
+
+def _folder_of_sockets() -> str:
+    """A folder in TMPDIR; in /tmp, where that leaves too little of the 103 bytes that the name of a socket may have."""
+    room = 103 - len("/pymp-12345678/listener-12345678")
+    before = tempfile.gettempdir()
+    if len(os.fsencode(before)) > room:
+        tempfile.tempdir = "/tmp"
+    try:
+        return get_temp_dir()
+    finally:
+        tempfile.tempdir = before
 
 
 def begin_worker(*arguments: Any) -> tuple[BaseProcess, Connection]:

@@ -27,8 +27,8 @@ VERBS: tuple[click.Command, ...] = (
 )  # fmt: skip
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-"""numpy's matrices are small here. Two threads of it beside a busy core measured realism in seven times the seconds of
-one. It is read when numpy is imported, which is when a verb runs."""
+"""numpy's matrices are small here, and two threads of it beside a busy core wait for one another. It is read when numpy
+is imported, which is when a verb runs."""
 
 SHORT_OF_MEMORY = (
     "there was too little memory for this call: allow it more, or ask for less at once, such as smaller batches or "

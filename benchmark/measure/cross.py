@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from echobench.benchmark.run.trial import PHANTOM_SEED, read_view
 from echobench.data.base.cache import cache_folder
 from echobench.data.base.errors import EchobenchError, require_known
 from echobench.data.base.files import typed_path, working_in
+from echobench.data.base.metric import MetricFacts
 from echobench.data.base.progress import Progress, silent
 from echobench.data.datasets.copies import alike, thumbnails_of
 from echobench.data.datasets.dataset import Asked
@@ -36,7 +37,7 @@ from echobench.results.records.run import RunRecord, is_finished, read_failed, r
 from echobench.results.shown.cross import cross_figures, cross_tables
 from echobench.results.shown.files import FIGURES, TABLES, file_name, write_figures, write_tables
 from echobench.results.shown.formats import Table
-from echobench.segmentation.scores import METRICS
+from echobench.segmentation.scores import scored_by
 from echobench.segmentation.segmenter import Forecast, Segmenter
 
 CROSS = "cross"
@@ -196,8 +197,8 @@ def cross(run: Path, target: Target, device: str) -> None:
     )
     size = next(iter(segmenters.values())).preprocessing.size_px
     seconds = time.perf_counter() - began
-    machine, scored = describe_machine(device), set(scores["metric"])
-    write_cross(run, _record(record, target, fingerprint, size, scored, seconds, machine), scores)
+    machine, metrics = describe_machine(device), scored_by(scores)
+    write_cross(run, _record(record, target, fingerprint, size, metrics, seconds, machine), scores)
 
 
 def scores_on(segmenter: Segmenter, target: Target) -> pd.DataFrame:
@@ -221,7 +222,7 @@ def _record(
     target: Target,
     fingerprint: str,
     size_px: int,
-    scored: Collection[str],
+    metrics: list[MetricFacts],
     seconds: float,
     machine: dict[str, Any],
 ) -> CrossRecord:
@@ -241,7 +242,7 @@ def _record(
         "labels (nearest) and probabilities (bilinear) back, and scored at the frames' own size",
         fingerprint=fingerprint,
         skipped=list(target.skipped),
-        metrics=[metric.facts for name, metric in METRICS.items() if name in scored],
+        metrics=metrics,
         seconds=round(seconds, 3),
         commit=source_commit(),
         versions=package_versions(),

@@ -45,7 +45,7 @@ from echobench.results.records.run import (
     write_failed,
     write_record,
 )
-from echobench.segmentation.scores import METRICS
+from echobench.segmentation.scores import scored_by
 from echobench.segmentation.segmenter import Segmenter
 from echobench.segmentation.training import train
 
@@ -281,7 +281,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         validation_patients=sorted(split.validation),
         notes=[*_notes(settings, split)],
         regions=list(trial.dataset.regions),
-        metrics=[metric.facts for name, metric in METRICS.items() if name in set(scores["metric"])],
+        metrics=scored_by(scores),
         parameters=generator.parameters,
         evaluations=generator.evaluations,
         deviations=settings.deviations(split.origin),

@@ -11,7 +11,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from echobench.data.base.errors import EchobenchError
-from echobench.data.frames import PHASES, VIEWS
+from echobench.data.frames import PHASES, VIEWS, frame_stem
 from echobench.data.phantom.heart import Heart, draw_heart
 from echobench.data.phantom.observer import observed
 from echobench.data.phantom.once import write_once
@@ -160,7 +160,7 @@ def _write_patient(database: Path, seed: int, number: int, size: int, scanner: S
     for view in VIEWS:
         (folder / f"Info_{view}H.cfg").write_text(patient.info(view), encoding="utf-8")
     for frame in patient.frames:
-        stem = f"{patient.name}_{frame.view}H_{frame.phase}"
+        stem = frame_stem(patient.name, frame.view, frame.phase)
         _write_nifti(folder / f"{stem}.nii.gz", frame.image, frame.spacing_mm)
         _write_nifti(folder / f"{stem}_gt.nii.gz", frame.labels, frame.spacing_mm)
 

@@ -74,12 +74,17 @@ def conditions(machine: Mapping[str, Any], stages: Collection[Stage] = ()) -> Co
     threads = {known if stage.threads is None else stage.threads for stage in stages} or {known}
     most = max((stage.jobs for stage in stages), default=1)
     jobs = f", up to {most} jobs at a time" if most > 1 else ""
-    places = {in_one_line(machine): None} | {s.processor: None for s in stages if s.processor and not s.taken}
     return {
-        PROCESSOR: f"{' and '.join(places)}{processes}{jobs}",
+        PROCESSOR: f"{' and '.join(processors(machine, stages))}{processes}{jobs}",
         THREADS: UNKNOWN if None in threads else " and ".join(map(str, sorted(filter(None, threads)))),
         INSTRUCTIONS: UNKNOWN if sets is None else ", ".join(sets) or "none that matter",
     }
+
+
+def processors(machine: Mapping[str, Any], stages: Collection[Stage] = ()) -> list[str]:
+    """Those that a run was computed on, that of its record first, see `in_one_line`."""
+    others = (stage.processor for stage in stages if stage.processor and not stage.taken)
+    return [*dict.fromkeys([in_one_line(machine), *others])]
 
 
 def in_one_line(machine: Mapping[str, Any]) -> str:

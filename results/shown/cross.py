@@ -24,7 +24,7 @@ from echobench.results.evidence.statistics import (
     seed_spread,
 )
 from echobench.results.records.cross import ECHONET, PREFIX, CrossRecord
-from echobench.results.shown.curves import LEAST_SPAN, Spot, name_at
+from echobench.results.shown.curves import LEAST_SPAN, Spot, name_at, widened
 from echobench.results.shown.figures import COLUMN_INCHES, DICE, MEAN_DICE, column_figure
 from echobench.results.shown.formats import Table, named_apart, numbered
 from echobench.results.shown.palette import look
@@ -127,9 +127,7 @@ def _figure(group: Group, crossed: Sequence[Crossed]) -> Figure:
         for one, cross in zip(crossed, found, strict=True):
             _draw_cross(axes, one.run.label, cross)
         low, high = np.nanmin(found), np.nanmax(found)
-        more = max(0.1 * (high - low), (LEAST_SPAN - (high - low)) / 2)
-        above = min(more, 100 - high)
-        limits = (low - (2 * more - above), high + above)
+        limits = widened(low, high, max(0.1 * (high - low), (LEAST_SPAN - (high - low)) / 2))
         axes.plot(limits, limits, color="0.6", linestyle="--", linewidth=0.7, zorder=0, label="the same Dice on both")
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         for axis in (axes.xaxis, axes.yaxis):

@@ -55,16 +55,11 @@ def training_figure(group: Group) -> Figure | None:
 
 
 def evaluation_figure(group: Group) -> Figure | None:
-    """Mean Dice against network evaluations per image, of runs that differ in their number alone.
-
-    None where there are none.
-    """
-    lines = [
-        [_Place(run, run.record.evaluations) for run in family] for family in families(group.runs, is_evaluation_number)
-    ]
-    places = [place for line in lines for place in line]
-    ticks = sorted({place.x for place in places})
-    return _against(group, places, "network evaluations per image", "", lines, ticks=ticks)
+    """Mean Dice against network evaluations per image, of runs that differ in their number alone; None where there are
+    none."""
+    return _of_families(
+        group, is_evaluation_number, lambda run: run.record.evaluations, "network evaluations per image"
+    )
 
 
 def image_figure(group: Group) -> Figure | None:
@@ -72,13 +67,19 @@ def image_figure(group: Group) -> Figure | None:
 
     Real frames, of which there are only so many, are a level.
     """
-    found = families(group.runs, is_image_number)
-    lines = [[_Place(run, run.record.training_images) for run in family] for family in found]
-    joined = [run for family in found for run in family]
-    levels = [_Place(run, nan) for run in group.runs if run.is_reference and run not in joined]
-    numbers = sorted({place.x for line in lines for place in line})
-    places = [*levels, *(place for line in lines for place in line)]
-    return _against(group, places, "training images", "all frames", lines, ticks=numbers)
+    return _of_families(group, is_image_number, lambda run: run.record.training_images, "training images", "all frames")
+
+
+def _of_families(
+    group: Group, free: Callable[[str], bool], number: Callable[[Run], float], axis: str, level: str = ""
+) -> Figure | None:
+    """Of `families`, by a number of theirs. level: says what real frames are that are in none of them; "" leaves them
+    out."""
+    lines = [[_Place(run, number(run)) for run in family] for family in families(group.runs, free)]
+    joined = [place for line in lines for place in line]
+    others = [run for run in group.runs if run.is_reference and not any(place.run is run for place in joined)]
+    levels = [_Place(run, nan) for run in others if level]
+    return _against(group, [*levels, *joined], axis, level, lines, ticks=sorted({place.x for place in joined}))
 
 
 def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
@@ -197,9 +198,13 @@ def draw_level(axes: Axes, run: Run, label: str) -> None:
 def at_least(axes: Axes, span: float) -> None:
     """An axis of per cent that shows so many points or more, and none above 100 for that."""
     low, high = axes.get_ylim()
-    more = max(0.0, span - (high - low)) / 2
+    axes.set_ylim(widened(low, high, max(0.0, span - (high - low)) / 2))
+
+
+def widened(low: float, high: float, more: float) -> tuple[float, float]:
+    """The ends of an axis of per cent, so much further out each; what there is no room for below 100 is added below."""
     above = min(more, max(0.0, 100 - high))
-    axes.set_ylim(low - (2 * more - above), high + above)
+    return low - (2 * more - above), high + above
 
 
 def _mark_front(axes: Axes, front: Sequence[tuple[float, float]]) -> None:
@@ -229,6 +234,7 @@ def _logarithmic(axes: Axes, low: float, high: float, ticks: Sequence[float]) ->
 _BESIDE = (
     (7, 0, "left", "center"), (-7, 0, "right", "center"), (0, 7, "center", "bottom"), (0, -7, "center", "top"),
     (7, 8, "left", "bottom"), (7, -8, "left", "top"), (-7, 8, "right", "bottom"), (-7, -8, "right", "top"),
+    (0, 20, "center", "bottom"), (0, -20, "center", "top"),
 )  # fmt: skip
 """Where a name may stand beside its point: offset in points of type, and how it is aligned there."""
 

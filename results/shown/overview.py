@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.cost import PROCESSOR, conditions, cost
+from echobench.results.evidence.cost import cost, processors
 from echobench.results.evidence.realism import (
     ADHERENCE,
     FD_UNET,
@@ -59,7 +59,7 @@ def overview_markdown(group: Group) -> str:
     """The table as a page has it: what it is of, the rows, what to know of them."""
     table = overview_table(group)
     frame = table.frame.replace(GET_FID, f"`{GET_FID}`").assign(**{WHO: [_code(who) for who in table.frame[WHO]]})
-    machines = {conditions(run.record.machine, run.record.stages)[PROCESSOR] for run in group.runs}
+    machines = {name for run in group.runs for name in processors(run.record.machine, run.record.stages)}
     several = f", seconds on {len(machines)} machines" if len(machines) > 1 else ""
     said = f"{group.title[0].upper()}{group.title[1:]}, {group.whom}{several}:"
     shown = Table(table.name, table.caption, frame, table.formats)

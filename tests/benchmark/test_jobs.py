@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def cell_of(camus_folder, tmp_path):
         return Cell(settings, place, place.name, teacher and tmp_path / teacher, generator_only)
 
     return made
+
+
+@pytest.fixture
+def scratch():
+    """A folder for TMPDIR whose name leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="eb-") as folder:
+        yield Path(folder)
 
 
 def quiet(stage):
@@ -336,10 +344,9 @@ def worker_at(lock):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_whoever_ends_the_command_ends_its_workers_and_the_same_command_goes_on(
-    cell_of, camus_folder, tmp_path, number
+    cell_of, camus_folder, tmp_path, scratch, number
 ):
     cell = cell_of("real", assignments=["unet.steps=600"])
-    (scratch := tmp_path / "scratch").mkdir()
     stages = cell.folder / "stages"
     command = [
         sys.executable, Path(__file__).with_name("jobs_command.py"), "run", "--generator", "real", "--preset", "tiny",
@@ -367,14 +374,23 @@ def test_whoever_ends_the_command_ends_its_workers_and_the_same_command_goes_on(
 
 KILLED_AT_ONCE = """
 import os, signal
+from multiprocessing.util import get_temp_dir
 from echobench.benchmark.cells.server import begin_server
 begin_server()
+print(get_temp_dir(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_command_that_is_killed_before_it_has_workers_leaves_no_folder(tmp_path):
-    where = os.environ | {"TMPDIR": str(tmp_path)}
-    ended = subprocess.run([sys.executable, "-c", KILLED_AT_ONCE], env=where, check=False)
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_a_command_that_is_killed_before_it_has_workers_leaves_no_folder(scratch, long):
+    """However long the name of TMPDIR is: a socket's may have 107 bytes."""
+    (folder := scratch / ("long" * 25 if long else "short")).mkdir()
+    where = os.environ | {"TMPDIR": str(folder)}
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_ONCE], env=where, stdout=subprocess.PIPE, text=True, check=False
+    )
     assert ended.returncode == -signal.SIGKILL
-    wait_until(lambda: not any(tmp_path.glob("pymp-*")), "the server removes the folder of its socket")
+    sockets = Path(ended.stdout.strip())
+    assert sockets.parent == (Path("/tmp") if long else folder)
+    wait_until(lambda: not sockets.exists(), "the server removes the folder of its socket")
