@@ -22,7 +22,7 @@ from echobench.results.records.run import Run
 from echobench.results.report.answer import answer, beside, dice_of
 from echobench.results.report.contents import group_tables, paper_tables
 from echobench.results.shown.formats import Table, duration, listed, rows
-from echobench.results.shown.overview import COPIES, FLAGGED, GET_FID
+from echobench.results.shown.overview import COPIES, DISTANCES, FLAGGED, GET_FID
 from echobench.results.shown.tables import OPPONENTS, WHO, WHY, cost_table, region_table, summary_table
 from echobench.results.shown.verdicts import elsewhere, verdict_rows
 
@@ -168,9 +168,12 @@ def _narrow(overview: Table, group: Group) -> Table:
         notes += (f"FID needs weights: {GET_FID}",)
     frame[FID.name] = pd.to_numeric(frame[FID.name], errors="coerce")
     frame[COPIES] = frame[COPIES].str.replace(FLAGGED, " !")
+    distances = ", ".join(q.name for q in DISTANCES if q.name in frame and frame[q.name].notna().any())
     caption = (
-        f"Mean Dice in % over {group.whom}, with its 95 % interval. FID, FD-UNet, FWD: distances from real frames. "
-        f"adherence: Dice in % of the map asked for. copies: % of the images, ! where more than chance. {group.title}."
+        f"Mean Dice in % over {group.whom}, with its 95 % interval. "
+        f"{f'{distances}: distances from real frames. ' if distances else ''}"
+        "adherence: Dice in % of the map asked for. "
+        f"copies: % of the images, ! where more than chance. {group.title}."
     )
     return replace(overview, caption=caption, frame=frame, notes=notes)
 

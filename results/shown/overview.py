@@ -28,7 +28,8 @@ GET_FID = GET_INCEPTION
 COPIES, SECONDS, HELD_OUT = "copies", "s per image", "held-out real frames"
 FLAGGED = " (flagged)"
 """Behind a share of copies that is more than chance."""
-_SHOWN = (FID, FD_UNET, FWD, FRD, ADHERENCE)
+DISTANCES = (FID, FD_UNET, FWD, FRD)
+_SHOWN = (*DISTANCES, ADHERENCE)
 
 
 def overview_table(group: Group) -> Table:
@@ -45,9 +46,9 @@ def overview_table(group: Group) -> Table:
         name="overview",
         caption=(
             f"Every generator in one look. {group.title}, {group.whom}. Dice in %, with its bootstrap interval. FID, "
-            "FD-UNet and FWD: distances from real frames in features of InceptionV3, of the reference U-Net, and in "
-            "wavelets. adherence: Dice in % of the map asked for and what the reference U-Net sees. copies: % of the "
-            "images, flagged where they are more than chance."
+            "FD-UNet, FWD and FRD: distances from real frames in features of InceptionV3, of the reference U-Net, in "
+            "wavelets and in radiomics. adherence: Dice in % of the map asked for and what the reference U-Net sees. "
+            "copies: % of the images, flagged where they are more than chance."
         ),
         frame=frame,
         formats={"Dice": ".1f", "Dice 95 %": ".1f", SECONDS: ".2g"} | {q.name: q.spec for q in _SHOWN},
