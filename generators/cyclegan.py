@@ -57,7 +57,7 @@ def _own(steps: int) -> CycleGanSettings:
 QUICK = _own(450)
 """About two minutes of training on two cores with AMX: the right side is dark, and there is little grain yet.
 
-The record results/measured/phantom-cyclegan-quick is of an earlier preset, which drew from colours.
+Its record on the phantom is results/measured/phantom-cyclegan-quick.
 """
 
 STANDARD = _own(5000)

@@ -29,7 +29,7 @@ class SpadeSettings:
 
 
 QUICK = SpadeSettings(NetworkSettings(channels=(96, 128), placed=True), PairedSettings(steps=200))
-"""Not yet recorded."""
+"""Its record on the phantom is results/measured/phantom-spade-quick."""
 STANDARD = SpadeSettings(NetworkSettings(channels=(128, 192)), PairedSettings(steps=5000))
 """Its record on CAMUS 4C is results/measured/camus-spade-standard.
 
