@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from echobench.results.evidence.comparison import Comparison, Failure, Group, group_beside
 from echobench.results.evidence.cost import cost, machine
 from echobench.results.evidence.limits import limits, usual_seeds
-from echobench.results.evidence.realism import FID
+from echobench.results.evidence.realism import ADHERENCE, FID
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE
 from echobench.results.evidence.stressed import stresses_beside
 from echobench.results.evidence.sweep import AXES
@@ -168,13 +168,16 @@ def _narrow(overview: Table, group: Group) -> Table:
         notes += (f"FID needs weights: {GET_FID}",)
     frame[FID.name] = pd.to_numeric(frame[FID.name], errors="coerce")
     frame[COPIES] = frame[COPIES].str.replace(FLAGGED, " !")
-    distances = ", ".join(q.name for q in DISTANCES if q.name in frame and frame[q.name].notna().any())
-    caption = (
-        f"Mean Dice in % over {group.whom}, with its 95 % interval. "
-        f"{f'{distances}: distances from real frames. ' if distances else ''}"
-        "adherence: Dice in % of the map asked for. "
-        f"copies: % of the images, ! where more than chance. {group.title}."
-    )
+    shown = [name for name in frame if frame[name].replace("", nan).notna().any()]
+    terms = [
+        ([quantity.name for quantity in DISTANCES], "distances from real frames"),
+        ([ADHERENCE.name], "Dice in % of the map asked for"),
+        ([COPIES], "% of the images, ! where more than chance"),
+    ]
+    said = [
+        f"{', '.join(known)}: {meaning}." for names, meaning in terms if (known := [n for n in names if n in shown])
+    ]
+    caption = " ".join([f"Mean Dice in % over {group.whom}, with its 95 % interval.", *said, f"{group.title}."])
     return replace(overview, caption=caption, frame=frame, notes=notes)
 
 

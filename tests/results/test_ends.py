@@ -59,6 +59,7 @@ def test_a_comparison_has_one_table_and_the_best_is_first(planted, add_failure):
     (part,) = end.parts
     table = shown(part.table)
     assert table["trained on"].tolist() == ["real", "warp", "sdm"]
+    assert part.table.caption.endswith("95 % interval. CAMUS, 4C."), "no word is explained that is not in the table"
     assert part.notes[:2] == ("Against warp: sdm is worse.", "Against real: sdm and warp are worse.")
     assert end.notes == ("paint is not in a table: failed in fit-4C, attempt 2: the disk is full",)
     assert end.line.startswith("warp is the best of 2 generators: its mean Dice is 80.2 %")

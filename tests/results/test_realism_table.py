@@ -171,6 +171,11 @@ def test_captions_name_extractor_weights_n_split_and_how_images_were_fed(add_mea
     assert "FID" not in shown(tables["realism"])
 
 
+def test_the_end_of_a_comparison_explains_the_distances_that_it_has(add_measured):
+    (part,) = compare_end(Comparison.of([add_measured("sdm", 0.8, rows_of())]), {"all": Path()}).parts
+    assert "interval. FD-UNet: distances from real frames. adherence: Dice" in part.table.caption
+
+
 def test_tables_come_out_as_text(add_measured):
     for table in realism_tables(group_of(add_measured("sdm", 0.8, rows_of(inception=30.0)))):
         assert "sdm" in markdown(table) and "sdm" in latex(table) and "sdm" in csv(table)
