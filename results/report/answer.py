@@ -158,7 +158,7 @@ def caveats(group: Group, evidence: pd.DataFrame, *, stressed: bool = False) -> 
         found.append("The phantom is made of formulas. It cannot say which generator is best for patients.")
     if not stressed and any(not run.is_reference for run in group.runs):
         found.append(
-            "Whether the generators follow extreme label maps was not tested: no `echobench stress` is in this folder."
+            "Whether the generators follow extreme label maps was not tested: echobench stress was not run here."
         )
     return found
 
