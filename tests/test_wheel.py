@@ -58,7 +58,7 @@ def test_a_package_index_shows_the_readme_without_a_link_that_leads_nowhere(whee
     with ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
         shown = archive.read(metadata).decode()
-    assert "Description-Content-Type: text/markdown" in shown and "## Two commands" in shown
+    assert "Description-Content-Type: text/markdown" in shown and "## Install" in shown
     targets = re.findall(r"\]\(([^)]+)\)", shown)
     assert targets and all(target.startswith("https://") for target in targets)
 

@@ -293,7 +293,8 @@ def test_who_takes_a_trained_generator_comes_after_who_trains_it(name):
 
 def test_a_cross_follows_the_runs_that_it_scores(presets_of_then):
     lines = commands("cross", places_of(MEASURED, "cross", "phantom"))
-    assert lines == ["echobench compare", "echobench cross --from runs"]
+    generators = "real,cyclegan,flow,inpaint,paint,sdm,spade,warp"
+    assert lines == [f"echobench compare --generators {generators}", "echobench cross --from runs"]
 
 
 @pytest.mark.parametrize(

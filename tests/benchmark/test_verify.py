@@ -318,7 +318,7 @@ def test_records_without_weights_are_verified_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "a sound table of 864 scores" in done.stdout
+    assert "a sound table of 1,152 scores" in done.stdout
 
 
 @pytest.mark.parametrize("text", ["", 'patient,view\n"', "patient,view\na,b,c\n"])

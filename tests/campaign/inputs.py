@@ -378,7 +378,7 @@ def _tabulated(*tables: Callable[[Group], object]) -> Callable[[Path], None]:
         for run in (run for group in comparison.groups for run in group.runs):
             provenance(run, run.label)
             dice = run.scores["value"][run.scores["metric"] == "dice"].dropna()
-            _require(len(run.scores) == 72 and dice.between(0, 1).all(), "scores that cannot be")
+            _require(len(run.scores) == 96 and dice.between(0, 1).all(), "scores that cannot be")
         with _few_resamples():
             for group in comparison.groups:
                 for table in tables:
