@@ -201,4 +201,5 @@ A new one is a line here. `dice` comes first: it is what verdicts are of."""
 
 def scored_by(scores: pd.DataFrame) -> list[MetricFacts]:
     """What tables have to know of the metrics that scores are of."""
-    return [metric.facts for name, metric in METRICS.items() if name in set(scores["metric"])]
+    scored = set(scores["metric"])
+    return [metric.facts for name, metric in METRICS.items() if name in scored]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from math import isnan, nan
+from math import isnan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from echobench.results.records.cross import PREFIX
 from echobench.results.records.run import Run
 from echobench.results.report.answer import answer, beside, dice_of
 from echobench.results.report.contents import group_tables, paper_tables
-from echobench.results.shown.formats import Table, duration, listed, rows
+from echobench.results.shown.formats import Table, duration, listed, rows, shown
 from echobench.results.shown.overview import COPIES, DISTANCES, FLAGGED, GET_FID
 from echobench.results.shown.tables import OPPONENTS, WHO, WHY, cost_table, region_table, summary_table
 from echobench.results.shown.verdicts import elsewhere, verdict_rows
@@ -168,17 +168,18 @@ def _narrow(overview: Table, group: Group) -> Table:
         notes += (f"FID needs weights: {GET_FID}",)
     frame[FID.name] = pd.to_numeric(frame[FID.name], errors="coerce")
     frame[COPIES] = frame[COPIES].str.replace(FLAGGED, " !")
-    shown = [name for name in frame if frame[name].replace("", nan).notna().any()]
+    narrow = replace(overview, frame=frame, notes=notes)
+    columns = shown(narrow).columns
     terms = [
         ([quantity.name for quantity in DISTANCES], "distances from real frames"),
         ([ADHERENCE.name], "Dice in % of the map asked for"),
         ([COPIES], "% of the images, ! where more than chance"),
     ]
     said = [
-        f"{', '.join(known)}: {meaning}." for names, meaning in terms if (known := [n for n in names if n in shown])
+        f"{', '.join(known)}: {meaning}." for names, meaning in terms if (known := [n for n in names if n in columns])
     ]
     caption = " ".join([f"Mean Dice in % over {group.whom}, with its 95 % interval.", *said, f"{group.title}."])
-    return replace(overview, caption=caption, frame=frame, notes=notes)
+    return replace(narrow, caption=caption)
 
 
 def _against(summary: pd.DataFrame) -> Iterator[str]:
@@ -207,10 +208,10 @@ def _swept(title: str, dice: Table, best: Table, evidence: Table) -> Part:
     axis = next(axis for axis in AXES if axis in dice.frame)
     said = [_best(row, axis) for row in best.frame.to_dict("records")] or ["No generator has a finished run."]
     finished = dice.frame[dice.frame["Dice mean"].notna()]
-    shown = [WHO, axis, "Dice mean", "Dice std", "Dice low", "Dice high", "seed std"]
+    columns = [WHO, axis, "Dice mean", "Dice std", "Dice low", "Dice high", "seed std"]
     failed = dice.frame[dice.frame[WHY].notna()] if WHY in dice.frame else dice.frame[:0]
     stopped = [f"{row[WHO]} at {axis} {row[axis]:g} is not in the table: {row[WHY]}" for _, row in failed.iterrows()]
-    table = replace(dice, frame=finished[shown], notes=())
+    table = replace(dice, frame=finished[columns], notes=())
     return Part(title, tuple(said), table, (dice, best, evidence), (*stopped, *best.notes[:1], *dice.notes))
 
 
