@@ -174,6 +174,9 @@ class SemanticDiffusion(Trained):
             case {"network": {"map_channels": _} as network}:
                 settings = {**settings, "network": {"placed": False} | network}
         match settings:
+            case {"training": {"augmentation": _} as training}:
+                settings = {**settings, "training": {"muon_rate": None} | training}
+        match settings:
             case {"schedule": {"shift": _} as schedule, "sampling": {"eta": _} as sampling}:
                 settings = {**settings, "schedule": {"power": 1.0} | schedule, "sampling": {"power": 1.0} | sampling}
         return settings

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Muon
 from torch.optim.optimizer import Optimizer
 
 from echobench.data.base.errors import TOO_LARGE, EchobenchError, is_short_of_memory
@@ -106,12 +107,13 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any], at: str) -> N
         raise ValueError(f"{at} is of other weights")
     for index, kept in moments.items():
         step, model = torch.zeros(()), torch.empty_like(weights[index], device="cpu")
-        require_alike(kept, {name: step if name == "step" else model for name in _MOMENTS}, f"{at}.state.{index}")
+        moments_of = {name: step if name == "step" else model for name in _MOMENTS[isinstance(optimizer, Muon)]}
+        require_alike(kept, moments_of, f"{at}.state.{index}")
     optimizer.load_state_dict(dict(state))
 
 
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""What Adam and AdamW keep of each weight."""
+_MOMENTS = {False: ("step", "exp_avg", "exp_avg_sq"), True: ("momentum_buffer",)}
+"""What Adam and AdamW, and what Muon keeps of each weight."""
 
 
 def require_json(value: Any, at: str) -> None:

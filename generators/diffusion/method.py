@@ -1,6 +1,7 @@
 """What one kind of semantic diffusion decides; training and the generator are alike for all of them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Protocol
 
 import torch
@@ -66,6 +67,15 @@ class Method(ABC):
     @abstractmethod
     def batch(self, pairs: Pairs, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         """What `loss` takes, from the frames `rows` (B,) and a CPU generator; the first axis of each is B."""
+
+    def optimizers(self, denoiser: nn.Module) -> list[Optimizer]:
+        """Of the weights of a denoiser on its device. The gradients of the first may be shortened."""
+        return [self.adamw(denoiser.parameters())]
+
+    def adamw(self, weights: Iterable[nn.Parameter]) -> Optimizer:
+        """Of the settings' rate."""
+        settings = self.training
+        return torch.optim.AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
     @abstractmethod
     def rate(self, optimizer: Optimizer) -> LRScheduler:

@@ -18,6 +18,7 @@ from echobench.generators.diffusion.sampling import SamplingSettings, Solver, dr
 from echobench.generators.diffusion.schedule import Schedule, ScheduleSettings, stratified_times
 from echobench.generators.diffusion.training import TrainingSettings, new_denoiser
 from echobench.generators.training.loop import warmed_up
+from echobench.generators.training.muon import KernelMuon, is_matrix
 from echobench.generators.training.pairs import LIMIT, Pairs, to_grey
 
 
@@ -69,6 +70,16 @@ class OwnMethod(Method):
     def times(self, n: int, generator: torch.Generator) -> Tensor:
         """(n,), at which a batch is learnt."""
         return stratified_times(n, generator, self.schedule.power)
+
+    def optimizers(self, denoiser: nn.Module) -> list[Optimizer]:
+        # Departs from the paper [sdm.training.optimiser]: Muon needs a quarter of the steps.
+        settings, weights = self.training, list(denoiser.parameters())
+        if settings.muon_rate is None:
+            return super().optimizers(denoiser)
+        return [
+            self.adamw(weight for weight in weights if not is_matrix(weight)),
+            KernelMuon(filter(is_matrix, weights), settings.muon_rate, settings.weight_decay),
+        ]
 
     def rate(self, optimizer: Optimizer) -> LRScheduler:
         # Departs from the paper [sdm.training.rate]: so high a rate needs a climb.

@@ -29,13 +29,17 @@ class TrainingSettings:
     batch: int = 16
     """Frames per step."""
     learning_rate: float = 8e-4
-    """Highest, reached after the warm-up; falls to 0 as half a cosine."""
+    """Highest of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), reached after the warm-up; falls to 0 as half a
+    cosine."""
+    muon_rate: float | None = None
+    """Highest of Muon, on the same course. It moves the weights of convolutions and linear layers, and AdamW moves the
+    others; see `KernelMuon`. None: AdamW moves all."""
     warmup_steps: int = 50
     """Steps of linear rise."""
     weight_decay: float = 0.01
-    """Of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), PyTorch's default."""
+    """PyTorch's default of AdamW, of Muon too."""
     gradient_norm: float = 1.0
-    """Longer gradients are shortened to it."""
+    """Longer gradients of AdamW are shortened to it. The length of Muon's steps does not depend on the gradient's."""
     ema_decay: float = 0.999
     """Of the moving average of the weights, which draws the images; shorter at first: (1 + n) / (10 + n)."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -46,9 +50,12 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         require(
-            self, steps=(1, inf), batch=(1, inf), learning_rate=(0, 1), warmup_steps=(0, inf), weight_decay=(0, 1),
-            gradient_norm=(0, inf), ema_decay=(0, 1), checkpoint_seconds=(0, inf),
+            self, steps=(1, inf), batch=(1, inf), learning_rate=(0, 1), muon_rate=(0, 1), warmup_steps=(0, inf),
+            weight_decay=(0, 1), gradient_norm=(0, inf), ema_decay=(0, 1), checkpoint_seconds=(0, inf),
         )  # fmt: skip
+
+
+_STEERING = ("learning_rate", "muon_rate", "gradient_norm")
 
 
 def new_denoiser(settings: NetworkSettings, schedule: Schedule, seed: int) -> Denoiser:
@@ -64,32 +71,31 @@ class DiffusionTraining(Training):
         self.method, self.pairs, self.device = method, pairs, device
         denoiser = method.new_denoiser(seed).to(device)
         method.prepare(denoiser, pairs)
-        optimizer = torch.optim.AdamW(
-            denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-        rate = method.rate(optimizer)
+        optimizers = method.optimizers(denoiser)
+        rates = [method.rate(optimizer) for optimizer in optimizers]
         self.fabric = fabric_of(device, settings.precision)
-        self.loss, wrapped = self.fabric.setup(method.loss(denoiser), optimizer)
+        self.loss, *wrapped = self.fabric.setup(method.loss(denoiser), *optimizers)
         super().__init__(
-            denoiser, denoiser, [wrapped], [rate],
+            denoiser, denoiser, wrapped, rates,
             steps=settings.steps, seed=seed, checkpoint_seconds=settings.checkpoint_seconds,
-            steering={name: getattr(settings, name) for name in ("learning_rate", "gradient_norm")},
+            steering={name: getattr(settings, name) for name in _STEERING if getattr(settings, name, None) is not None},
         )  # fmt: skip
         self.is_first = self.fabric.is_global_zero
 
     def learn(self, generator: torch.Generator) -> Mapping[str, Tensor]:
         """One step on a batch; the mean loss over all processes."""
-        settings, (optimizer,) = self.method.training, self.optimizers
+        settings = self.method.training
         rows = rows_of_step(len(self.pairs), settings.batch, self.seed, self.step)
         batch = self.method.batch(self.pairs, rows.to(self.device), generator)
         loss = self.loss(*share(batch, self.fabric))
         self.fabric.backward(loss)
         if settings.gradient_norm is not None:
             self.fabric.clip_gradients(
-                self.loss, optimizer, max_norm=settings.gradient_norm, error_if_nonfinite=False
+                self.loss, self.optimizers[0], max_norm=settings.gradient_norm, error_if_nonfinite=False
             )  # `advance` looks for what is not finite, and says which setting
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         return {"loss": cast(Tensor, self.fabric.all_reduce(loss.detach(), reduce_op="mean"))}
 
     def decay(self) -> float:

@@ -107,6 +107,7 @@ CONDITIONS: Mapping[str, Callable[[Described], bool]] = MappingProxyType(
         "sdm": lambda run: run["generator"] == "sdm",
         "sdm, frames of no row": lambda run: run["generator"] == "sdm" and not _row(run),
         "own sdm": lambda run: "sdm.network.patch" in run,
+        "sdm by Muon": lambda run: run.get("sdm.training.muon_rate") is not None,
         "published sdm": lambda run: "sdm.network.multipliers" in run,
         "cyclegan": lambda run: run["generator"] == "cyclegan",
         "cyclegan counting epochs": lambda run: (

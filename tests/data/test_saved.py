@@ -90,3 +90,14 @@ def test_an_optimiser_goes_on_from_its_own_state_alone():
     for change in changes:
         with pytest.raises(ValueError, match="it"):
             load_optimizer(torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], 0.1), state | change, "it")
+
+
+def test_what_adam_keeps_is_not_what_muon_keeps():
+    weights = torch.nn.Parameter(torch.ones(2, 2))
+    of_adam, of_muon = torch.optim.Adam([weights], 0.1), torch.optim.Muon([weights], 0.1)
+    weights.sum().backward()
+    of_adam.step(), of_muon.step()
+    load_optimizer(torch.optim.Muon([weights], 0.1), of_muon.state_dict(), "it")
+    kept = of_muon.state_dict() | {"state": of_adam.state_dict()["state"]}
+    with pytest.raises(ValueError, match="it"):
+        load_optimizer(torch.optim.Muon([weights], 0.1), kept, "it")

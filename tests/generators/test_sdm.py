@@ -137,14 +137,17 @@ class TestFit:
         assert not same_weights(fitted, SemanticDiffusion(TINY).fit(frames, seed=2), tmp_path)
 
     @pytest.mark.parametrize("killed_at", [1, 7, 11])
+    @pytest.mark.parametrize("muon_rate", [None, 0.02])
     def test_killed_training_ends_at_the_same_weights(
-        self, fitted: SemanticDiffusion, frames: Frames, tmp_path: Path, killed_at: int
+        self, frames: Frames, tmp_path: Path, killed_at: int, muon_rate: float | None
     ) -> None:
+        settings = replace(TINY, training=replace(TINY.training, muon_rate=muon_rate))
+        fitted = SemanticDiffusion(settings).fit(frames, seed=1)
         folder = tmp_path / "run"
         with pytest.raises(Killed):
-            SemanticDiffusion(TINY).fit(frames, 1, folder=folder, progress=kill_at(killed_at))
+            SemanticDiffusion(settings).fit(frames, 1, folder=folder, progress=kill_at(killed_at))
         steps: list[int] = []
-        resumed = SemanticDiffusion(TINY).fit(
+        resumed = SemanticDiffusion(settings).fit(
             frames, 1, folder=folder, progress=lambda done, total, figures=None: steps.append(done)
         )
         assert steps[0] == killed_at + 1, "did not go on from the checkpoint"
@@ -339,10 +342,11 @@ class TestKindsOfSettings:
         with pytest.raises(EchobenchError, match=r"settings sampling of the kind FlowSamplingSettings; known: "):
             SemanticDiffusion.load(tmp_path / "sdm.pt")
 
-    def test_a_file_from_before_powers_and_places_loads(self, make_frames, tmp_path):
+    def test_a_file_from_before_powers_places_and_muon_loads(self, make_frames, tmp_path):
         SemanticDiffusion(TINY).fit(make_frames(2), 0).save(tmp_path / "sdm.pt")
         content = torch.load(tmp_path / "sdm.pt", weights_only=True)
-        for part, unsaid in (("schedule", "power"), ("sampling", "power"), ("network", "placed")):
+        told = {"schedule": "power", "sampling": "power", "network": "placed", "training": "muon_rate"}
+        for part, unsaid in told.items():
             del content["settings"][part][unsaid]
         torch.save(content, tmp_path / "sdm.pt")
         assert SemanticDiffusion.load(tmp_path / "sdm.pt").settings == TINY

@@ -1,0 +1,58 @@
+"""Muon for kernels: PyTorch's steps, in the memory of the weights."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from echobench.generators.training.muon import MOMENTUM, KernelMuon, is_matrix
+
+SHAPES = {"linear": (6, 10), "kernel": (6, 4, 3, 3), "pointwise": (6, 4, 1, 1)}
+
+
+def weight_of(shape, seed=0):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return nn.Parameter(weight.to(memory_format=torch.channels_last) if len(shape) == 4 else weight)
+
+
+def as_matrix(weight):
+    return weight.detach().movedim(1, -1).flatten(1)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_step_is_that_of_pytorchs_muon_on_the_matrix(shape):
+    weight = weight_of(shape)
+    matrix = nn.Parameter(as_matrix(weight).clone())
+    ours = KernelMuon([weight], rate=0.1, weight_decay=0.01)
+    theirs = torch.optim.Muon([matrix], 0.1, weight_decay=0.01, momentum=MOMENTUM)
+    for step in range(3):
+        gradient = weight_of(shape, seed=step + 1).detach()
+        weight.grad, matrix.grad = gradient.contiguous(), as_matrix(gradient).clone()  # as a backward pass may lay it
+        ours.step(), theirs.step()
+        ours.zero_grad(), theirs.zero_grad()
+        assert weight.grad is None
+    torch.testing.assert_close(as_matrix(weight), matrix.detach(), rtol=0, atol=0)
+
+
+def test_a_step_has_all_directions_at_one_pace():
+    weight = weight_of(SHAPES["kernel"])
+    before = as_matrix(weight).clone()
+    weight.grad = weight_of(SHAPES["kernel"], seed=1).detach() * torch.logspace(-3, 0, 6)[:, None, None, None]
+    gradient = torch.linalg.svdvals(as_matrix(weight.grad))
+    KernelMuon([weight], rate=1.0, weight_decay=0.0).step()
+    moved = torch.linalg.svdvals(as_matrix(weight) - before)
+    assert gradient.max() > 100 * gradient.min()
+    assert moved.max() < 4 * moved.min()
+
+
+def test_weights_that_do_not_lie_as_they_must_are_refused_and_copies_are_not_moved():
+    with pytest.raises(RuntimeError, match="view"):
+        KernelMuon([nn.Parameter(torch.zeros(SHAPES["kernel"]))], 0.1, 0.0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.GroupNorm(1, 3)).to(memory_format=torch.channels_last)
+    kept = copy.deepcopy(network)
+    optimizer = KernelMuon(filter(is_matrix, network.parameters()), 0.1, 0.0)
+    network(torch.ones(1, 2, 4, 4)).square().sum().backward()
+    optimizer.step()
+    moved = [not torch.equal(one, other) for one, other in zip(network.parameters(), kept.parameters(), strict=True)]
+    assert moved == [True, False, False, False]
