@@ -24,6 +24,7 @@ AS_THEY_ARE = AugmentationSettings(share=0.0)
 ADAMW = {"muon_rate": None, "learning_rate": 8e-4, "warmup_steps": 50}
 """Of the presets quick and standard in version 0.1, with 450 and 5,000 steps."""
 TRIALS = {
+    "untrained": {"steps": 0},
     "adamw": {**ADAMW, "steps": 450},
     "adamw, short": {**ADAMW, "steps": 100},
     "adamw, short, high": {**ADAMW, "steps": 100, "learning_rate": 2e-3, "warmup_steps": 10},
@@ -62,10 +63,11 @@ def trial(name: str) -> tuple[float, float]:
     """Error and seconds of training."""
     torch.set_num_threads(1)
     training_frames, validation_frames = frames()
-    training = replace(QUICK.training, **TRIALS[name])
+    change = TRIALS[name]
+    training = replace(QUICK.training, **change | {"steps": max(1, steps := change.get("steps", QUICK.training.steps))})
     method = OwnMethod(QUICK.schedule, QUICK.network, training, QUICK.sampling)
     learning = DiffusionTraining(method, Pairs.of(training_frames, CPU), 0, CPU)
-    while learning.step < learning.steps:
+    while learning.step < steps:
         learning.advance()
     found = error(method, learning.average, validation_frames)
     print(f"{name}: error {found:.4f} after {learning.seconds:.0f} s", flush=True)
@@ -73,9 +75,9 @@ def trial(name: str) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRIALS)
-def test_a_training_leaves_less_unlearnt_than_a_short_one_of_adamw(name):
-    assert trial(name)[0] <= trial("adamw, short")[0] or name == "adamw, short, high"
+@pytest.mark.parametrize("name", TRIALS.keys() - {"untrained"})
+def test_a_training_learns_something(name):
+    assert trial(name)[0] < 0.95 * trial("untrained")[0]
 
 
 @pytest.mark.slow
