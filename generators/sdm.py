@@ -61,7 +61,7 @@ class SdmSettings:
 QUICK = SdmSettings(
     schedule=ScheduleSettings(),
     network=NetworkSettings(channels=(96, 128), placed=True),
-    training=TrainingSettings(steps=225, learning_rate=2e-3, muon_rate=0.03, warmup_steps=10),
+    training=TrainingSettings(steps=200, learning_rate=2e-3, muon_rate=0.03, warmup_steps=10),
     sampling=SamplingSettings(steps=20),
 )
 """Two minutes of training on two cores without AMX, four on one thread; 3.0 million weights.
