@@ -66,8 +66,8 @@ QUICK = SdmSettings(
 )
 """Two minutes of training on two cores without AMX, four on one thread; 3.0 million weights.
 
-Tried on the phantom: squared error of the velocity in 16 validation frames, mean over five times, after so many steps of
-16 frames. On this network AdamW is at a rate of 8e-4 with 50 steps of warm-up, Muon at 10 steps of warm-up:
+Tried on the phantom: squared error of the velocity in 16 validation frames, mean over five times, after so many steps
+of 16 frames. On this network AdamW is at a rate of 8e-4 with 50 steps of warm-up, Muon at 10 steps of warm-up:
 
     AdamW           450 steps   0.184
     AdamW           100 steps   0.245    at a rate of 2e-3 0.249

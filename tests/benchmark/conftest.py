@@ -28,7 +28,9 @@ TINY_UNET = UNetSettings(
 TINY_SDM = SdmSettings(
     schedule=ScheduleSettings(shift=1.0),
     network=NetworkSettings(patch=4, channels=(16, 32), map_channels=16),
-    training=TrainingSettings(steps=12, batch=4, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0),
+    training=TrainingSettings(
+        steps=12, batch=4, muon_rate=0.02, warmup_steps=2, precision="32-true", checkpoint_seconds=0.0
+    ),
     sampling=SamplingSettings(steps=4, batch=4),
 )
 TINY_CYCLEGAN = CycleGanSettings(

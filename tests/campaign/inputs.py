@@ -78,7 +78,9 @@ SIDE = 32
 SDM = SdmSettings(
     schedule=ScheduleSettings(shift=1.0),
     network=NetworkSettings(patch=8, channels=(16, 16), map_channels=16),
-    training=TrainingSettings(steps=2, batch=2, warmup_steps=1, precision="32-true", checkpoint_seconds=0.0),
+    training=TrainingSettings(
+        steps=2, batch=2, muon_rate=0.02, warmup_steps=1, precision="32-true", checkpoint_seconds=0.0
+    ),
     sampling=SamplingSettings(steps=1, batch=2),
 )
 CYCLEGAN = CycleGanSettings(
