@@ -107,13 +107,14 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any], at: str) -> N
         raise ValueError(f"{at} is of other weights")
     for index, kept in moments.items():
         step, model = torch.zeros(()), torch.empty_like(weights[index], device="cpu")
-        moments_of = {name: step if name == "step" else model for name in _MOMENTS[isinstance(optimizer, Muon)]}
-        require_alike(kept, moments_of, f"{at}.state.{index}")
+        names = _MOMENTS_OF_MUON if isinstance(optimizer, Muon) else _MOMENTS
+        require_alike(kept, {name: step if name == "step" else model for name in names}, f"{at}.state.{index}")
     optimizer.load_state_dict(dict(state))
 
 
-_MOMENTS = {False: ("step", "exp_avg", "exp_avg_sq"), True: ("momentum_buffer",)}
-"""What Adam and AdamW, and what Muon keeps of each weight."""
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What Adam and AdamW keep of each weight."""
+_MOMENTS_OF_MUON = ("momentum_buffer",)
 
 
 def require_json(value: Any, at: str) -> None:

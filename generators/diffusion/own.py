@@ -72,7 +72,7 @@ class OwnMethod(Method):
         return stratified_times(n, generator, self.schedule.power)
 
     def optimizers(self, denoiser: nn.Module) -> list[Optimizer]:
-        # Departs from the paper [sdm.training.optimiser]: Muon needs a quarter of the steps.
+        # Departs from the paper [sdm.training.optimiser]: Muon needs fewer steps.
         settings, weights = self.training, list(denoiser.parameters())
         if settings.muon_rate is None:
             return super().optimizers(denoiser)

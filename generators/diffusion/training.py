@@ -56,6 +56,7 @@ class TrainingSettings:
 
 
 _STEERING = ("learning_rate", "muon_rate", "gradient_norm")
+"""Settings to look at where a training diverges, if it has them."""
 
 
 def new_denoiser(settings: NetworkSettings, schedule: Schedule, seed: int) -> Denoiser:
