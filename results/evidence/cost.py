@@ -1,7 +1,7 @@
 """What a run cost, from the stages of its record."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
 
@@ -96,6 +96,11 @@ def in_one_line(machine: Mapping[str, Any]) -> str:
 def machine(record: RunRecord) -> str:
     """What a run's seconds were measured on, in few words."""
     return in_words(conditions(record.machine, record.stages))
+
+
+def hardware(record: RunRecord) -> str:
+    """As `machine`, whatever ran beside."""
+    return in_words(conditions(record.machine, [replace(stage, jobs=1) for stage in record.stages]))
 
 
 def in_words(found: Conditions) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from echobench.data.base.differences import differing
 from echobench.results.evidence.comparison import Group, own_settings
-from echobench.results.evidence.cost import cost, machine
+from echobench.results.evidence.cost import cost, hardware
 from echobench.results.evidence.differences import key
 from echobench.results.evidence.statistics import estimate, patient_values, seed_means
 from echobench.results.records.run import Run
@@ -94,11 +94,11 @@ def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
 
 
 def families(runs: Sequence[Run], free: Callable[[str], bool]) -> list[list[Run]]:
-    """Runs of one generator on one machine that differ in the settings that `free` names, and in no others."""
+    """Runs of one generator on one processor that differ in the settings that `free` names, and in no others."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         record = run.record
-        facts = {"generator": record.generator, "machine": machine(record), **_settings(run)}
+        facts = {"generator": record.generator, "machine": hardware(record), **_settings(run)}
         found.setdefault(key({name: value for name, value in facts.items() if not free(name)}), []).append(run)
     return [family for family in found.values() if any(map(free, differing([_settings(run) for run in family])))]
 

@@ -106,9 +106,10 @@ def with_settings(steps=5000, images=None, rate=1.0):
 
 
 def test_a_line_joins_runs_that_differ_in_one_thing_alone(add_run, make_scores, tmp_path):
+    beside = [Stage("fit-4C", 180.0, 2000, jobs=2), Stage("draw-training-4C", 90.0, 2100, items=900)]
     folders = [
         add_run("sdm", DICE, name="full", settings=with_settings(), training_images=1600),
-        add_run("sdm", DICE, name="short", settings=with_settings(steps=500), training_images=1600),
+        add_run("sdm", DICE, name="short", settings=with_settings(steps=500), training_images=1600, stages=beside),
         add_run("sdm", DICE, name="few", settings=with_settings(images=100), training_images=100),
         add_run("sdm", DICE, name="alike", settings=with_settings(rate=2.0)),
         add_run("sdm", make_scores(DICE, seeds=(0.0, 0.0)), name="more", settings=with_settings(rate=2.0)),
