@@ -211,7 +211,7 @@ def test_a_sweep_of_patients_and_mixes_is_one_command(warp):
     assert sweep_command(records[1:]) is None
 
 
-def test_a_sweep_sets_what_only_some_of_its_generators_have(warp):
+def test_a_sweep_sets_what_only_some_of_its_generators_have(warp, presets_of_then):
     flow = read_record(MEASURED / "camus-flow-standard")[0]
     training = flow.settings["generator_settings"]["training"] | {"steps": 1250}
     short = changed(flow, generator_settings=flow.settings["generator_settings"] | {"training": training})
