@@ -85,12 +85,13 @@ def of_sweep(records: Sequence[RunRecord]) -> list[str]:
 def run_command(record: RunRecord) -> str:
     """`echobench run` with the settings of a record. Raises EchobenchError for a setting that is there no longer."""
     asked = _asked(record.settings)
-    teacher = _folder(record.generator, record.view, record.preset, record.dataset)
+    backend = generator_class(record.generator)
+    teacher = _folder(next(iter(backend.draws_with), record.generator), record.view, record.preset, record.dataset)
     return _command(
         "run",
         **_common(record)
         | {name: value for name, value in asked.items() if name not in ("strength", "seed", "unet_seeds", "preset")},
-        strength=asked["strength"] if generator_class(record.generator).deforms else None,
+        strength=asked["strength"] if backend.deforms else None,
         assignments=assignments(record),
         generator_from=teacher if _took_its_generator(record) else None,
     )

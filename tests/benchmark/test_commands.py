@@ -292,6 +292,11 @@ def test_who_takes_a_trained_generator_comes_after_who_trains_it(name):
     assert taking == sorted(taking) and True in taking
 
 
+def test_who_draws_with_the_weights_of_another_generator_takes_them_from_its_run():
+    record, _ = read_record(MEASURED / "camus-inpaint-standard")
+    assert "--generator-from 'runs/camus-flow-4C-standard-…'" in run_command(record)
+
+
 def test_a_cross_follows_the_runs_that_it_scores(presets_of_then):
     lines = commands("cross", places_of(MEASURED, "cross", "phantom"))
     generators = "real,cyclegan,flow,inpaint,paint,sdm,spade,warp"
