@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from echobench.results.evidence.adherence import STRESS_RULE, decay
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cross import crossed_runs
+from echobench.results.evidence.networks import rank_stabilities
 from echobench.results.evidence.realism import agreements
 from echobench.results.evidence.statistics import RULE
 from echobench.results.evidence.sweep import sweeps
@@ -23,9 +24,10 @@ from echobench.results.shown.agreement import agreement_figure
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.curves import cost_figure, evaluation_figure, image_figure, training_figure
 from echobench.results.shown.formats import markdown, numbered
+from echobench.results.shown.networks import in_words
 from echobench.results.shown.overview import overview_markdown
 from echobench.results.shown.readme_answer import answer_markdown
-from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
+from echobench.results.shown.readme_tables import published_markdown, runs_markdown, scores_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import short_finding
 from echobench.results.shown.stress_tables import ladder_table
@@ -128,6 +130,23 @@ def _answer(measured: Path, dataset: str) -> str:
     return answers + (f"- **Worth how many patients?** {' '.join(worth)}\n" if worth else "")
 
 
+def _scores(measured: Path, dataset: str) -> str:
+    """Of the runs on a dataset, every metric, a table for each group."""
+    return "\n".join(map(scores_markdown, groups_of(measured, "table", dataset)))
+
+
+def _published(measured: Path, dataset: str) -> str:
+    """Of the runs on a dataset, the paper's Table 1 beside them."""
+    groups = groups_of(measured, "table", dataset)
+    return published_markdown(groups) if groups else ""
+
+
+def _networks(measured: Path, folder: str) -> str:
+    """Whether the networks of the runs in a folder put them in the same order, in sentences."""
+    found = rank_stabilities(groups_of(measured, "curve", folder))
+    return "".join(f"- {in_words(one)}.\n" for one in found)
+
+
 def _curve(measured: Path, folder: str) -> str:
     """Of the runs in a folder, which differ in one setting, a table for each group."""
     return "\n".join(map(runs_markdown, groups_of(measured, "curve", folder)))
@@ -181,7 +200,7 @@ def _sweep(measured: Path, dataset: str) -> str:
 
 
 def _worth(measured: Path, dataset: str) -> str:
-    """How many patients each row is worth, in words and as a table."""
+    """How many patients each row is worth, as a table; in words for a clinic that begins."""
     found = _worths(measured, dataset)
     return "\n".join(f"{sweep.title}:\n\n{_listed_worth(sweep)}{markdown(worth_table(sweep))}" for sweep in found)
 
@@ -191,13 +210,14 @@ def _worths(measured: Path, dataset: str) -> list[PatientSweep]:
 
 
 def _listed_worth(sweep: PatientSweep) -> str:
-    lines = "".join(f"- {sentence}\n" for sentence in worth_in_words(sweep))
+    lines = "".join(f"- {sentence}\n" for sentence in worth_in_words(sweep, FEW_PATIENTS))
     return f"{lines}\n" if lines else ""
 
 
 _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
     "rule": _rule, "answer": _answer, "worth": _worth, "overview": _overview, "agreement": _agreement,
+    "scores": _scores, "published": _published, "networks": _networks,
 }  # fmt: skip
 CURVES = {"evaluations": evaluation_figure, "images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""

@@ -1,11 +1,13 @@
 """The README's tables of runs and of speeds: narrow enough for a page; what all rows share is said above them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
+from echobench.data.base.metric import MetricFacts
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import (
@@ -20,10 +22,11 @@ from echobench.results.evidence.cost import (
     told_once,
 )
 from echobench.results.evidence.limits import usual_seeds
-from echobench.results.evidence.statistics import BETTER, WORSE, patient_values
+from echobench.results.evidence.statistics import BETTER, WORSE, mean_regions, patient_values
 from echobench.results.records.run import Run
 from echobench.results.shown.formats import Table, markdown
-from echobench.results.shown.tables import LIMITS, OPPONENTS, WHO, missed_structures, summary_table
+from echobench.results.shown.published import paper_table
+from echobench.results.shown.tables import LIMITS, OPPONENTS, WHO, frame_groups, missed_structures, summary_table
 
 _SHARED: Mapping[str, Callable[[int], str]] = MappingProxyType(
     {
@@ -114,6 +117,45 @@ def _told_apart(group: Group) -> Iterator[str]:
         if len(told) < len(own):
             clauses.append(f"{'nothing else' if clauses else 'nothing'} tells the rows of `{name}` apart")
         yield f"Dice: {'; '.join(clauses)}."
+
+
+def scores_markdown(group: Group) -> str:
+    """Every metric of every run, over all scored frames and per view and phase: mean ± std over patients."""
+    found = [
+        {WHO: f"`{run.label}`", "frames": frames}
+        | _scored(scores, group.metrics)
+        | {"missed": missed_structures(scores)}
+        for run in group.runs
+        for frames, scores in frame_groups(run.scores).items()
+    ]
+    frame, regions = pd.DataFrame(found), mean_regions(group.runs[0].scores)
+    caption = f"{group.title}: mean ± standard deviation over {group.whom}, of the mean of {regions}"
+    if not frame["missed"].any():
+        frame, caption = frame.drop(columns="missed"), f"{caption}; {_SHARED['missed'](0)}"
+    digits = {_column(facts): facts.digits for facts in group.metrics.values()}
+    return _with_words(Table("scores", f"{caption}.", frame, digits))
+
+
+def _scored(scores: pd.DataFrame, metrics: Mapping[str, MetricFacts]) -> dict[str, float]:
+    values = {_column(facts): patient_values(scores, name) for name, facts in metrics.items()}
+    return {f"{column} {part}": getattr(of, part)() for column, of in values.items() for part in ("mean", "std")}
+
+
+def _column(facts: MetricFacts) -> str:
+    return f"{facts.short} {facts.shown_unit}"
+
+
+def published_markdown(groups: Sequence[Group]) -> str:
+    """Table 1 of the paper beside what was measured, and in what the two differ, folded up."""
+    table = paper_table(groups)
+    notes = "".join(f"- {note}\n" for note in table.notes)
+    return "\n".join(
+        [
+            f"{table.caption}\n",
+            markdown(replace(table, frame=table.frame.drop(columns=["edition", "table"]))),
+            f"<details><summary>In what they differ</summary>\n\n{notes}\n</details>\n",
+        ]
+    )
 
 
 def speed_markdown(rows: pd.DataFrame) -> str:

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.evidence.statistics import RULE
+from echobench.results.evidence.statistics import RULE, patient_values
 from echobench.results.records.run import Stage
+from echobench.results.shown.published import ROWS as ROWS_OF_THE_PAPER
 from echobench.results.shown.readme import figures, places_of, with_tables
-from echobench.results.shown.readme_tables import runs_markdown, speed_markdown
+from echobench.results.shown.readme_tables import runs_markdown, scores_markdown, speed_markdown
 
 MEASURED = Path(__file__).resolve().parent.parent.parent / "results" / "measured"
 
@@ -111,6 +112,33 @@ def test_on_camus_the_committed_sdm_is_not_told_apart_from_warp_and_worse_than_r
     sdm, paint = found["`sdm`"], found["`paint`"]
     assert (sdm["vs `warp`"], sdm["vs `real`"]) == ("not distinguishable", "worse")
     assert (paint["vs `warp`"], paint["vs `real`"]) == ("worse", "worse")
+
+
+def test_every_score_has_a_row_per_run_and_phase(planted):
+    group = planted(real=0.9, warp=0.8)
+    text = scores_markdown(group)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    frames = ["all", *sorted({f"4C {phase}" for phase in group.runs[0].scores["phase"]})]
+    assert [row[:2] for row in rows] == [[f"`{name}`", of] for name in ("real", "warp") for of in frames]
+    values = patient_values(group.runs[0].scores)
+    assert rows[0][2] == f"{values.mean():.1f} ± {values.std():.1f}"
+    assert "no structure missed" in text and "| missed |" not in text
+
+
+def test_a_missed_structure_gets_its_column(planted):
+    group = planted(real=0.9)
+    scores = group.runs[0].scores
+    scores.loc[(scores["patient"] == scores["patient"][0]) & (scores["region"] == "LA"), "n_pred"] = 0
+    assert "| missed |" in scores_markdown(group) and "no structure missed" not in scores_markdown(group)
+
+
+def test_on_camus_the_published_table_stands_beside_ours_with_what_differs():
+    text = with_tables("<!-- published: camus -->\n<!-- end -->\n", MEASURED)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:]] == [row.name for row in ROWS_OF_THE_PAPER]
+    assert next(row for row in rows if row[0] == "2C ED")[1:6] == ["–"] * 5
+    assert "91.3 ± 4.4" in next(row for row in rows if row[0] == "4C ED")
+    assert "- 4C ED: trained on 4C ED, 4C ES, published: on 4C ED." in text
 
 
 def test_the_rule_of_the_verdict_is_that_of_the_tables(tmp_path):
