@@ -295,8 +295,8 @@ def _notes(settings: RunSettings, split: Split) -> Iterator[str]:
     """Who trained and selected the U-Net where that is not usual; what a score on validation patients owes to them."""
     if settings.mix is not None:
         yield (
-            f"the U-Net trained on the real frames too, with {settings.mix:g} drawn images for each, and its weights "
-            "were selected on real frames"
+            f"the U-Net trained on the real frames too, with {settings.mix:g} drawn "
+            f"image{'' if settings.mix == 1 else 's'} for each, and its weights were selected on real frames"
         )
     if settings.patients is not None:
         yield (
