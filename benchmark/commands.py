@@ -57,7 +57,7 @@ def commands(kind: str, places: Sequence[Path]) -> list[str]:
         return [speed_command(pd.read_csv(place)) for place in places]
     if kind == "stress":
         return [stress_command(read_stress(place)[0]) for place in places]
-    if kind in ("sweep", "worth"):
+    if kind in ("sweep", "worth", "patients"):
         return of_sweep([read_record(place)[0] for place in places])
     groups = Comparison.of(places).groups
     found = [command for group in groups for command in of_runs([run.record for run in group.runs])]

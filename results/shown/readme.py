@@ -33,7 +33,7 @@ from echobench.results.shown.stress_finding import short_finding
 from echobench.results.shown.stress_tables import ladder_table
 from echobench.results.shown.sweep import cell_table
 from echobench.results.shown.sweep_figure import sweep_figure
-from echobench.results.shown.worth import NAME, worth_in_words, worth_table
+from echobench.results.shown.worth import NAME, worth_in_words, worth_overview, worth_table
 from echobench.results.shown.worth_figure import worth_figure
 
 _MARKED = re.compile(r"(?P<start><!-- (?P<kind>\w+): (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
@@ -73,6 +73,7 @@ PLACES = {
     "curve": f"{{}}/*/{RECORD}",
     "sweep": f"{{}}-sweep/*/{RECORD}",
     "worth": f"{{}}-worth/*/{RECORD}",
+    "patients": f"{{}}-worth/*/{RECORD}",
     "stress": f"{{}}-stress/{STRESS}",
     "speed": "speed-{}.csv",
 }
@@ -205,6 +206,12 @@ def _worth(measured: Path, dataset: str) -> str:
     return "\n".join(f"{sweep.title}:\n\n{_listed_worth(sweep)}{markdown(worth_table(sweep))}" for sweep in found)
 
 
+def _patients(measured: Path, dataset: str) -> str:
+    """The same in one look."""
+    found = map(worth_overview, _worths(measured, dataset))
+    return "\n".join(f"{table.caption}:\n\n{markdown(table)}" for table in found)
+
+
 def _worths(measured: Path, dataset: str) -> list[PatientSweep]:
     return list(patient_sweeps(places_of(measured, "worth", dataset)))
 
@@ -217,7 +224,7 @@ def _listed_worth(sweep: PatientSweep) -> str:
 _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
     "rule": _rule, "answer": _answer, "worth": _worth, "overview": _overview, "agreement": _agreement,
-    "scores": _scores, "published": _published, "networks": _networks,
+    "scores": _scores, "published": _published, "networks": _networks, "patients": _patients,
 }  # fmt: skip
 CURVES = {"evaluations": evaluation_figure, "images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""

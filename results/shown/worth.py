@@ -29,6 +29,31 @@ def worth_table(sweep: PatientSweep) -> Table:
     )
 
 
+def worth_overview(sweep: PatientSweep) -> Table:
+    """A row per way to train, a column per number of patients: Dice, and what it is worth."""
+    numbers = sorted({patients for way in sweep.ways for patients in way.reach})
+    rows = [
+        {WHO: way.label}
+        | {f"{number} patients": _said(sweep, way, number) for number in numbers if number in way.reach}
+        for way in sweep.ways
+    ]
+    return Table(
+        name=NAME,
+        caption=f"{sweep.title}: Dice in %, and the number of patients that it is worth with its 95 % interval",
+        frame=pd.DataFrame(rows),
+    )
+
+
+def _said(sweep: PatientSweep, way: Way, number: int) -> str:
+    reach = way.reach[number]
+    dice = f"{reach.dice.value:.1f}"
+    if reach.worth is None or sweep.measured is None:
+        return dice
+    amounts = [_amount(amount, sweep.measured) for amount in reach.worth]
+    value, low, high = (one.replace("more than ", ">").replace("fewer than ", "<") for one in amounts)
+    return f"{dice}, worth {value} ({low} to {high})"
+
+
 def worth_in_words(sweep: PatientSweep, near: int | None = None) -> Iterator[str]:
     """A sentence per row that has a worth; near: of each way, for the number of patients that is nearest alone."""
     for way in sweep.ways:

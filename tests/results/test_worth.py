@@ -227,6 +227,8 @@ def test_a_block_of_the_readme_is_made_of_a_folder_of_such_runs(swept, tmp_path)
     block = with_tables(text, tmp_path / "measured")
     assert "- With 5 patients, adding 4 images of warp per frame is worth 24 (24–24) patients.\n" in block
     assert "| warp (mix 4) | 5 | " in block
+    look = with_tables("<!-- patients: camus -->\n<!-- end -->", tmp_path / "measured")
+    assert "| warp (mix 4) | – | 82.7, worth 24 (24 to 24) | 91.2, worth >100 (>100 to >100) | – |" in look
     drawn = figures(tmp_path / "measured")
     assert tmp_path / "measured" / "camus-worth" / "worth.png" in drawn
     answer = with_tables("<!-- answer: camus -->\n<!-- end -->", tmp_path / "measured")
