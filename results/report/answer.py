@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.cost import FIT, cost, machine
+from echobench.results.evidence.cost import FIT, cost, hardware, machine
 from echobench.results.evidence.realism import copying
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, patient_values, verdict_on
 from echobench.results.records.run import SCORED_ON, Run
@@ -175,12 +175,15 @@ def _costing(run: Run) -> str:
 
 
 def _cheaper(leader: Run, equal: Sequence[Run]) -> list[str]:
-    """The cheapest of those that cannot be told apart from the leader, by the time to its training images."""
-    if not equal:
+    """The cheapest of those that cannot be told apart from the leader, by the time to its training images on the same
+    machine."""
+    beside = [run for run in equal if hardware(run.record) == hardware(leader.record)]
+    if not beside:
         return []
-    cheapest = min((leader, *equal), key=_seconds_to_images)
+    cheapest = min((leader, *beside), key=_seconds_to_images)
     if cheapest is leader:
-        return ["Nothing that performs as well costs less."]
+        where = "" if len(beside) == len(equal) else " on the same machine"
+        return [f"Nothing that performs as well costs less{where}."]
     return [f"{cheapest.label} is the cheapest of those that cannot be told apart from it.", f"{_costing(cheapest)}."]
 
 

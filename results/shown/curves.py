@@ -35,12 +35,20 @@ class _Place:
 
 
 def cost_figure(group: Group) -> Figure | None:
-    """Mean Dice against seconds per image, with the runs that no other beats in both. None if nothing drew."""
+    """Mean Dice against seconds per image, with the runs that no other of the same machine beats in both. None if
+    nothing drew."""
     places = [_Place(run, cost(run.record).seconds_per_image) for run in group.runs]
-    placed = [place for place in places if not isnan(place.x)]
+    machines: dict[str, list[_Place]] = {}
+    for place in places:
+        if not isnan(place.x):
+            machines.setdefault(hardware(place.run.record), []).append(place)
+    return _against(group, places, "seconds per image", "nothing drawn", [], [*map(_front, machines.values())])
+
+
+def _front(placed: Sequence[_Place]) -> list[tuple[float, float]]:
+    """The points that none beats, cheapest first."""
     dice = [float(patient_values(place.run.scores).mean()) for place in placed]
-    front = [(placed[i].x, dice[i]) for i in pareto([place.x for place in placed], dice)]
-    return _against(group, places, "seconds per image", "nothing drawn", [], front)
+    return [(placed[i].x, dice[i]) for i in pareto([place.x for place in placed], dice)]
 
 
 def training_figure(group: Group) -> Figure | None:
@@ -130,13 +138,13 @@ def _against(
     axis: str,
     absent: str,
     lines: Sequence[Sequence[_Place]],
-    front: Sequence[tuple[float, float]] = (),
+    fronts: Sequence[Sequence[tuple[float, float]]] = (),
     ticks: Sequence[float] = (),
 ) -> Figure | None:
     """Dice with its interval against a quantity on a logarithmic axis; None without a run that has one.
 
     Runs that lack it are levels, of which the legend says why: `absent`. Others are named beside their points, those of
-    a line once. front: the points that none beats, cheapest first; from there grey stairs go on to the edge.
+    a line once. fronts: of every machine, the points that none beats; of one machine, grey stairs join them.
     """
     xs = [place.x for place in places if not isnan(place.x)]
     if not xs:
@@ -156,13 +164,13 @@ def _against(
             draw_means(axes, x, runs)
             name = runs[0].label if len(runs) == 1 else runs[0].record.generator
             ends.append((x[-1], float(patient_values(runs[-1].scores).mean()), name))
-        if front:
-            _mark_front(axes, front)
+        if fronts:
+            _mark_fronts(axes, fronts)
         axes.set_xlabel(axis)
         axes.set_ylabel(labelled(MEAN_DICE, group.whom))
         at_least(axes, LEAST_SPAN)
-        if levels or front:
-            figure.legend(loc="outside upper center", frameon=False, handlelength=1.8, ncols=1 if front else 2)
+        if levels or fronts:
+            figure.legend(loc="outside upper center", frameon=False, handlelength=1.8, ncols=1 if fronts else 2)
         figure.draw_without_rendering()  # for the layout, on which it hangs what covers what
         _name_points(axes, ends)
     return figure
@@ -207,14 +215,17 @@ def widened(low: float, high: float, more: float) -> tuple[float, float]:
     return low - (2 * more - above), high + above
 
 
-def _mark_front(axes: Axes, front: Sequence[tuple[float, float]]) -> None:
-    """Rings around points that none beats, and stairs at the highest Dice for each price."""
-    x, y = map(list, zip(*front, strict=True))
+def _mark_fronts(axes: Axes, fronts: Sequence[Sequence[tuple[float, float]]]) -> None:
+    """Rings around points that none of the same machine beats; of one machine, stairs at the highest Dice for each
+    price."""
+    x, y = map(list, zip(*(point for front in fronts for point in front), strict=True))
+    of = " of one machine" if len(fronts) > 1 else ""
     axes.plot(
         x, y, linestyle="none", marker="o", markersize=10, markerfacecolor="none", markeredgecolor="black",
-        markeredgewidth=0.8, zorder=4, label="ring: none draws faster and has as high a Dice",
+        markeredgewidth=0.8, zorder=4, label=f"ring: none{of} draws faster and has as high a Dice",
     )  # fmt: skip
-    axes.plot([*x, axes.get_xlim()[1]], [*y, y[-1]], color="0.7", drawstyle="steps-post", zorder=1)
+    if len(fronts) == 1:
+        axes.plot([*x, axes.get_xlim()[1]], [*y, y[-1]], color="0.7", drawstyle="steps-post", zorder=1)
 
 
 def _logarithmic(axes: Axes, low: float, high: float, ticks: Sequence[float]) -> None:

@@ -39,7 +39,7 @@ def worth_overview(sweep: PatientSweep) -> Table:
     ]
     return Table(
         name=NAME,
-        caption=f"{sweep.title}: Dice in %, and the number of patients that it is worth with its 95 % interval",
+        caption=f"{sweep.title[0].upper()}{sweep.title[1:]}: Dice in %, and how many patients it is worth (95 %)",
         frame=pd.DataFrame(rows),
     )
 

@@ -95,6 +95,18 @@ def test_the_stairs_go_up_at_who_is_better_and_on_to_the_edge(add_run):
     assert list(stairs.get_ydata()) == pytest.approx([60, 80, 80])
 
 
+def test_who_drew_on_another_machine_beats_nobody(add_run):
+    gpu = {"processor": "A processor", "cores": 2, "device": "A GPU", "torch_threads": 1}
+    folders = [
+        add_run("fast", {"a": 0.8}, stages=[Stage("draw-training-4C", 1.0, 1000, items=10)], machine=gpu),
+        add_run("slow", {"a": 0.6}, stages=[Stage("draw-training-4C", 30.0, 1000, items=10)]),
+    ]
+    (axes,) = cost_figure(Comparison.of(folders).groups[0]).axes
+    (rings,) = (line for line in axes.lines if line.get_label().startswith("ring: none of one machine"))
+    assert sorted(rings.get_xdata()) == pytest.approx([0.1, 3.0])
+    assert not any(line.get_drawstyle() == "steps-post" for line in axes.lines)
+
+
 def test_the_front_is_who_no_other_beats_in_both():
     # 3 is dearer and worse than 2; 4 costs as much as 1 and is worse; 0 is the dearest and best
     assert pareto([9.0, 1.0, 2.0, 3.0, 1.0], [95.0, 80.0, 90.0, 85.0, 70.0]) == [1, 2, 0]

@@ -107,10 +107,10 @@ def test_the_threads_are_those_of_the_stages(planted):
     assert "2 cores, 4 threads," in runs_markdown(group)
 
 
-def test_on_camus_the_committed_sdm_is_not_told_apart_from_warp_and_worse_than_real():
+def test_on_camus_the_committed_flow_is_not_told_apart_from_warp_and_worse_than_real():
     found = cells(with_tables("<!-- table: camus -->\n<!-- end -->\n", MEASURED))
-    sdm, paint = found["`sdm`"], found["`paint`"]
-    assert (sdm["vs `warp`"], sdm["vs `real`"]) == ("not distinguishable", "worse")
+    flow, paint = found["`flow`"], found["`paint`"]
+    assert (flow["vs `warp`"], flow["vs `real`"]) == ("not distinguishable", "worse")
     assert (paint["vs `warp`"], paint["vs `real`"]) == ("worse", "worse")
 
 

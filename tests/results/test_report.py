@@ -222,6 +222,14 @@ def test_nobody_is_best_who_is_not_told_apart(add_run, make_scores):
     assert "“Not distinguishable” means that" in warned(group)
 
 
+def test_nothing_is_called_cheaper_by_the_seconds_of_another_machine(add_run, make_scores):
+    scores = {seed: make_scores(patients(0.85, seed), seeds=(-0.001, 0.0, 0.001)) for seed in (1, 2)}
+    draws = [Stage("draw-training-4C", 1.0, 100, items=100)]
+    gpu = {"processor": "A processor", "cores": 2, "device": "A GPU", "torch_threads": 1}
+    group = group_of(add_run("sdm", scores[1]), add_run("warp", scores[2], parameters=0, stages=draws, machine=gpu))
+    assert "cost" not in " ".join(said(group)) and "cheapest" not in " ".join(said(group))
+
+
 def test_one_seed_decides_nothing_and_the_page_says_so(add_run, make_scores):
     group = group_of(add_run("sdm", patients(0.9)), add_run("paint", patients(0.6)))
     assert said(group)[1] == "It is undecided against paint."
