@@ -186,11 +186,16 @@ def warmed_up(decay: float, step: int) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-def train(training: Training, checkpoint: Checkpoint | None, progress: Progress) -> None:
-    """Bring a new training to its end, or go on from the checkpoint."""
+def _go_on(training: Training, checkpoint: Checkpoint | None) -> None:
+    """From the checkpoint, if there is one. What was read is let go of here: it is as large as the training."""
     if checkpoint is not None and (state := checkpoint.read()) is not None:
         with taken_from(checkpoint.path):
             training.load_state(state)
+
+
+def train(training: Training, checkpoint: Checkpoint | None, progress: Progress) -> None:
+    """Bring a new training to its end, or go on from the checkpoint."""
+    _go_on(training, checkpoint)
     training.together()
     saved = time.monotonic()
     while training.step < training.steps:

@@ -43,7 +43,8 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "interval, the dashed line the mean of a U-Net trained on the real frames.",
         "cost": f"Dice against the seconds that a generator needs for one image. {_BARS} A ring marks a generator "
         "that no other on the same machine beats in both: none draws faster and has as high a Dice. The grey stairs, "
-        "where there is one machine, are the highest Dice at each price. A dashed line has no place on the axis of seconds: it drew nothing, or was drawn elsewhere.",
+        "where there is one machine, are the highest Dice at each price. A dashed line has no place on the axis of "
+        "seconds: it drew nothing, or was drawn elsewhere.",
         "evaluations": f"Dice against the number of network evaluations for one image. {_BARS} A line joins runs of "
         "one generator that differ in that number alone, perhaps on several machines.",
         "training": f"Dice against the time for which the generator was trained. {_BARS} A line joins runs that "
