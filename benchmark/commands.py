@@ -158,13 +158,13 @@ def stress_command(record: StressRecord) -> str:
     """`echobench stress` with the settings of a record; generators of other presets are those of runs."""
     had = record.settings
     usual = resolve_stress(view=record.view, data=had["data"], preset=record.preset)
-    names = [name for name, one in record.generators.items() if name != IDEAL and _preset_of(one) == record.preset]
+    names = [name for name, one in record.generators.items() if name != IDEAL and record.preset in _presets_of(one)]
     others = [one for name, one in record.generators.items() if name != IDEAL and name not in names]
     return _command(
         "stress",
         **_common(record),
         view=record.view,
-        runs=[_folder(one["name"], record.view, _preset_of(one), record.dataset) for one in others],
+        runs=[_folder(one["name"], record.view, next(_presets_of(one), "…"), record.dataset) for one in others],
         generators=_names(names, stress.GENERATORS) if names else None,
         deformations=_names(had["deformations"], usual.deformations),
         severities=_numbers([0.0, *had["severities"]]),
@@ -272,11 +272,11 @@ def _strengths(records: Iterable[RunRecord]) -> list[float]:
     return sorted({r.settings["strength"] for r in records if generator_class(r.generator).deforms})
 
 
-def _preset_of(entrant: Facts) -> str:
-    """The preset that a generator of a stress had; none of them is an ellipsis."""
+def _presets_of(entrant: Facts) -> Iterator[str]:
+    """The presets whose settings a generator of a stress had."""
     backend = generator_class(entrant["name"])
     had = key(backend.upgraded(entrant["settings"]))
-    return next((name for name, preset in backend.presets.items() if key(asdict(preset)) == had), "…")
+    return (name for name, preset in backend.presets.items() if key(asdict(preset)) == had)
 
 
 def _folder(generator: str, view: str, preset: str, dataset: str) -> str:

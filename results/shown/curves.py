@@ -219,7 +219,7 @@ def _mark_fronts(axes: Axes, fronts: Sequence[Sequence[tuple[float, float]]]) ->
     """Rings around points that none of the same machine beats; of one machine, stairs at the highest Dice for each
     price."""
     x, y = map(list, zip(*(point for front in fronts for point in front), strict=True))
-    of = " of one machine" if len(fronts) > 1 else ""
+    of = " on its machine" if len(fronts) > 1 else ""
     axes.plot(
         x, y, linestyle="none", marker="o", markersize=10, markerfacecolor="none", markeredgecolor="black",
         markeredgewidth=0.8, zorder=4, label=f"ring: none{of} draws faster and has as high a Dice",

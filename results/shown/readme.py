@@ -19,7 +19,6 @@ from echobench.results.evidence.worth import PatientSweep, patient_sweeps
 from echobench.results.records.realism import REALISM
 from echobench.results.records.run import RECORD
 from echobench.results.records.stress import STRESS, read_stress
-from echobench.results.records.unsaid import FIRST_DEFORMATION
 from echobench.results.shown.agreement import agreement_figure
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.curves import cost_figure, evaluation_figure, image_figure, training_figure
@@ -184,9 +183,7 @@ def _stress(measured: Path, dataset: str) -> str:
     if not folder.is_dir():
         return ""
     record, scores = read_stress(folder)
-    version = record.settings.get("deformation", FIRST_DEFORMATION)
-    old = f", trained with the deformation of {version}" if version == FIRST_DEFORMATION else ""
-    judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames{old}"
+    judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames"
     said = f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, {judge}:"
     found = decay(scores)
     sentences = "".join(f"- {sentence}\n" for sentence in short_finding(found, scores))

@@ -102,7 +102,7 @@ def test_who_drew_on_another_machine_beats_nobody(add_run):
         add_run("slow", {"a": 0.6}, stages=[Stage("draw-training-4C", 30.0, 1000, items=10)]),
     ]
     (axes,) = cost_figure(Comparison.of(folders).groups[0]).axes
-    (rings,) = (line for line in axes.lines if line.get_label().startswith("ring: none of one machine"))
+    (rings,) = (line for line in axes.lines if line.get_label().startswith("ring: none on its machine"))
     assert sorted(rings.get_xdata()) == pytest.approx([0.1, 3.0])
     assert not any(line.get_drawstyle() == "steps-post" for line in axes.lines)
 
