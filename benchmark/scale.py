@@ -21,8 +21,8 @@ from echobench.benchmark.run.settings import PRESETS
 from echobench.data.base.files import write_whole
 from echobench.generators.diffusion.paper import PaperSamplingSettings, PaperTrainingSettings
 from echobench.generators.diffusion.paper_network import PaperNetworkSettings, PaperUNet
-from echobench.results.evidence.cost import FIT, UNET, cost
-from echobench.results.records.run import Stage, read_record
+from echobench.results.evidence.cost import UNET, cost
+from echobench.results.records.run import read_record
 from echobench.results.shown.formats import Table, markdown
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 
@@ -30,8 +30,6 @@ OPERATIONS = "operations-paper.csv"
 """Among the records: what `count_operations` has counted."""
 TRAINED = "speed/sdm-standard"
 """Among the records: a training on the processor, and as many threads, that `make speed` was measured on."""
-PATH = "speed/sdm-paper"
-"""Among the records: a run of the published network at full size, as short as a run can be."""
 GENERATORS, SEEDS, DRAWN_FAST = 8, 3, 20
 VIEWS: Mapping[str, int] = MappingProxyType({"4C": 1, "2C": 1, "all": 2})
 """Views of the plan, and how many generators each trains."""
@@ -172,7 +170,7 @@ def wall_hours(plan: Sequence[Cell], gpus: int, together: int) -> float:
 
 
 def plan(measured: Path, name: str) -> str:
-    """A table of the plan, by its name: assumptions, rates, costs, training or path."""
+    """A table of the plan, by its name: assumptions, rates or costs."""
     return _MADE[name](measured)
 
 
@@ -199,33 +197,6 @@ def _costs(measured: Path) -> str:
     rows = [*_rows(measured, PaperSamplingSettings().steps), *_rows(measured, DRAWN_FAST)]
     formats = {"days": ",.1f", "GPU hours": ",.0f", "GPUs busy": ".0%"}
     return markdown(Table("costs", "", pd.DataFrame(rows), formats))
-
-
-def _training(measured: Path) -> str:
-    """Days of the published training, where it was measured and where it was calculated."""
-    training, stages = PaperTrainingSettings(), _stages(measured)
-    steps = read_record(measured / PATH)[0].settings["generator_settings"]["training"]["steps"]
-    seconds = {
-        "one thread, as in the run below": stages[f"{FIT}4C"].seconds / (steps * training.batch),
-        "2 cores, by arithmetic": here(measured).train,
-        "one GPU, by arithmetic": on_gpu(measured).train,
-    }
-    images = training.steps * training.batch
-    rows = [{"where": where, "seconds an image": one, "days": images * one / 86_400} for where, one in seconds.items()]
-    return markdown(Table("training", "", pd.DataFrame(rows), {"seconds an image": ",.3g", "days": ",.1f"}))
-
-
-def _path(measured: Path) -> str:
-    """Seconds and memory of every part of the shortest run at full size."""
-    rows = [
-        {"part": stage.name, "images": stage.items, "seconds": stage.seconds, "memory, GB": stage.peak_memory_mb / 1000}
-        for stage in _stages(measured).values()
-    ]
-    return markdown(Table("path", "", pd.DataFrame(rows), {"seconds": ",.1f", "memory, GB": ",.1f"}))
-
-
-def _stages(measured: Path) -> dict[str, Stage]:
-    return {stage.name: stage for stage in read_record(measured / PATH)[0].stages}
 
 
 def _rows(measured: Path, evaluations: int) -> Iterator[dict[str, object]]:
@@ -258,7 +229,7 @@ def _speed(measured: Path, preset: str, *, cached: bool) -> float:
     return float(rows.loc[chosen, "ms_per_step"].iloc[0])
 
 
-_MADE = {"assumptions": _assumptions, "rates": _rates, "costs": _costs, "training": _training, "path": _path}
+_MADE = {"assumptions": _assumptions, "rates": _rates, "costs": _costs}
 
 
 if __name__ == "__main__":
