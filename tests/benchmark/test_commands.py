@@ -132,7 +132,7 @@ def test_what_was_not_yet_a_setting_is_set_to_what_it_was(monkeypatch):
         training=replace(today.training, muon_rate=0.03),
     )
     monkeypatch.setattr(backend, "presets", {**backend.presets, "standard": other})
-    command = run_command(read_record(MEASURED / "camus-sdm-standard")[0])
+    command = run_command(read_record(MEASURED / "camus-samplers" / "ddim-20")[0])  # of version 0.1
     for setting in ("training.muon_rate=null", "schedule.power=1.0", "sampling.power=1.0", "network.placed=false"):
         assert f"--set generator.{setting}" in command
 
