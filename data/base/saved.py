@@ -36,14 +36,13 @@ def write_saved(path: Path, content: Mapping[str, Any]) -> None:
 def read_saved(path: Path) -> dict[str, Any]:
     """What `write_saved` wrote, tensors on the CPU; no code of the file is run.
 
-    Tensors lie in the file until they are copied: a checkpoint of the published network has 10 GB.
     Raises EchobenchError where there is no such file, a bit of it has changed, it is none of ours, or not finite.
     """
     if not path.is_file():
         raise EchobenchError(f"there is no file {path}")
     try:
         _require_whole(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
         _require_plain(content)
     except Exception as error:  # torch.load raises whatever the damaged bytes lead to
         if is_short_of_memory(error):
@@ -110,8 +109,7 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any], at: str) -> N
         step, model = torch.zeros(()), torch.empty_like(weights[index], device="cpu")
         names = _MOMENTS_OF_MUON if isinstance(optimizer, Muon) else _MOMENTS
         require_alike(kept, {name: step if name == "step" else model for name in names}, f"{at}.state.{index}")
-    held = {index: {name: moment.clone() for name, moment in kept.items()} for index, kept in moments.items()}
-    optimizer.load_state_dict({**state, "state": held})
+    optimizer.load_state_dict(dict(state))
 
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")

@@ -21,7 +21,7 @@ from echobench.results.evidence.realism import (
 from echobench.results.evidence.statistics import estimate
 from echobench.results.records.realism import GET_INCEPTION, MeasuredRealism, Quantity, read_realism
 from echobench.results.records.run import Run
-from echobench.results.shown.formats import Table, markdown
+from echobench.results.shown.formats import Table, capitalised, markdown
 from echobench.results.shown.tables import WHO
 
 GET_FID = GET_INCEPTION
@@ -62,7 +62,7 @@ def overview_markdown(group: Group) -> str:
     frame = table.frame.replace(GET_FID, f"`{GET_FID}`").assign(**{WHO: [_code(who) for who in table.frame[WHO]]})
     machines = {name for run in group.runs for name in processors(run.record.machine, run.record.stages)}
     several = f", seconds on {len(machines)} machines" if len(machines) > 1 else ""
-    said = f"{group.title[0].upper()}{group.title[1:]}, {group.whom}{several}:"
+    said = f"{capitalised(group.title)}, {group.whom}{several}:"
     shown = Table(table.name, table.caption, frame, table.formats)
     return "\n".join([f"{said}\n", markdown(shown), *(f"{note}\n" for note in table.notes)])
 

@@ -21,7 +21,7 @@ from echobench.results.records.stress import STRESS, read_stress
 from echobench.results.shown.agreement import agreement_figure
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.curves import cost_figure, evaluation_figure, image_figure, training_figure
-from echobench.results.shown.formats import markdown, numbered
+from echobench.results.shown.formats import capitalised, markdown, numbered
 from echobench.results.shown.overview import overview_markdown
 from echobench.results.shown.readme_answer import answer_markdown
 from echobench.results.shown.readme_tables import published_markdown, runs_markdown, scores_markdown, speed_markdown
@@ -176,7 +176,7 @@ def _stress(measured: Path, dataset: str) -> str:
         return ""
     record, scores = read_stress(folder)
     judge = f"reference U-Net with a Dice of {100 * record.judge['dice']:.1f} on deformed frames"
-    said = f"{record.title[0].upper()}{record.title[1:]}; preset `{record.preset}`, {judge}:"
+    said = f"{capitalised(record.title)}; preset `{record.preset}`, {judge}:"
     found = decay(scores)
     sentences = "".join(f"- {sentence}\n" for sentence in short_finding(found, scores))
     return f"{said}\n\n{markdown(ladder_table(found, record.title))}\n{sentences}"

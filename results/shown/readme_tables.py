@@ -24,7 +24,7 @@ from echobench.results.evidence.cost import (
 from echobench.results.evidence.limits import usual_seeds
 from echobench.results.evidence.statistics import BETTER, WORSE, mean_regions, patient_values
 from echobench.results.records.run import Run
-from echobench.results.shown.formats import Table, markdown
+from echobench.results.shown.formats import Table, capitalised, markdown
 from echobench.results.shown.published import paper_table
 from echobench.results.shown.tables import LIMITS, OPPONENTS, WHO, frame_groups, missed_structures, summary_table
 
@@ -86,7 +86,7 @@ def _steps_differ(group: Group) -> bool:
 def _about(group: Group) -> Iterator[str]:
     """What the runs of a group share."""
     runs, record = group.runs, group.runs[0].record
-    yield f"{group.title[0].upper()}{group.title[1:]}"
+    yield capitalised(group.title)
     yield f"{len(record.scored_patients)} {record.whom}"
     yield f"preset {' and '.join(f'`{preset}`' for preset in dict.fromkeys(run.record.preset for run in runs))}"
     unet = record.settings["unet_settings"]

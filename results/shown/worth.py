@@ -7,7 +7,7 @@ import pandas as pd
 
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.worth import Interval, PatientSweep, Way
-from echobench.results.shown.formats import Table
+from echobench.results.shown.formats import Table, capitalised
 from echobench.results.shown.tables import WHO, WHY
 
 NAME = "worth"
@@ -39,7 +39,7 @@ def worth_overview(sweep: PatientSweep) -> Table:
     ]
     return Table(
         name=NAME,
-        caption=f"{sweep.title[0].upper()}{sweep.title[1:]}: Dice in %, and how many patients it is worth (95 %)",
+        caption=f"{capitalised(sweep.title)}: Dice in %, and how many patients it is worth (95 %)",
         frame=pd.DataFrame(rows),
     )
 
@@ -49,8 +49,7 @@ def _said(sweep: PatientSweep, way: Way, number: int) -> str:
     dice = f"{reach.dice.value:.1f}"
     if reach.worth is None or sweep.measured is None:
         return dice
-    amounts = [_amount(amount, sweep.measured) for amount in reach.worth]
-    value, low, high = (one.replace("more than ", ">").replace("fewer than ", "<") for one in amounts)
+    value, low, high = (_amount(amount, sweep.measured, more=">", fewer="<") for amount in reach.worth)
     return f"{dice}, worth {value} ({low} to {high})"
 
 
@@ -115,8 +114,8 @@ def _is_worth(worth: Interval, patients: int, measured: tuple[int, int]) -> str:
     return f"is worth {amount}{shown}"
 
 
-def _amount(patients: float, measured: tuple[int, int]) -> str:
+def _amount(patients: float, measured: tuple[int, int], *, more: str = "more than ", fewer: str = "fewer than ") -> str:
     """A number of patients; how far the measured ones reach, where it is beyond them."""
     if patients == 0:
-        return f"fewer than {measured[0]}"
-    return f"more than {measured[1]}" if isinf(patients) else f"{patients:.0f}"
+        return f"{fewer}{measured[0]}"
+    return f"{more}{measured[1]}" if isinf(patients) else f"{patients:.0f}"
