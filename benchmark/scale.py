@@ -1,11 +1,10 @@
 """What a comparison with the published network would cost on GPUs: the tables of docs/scale.md, `make readme`.
 
-Nothing here was run on a GPU. Seconds on one are arithmetic from what was measured on a processor, what the network is
-asked to compute, and the assumptions of `ASSUMED`.
+Seconds are measured: of some steps of the published training, some evaluations of its network, and whole trainings of
+the U-Net. Everything else is arithmetic.
 """
 
 import heapq
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +12,18 @@ from statistics import median
 from types import MappingProxyType
 
 import pandas as pd
-import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from echobench.benchmark.run.settings import PRESETS
-from echobench.data.base.files import write_whole
 from echobench.generators.diffusion.paper import PaperSamplingSettings, PaperTrainingSettings
-from echobench.generators.diffusion.paper_network import PaperNetworkSettings, PaperUNet
-from echobench.results.evidence.cost import UNET, cost
-from echobench.results.records.run import read_record
+from echobench.results.evidence.cost import UNET, cost, hardware
+from echobench.results.records.run import RunRecord, read_record
 from echobench.results.shown.formats import Table, markdown
 from echobench.segmentation.settings import PRESETS as UNET_PRESETS
 
-OPERATIONS = "operations-paper.csv"
-"""Among the records: what `count_operations` has counted."""
-TRAINED = "speed/sdm-standard"
-"""Among the records: a training on the processor, and as many threads, that `make speed` was measured on."""
+PUBLISHED = "speed/sdm-paper*"
+"""Among the records: runs of the published network at full size, as short as a run can be."""
+TRAINED, SPEEDS, UNETS = "speed/sdm-paper-h200", "speed-paper-h200.csv", "camus-real-standard"
+"""Among the records, those of one GPU: its training, its evaluations (`make speed`), and trainings of the U-Net."""
 GENERATORS, SEEDS, DRAWN_FAST = 8, 3, 20
 VIEWS: Mapping[str, int] = MappingProxyType({"4C": 1, "2C": 1, "all": 2})
 """Views of the plan, and how many generators each trains."""
@@ -40,35 +34,9 @@ PLANS = ((1, 1), (8, 1), (64, 1), (64, 2), (64, 4))
 
 
 @dataclass(frozen=True)
-class Assumption:
-    """A number that was not measured here, and whose word it is."""
-
-    value: float
-    what: str
-    source: str
-
-
-ASSUMED: Mapping[str, Assumption] = MappingProxyType(
-    {
-        "peak": Assumption(312.0, "TFLOP/s of an A100 in bf16, without sparsity", "NVIDIA A100 datasheet, 2021"),
-        "share": Assumption(
-            0.3,
-            "share of the peak that a large diffusion U-Net reaches",
-            "Dhariwal & Nichol 2021, arXiv 2105.05233, table 7: about 30 % for their largest models, on V100",
-        ),
-        "unet": Assumption(
-            1.0,
-            "how many times faster a GPU trains a U-Net of the paper's, image by image, than the processor here",
-            "a guess on the safe side: at batch 1 so small a network waits for its kernels to start",
-        ),
-    }
-)
-
-
-@dataclass(frozen=True)
 class Rates:
     """Seconds. train: an image, forward and backward; evaluate: the network, for an image whose map is read; read: a
-    map; unet: a step of a U-Net's training, of one image."""
+    map; unet: a step of a U-Net's training."""
 
     train: float
     evaluate: float
@@ -89,48 +57,20 @@ class Cell:
         return self.fit + self.draw + SEEDS * self.unet
 
 
-def count_operations() -> pd.DataFrame:
-    """Floating-point operations of the published network for one image, in TFLOP: reading its map, and an evaluation.
-
-    A multiplication and an addition are two. Nothing is computed: tensors have shapes alone.
-    """
-    settings = PaperNetworkSettings()
-    with torch.no_grad(), FakeTensorMode(), FlopCounterMode(display=False) as counter:
-        network = PaperUNet(settings)
-        modulation = network.condition(torch.zeros(1, settings.classes, 256, 256))
-        read = counter.get_total_flops()
-        network(torch.zeros(1, settings.image_channels, 256, 256), torch.zeros(1, dtype=torch.long), modulation)
-        evaluate = counter.get_total_flops() - read
-    return pd.DataFrame({"part": ["read", "evaluate"], "tflop": [read / 1e12, evaluate / 1e12]})
-
-
-def training_ratio(measured: Path) -> float:
-    """Seconds of training on an image, over those of an evaluation that reads the map, as measured for our own network.
-
-    One more evaluation is added: the published network computes its activations twice (`gradient_checkpointing`).
-    """
-    record, _ = read_record(measured / TRAINED)
-    trained = record.settings["generator_settings"]["training"]
-    seconds = cost(record).training_seconds / (trained["steps"] * trained["batch"])
-    return 1000 * seconds / _speed(measured, "standard", cached=False) + PaperTrainingSettings().gradient_checkpointing
-
-
-def here(measured: Path) -> Rates:
-    """On the processor that speeds were measured on."""
-    cached, uncached = (_speed(measured, "paper", cached=cached) / 1000 for cached in (True, False))
-    record, _ = read_record(measured / TRAINED)
-    steps = [stage.seconds / (stage.items or 1) for stage in record.stages if stage.name.startswith(UNET)]
-    return Rates(training_ratio(measured) * uncached, cached, uncached - cached, median(steps))
+def training_seconds(record: Path) -> float:
+    """Of a training, for an image: those between the last two points of its curve, so that no warm-up is in them."""
+    trained = read_record(record)[0].settings["generator_settings"]["training"]
+    before, after = (row for _, row in pd.read_csv(record / "generator-curves.csv").tail(2).iterrows())
+    return float((after["seconds"] - before["seconds"]) / (after["step"] - before["step"]) / trained["batch"])
 
 
 def on_gpu(measured: Path) -> Rates:
-    """On a GPU as in `ASSUMED`."""
-    tflop = pd.read_csv(measured / OPERATIONS).set_index("part")["tflop"]
-    rate = ASSUMED["peak"].value * ASSUMED["share"].value
-    read, evaluate = tflop["read"] / rate, tflop["evaluate"] / rate
-    return Rates(
-        training_ratio(measured) * (read + evaluate), evaluate, read, here(measured).unet / ASSUMED["unet"].value
-    )
+    """On the GPU of the records; a U-Net's step is of its whole batch."""
+    cached, uncached = (_speed(measured, cached=cached) / 1000 for cached in (True, False))
+    record, _ = read_record(measured / UNETS)
+    stages = [stage for stage in record.stages if stage.name.startswith(UNET)]
+    steps = [stage.seconds * record.settings["unet_settings"]["batch_size"] / (stage.items or 1) for stage in stages]
+    return Rates(training_seconds(measured / TRAINED), cached, uncached - cached, median(steps))
 
 
 def cells(rates: Rates, evaluations: int = PaperSamplingSettings().steps) -> list[Cell]:
@@ -170,27 +110,46 @@ def wall_hours(plan: Sequence[Cell], gpus: int, together: int) -> float:
 
 
 def plan(measured: Path, name: str) -> str:
-    """A table of the plan, by its name: assumptions, rates or costs."""
+    """A table of the plan, by its name: rates, training or costs."""
     return _MADE[name](measured)
 
 
-def _assumptions(measured: Path) -> str:
-    rows = [{"assumed": one.what, "value": f"{one.value:g}", "source": one.source} for one in ASSUMED.values()]
-    return markdown(Table("assumptions", "", pd.DataFrame(rows), {}))
-
-
 def _rates(measured: Path) -> str:
-    """Of an image of the published network, on the processor and on a GPU."""
-    processor, gpu, columns = here(measured), on_gpu(measured), ("measured on 2 cores", "one GPU, by arithmetic")
+    """Of an image of the published network, and of a U-Net."""
     named = {
-        "train": "training, an image",
-        "evaluate": "one evaluation, the map read before",
-        "read": "reading a map",
-        "unet": "a U-Net's step of one image",
+        "train": ("training, an image", TRAINED),
+        "evaluate": ("one evaluation of an image, its map read before", SPEEDS),
+        "read": ("reading a map", SPEEDS),
+        "unet": ("a U-Net's step", UNETS),
     }
-    rows = [[name, getattr(processor, field), getattr(gpu, field)] for field, name in named.items()]
-    frame = pd.DataFrame(rows, columns=["seconds", *columns])
-    return markdown(Table("rates", "", frame, dict.fromkeys(columns, ",.3g")))
+    rates = on_gpu(measured)
+    rows = [
+        {"what": what, "seconds": getattr(rates, field), "record": f"[{place}](../results/measured/{place})"}
+        for field, (what, place) in named.items()
+    ]
+    return markdown(Table("rates", "", pd.DataFrame(rows), {"seconds": ",.3g"}))
+
+
+def _training(measured: Path) -> str:
+    """Days of the published training, by the runs that trained its network at full size."""
+    training, rows = PaperTrainingSettings(), []
+    for folder in sorted(measured.glob(PUBLISHED)):
+        record, _ = read_record(folder)
+        each, batch = training_seconds(folder), record.settings["generator_settings"]["training"]["batch"]
+        rows.append(
+            {
+                "where": hardware(record), "frames per step": batch, "seconds an image": each, "days": training.steps * training.batch * each / 86_400,
+                "memory, GB": _memory_mb(record) / 1000,
+            }
+        )  # fmt: skip
+    formats = {"seconds an image": ",.3g", "days": ",.1f", "memory, GB": ",.0f"}
+    return markdown(Table("training", "", pd.DataFrame(rows), formats))
+
+
+def _memory_mb(record: RunRecord) -> float:
+    """The most while a generator trained or drew; of the GPU where there is one."""
+    spent = cost(record)
+    return spent.peak_memory_mb if record.machine["device"] == "cpu" else spent.peak_gpu_memory_mb
 
 
 def _costs(measured: Path) -> str:
@@ -222,15 +181,11 @@ def _rows(measured: Path, evaluations: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
-def _speed(measured: Path, preset: str, *, cached: bool) -> float:
+def _speed(measured: Path, *, cached: bool) -> float:
     """Milliseconds of an evaluation of one image in bf16, by the ancestral sampler."""
-    rows = pd.read_csv(measured / f"speed-{preset}.csv")
+    rows = pd.read_csv(measured / SPEEDS)
     chosen = (rows["sampler"] == "ancestral") & (rows["precision"] == "bf16") & (rows["cached"] == cached)
     return float(rows.loc[chosen, "ms_per_step"].iloc[0])
 
 
-_MADE = {"assumptions": _assumptions, "rates": _rates, "costs": _costs}
-
-
-if __name__ == "__main__":
-    write_whole(Path(sys.argv[1]), count_operations().to_csv(index=False))
+_MADE = {"rates": _rates, "training": _training, "costs": _costs}

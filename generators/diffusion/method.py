@@ -68,6 +68,11 @@ class Method(ABC):
     def batch(self, pairs: Pairs, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         """What `loss` takes, from the frames `rows` (B,) and a CPU generator; the first axis of each is B."""
 
+    @property
+    def micro_batch(self) -> int | None:
+        """Rows of a batch whose gradient is computed at a time; None is all of them."""
+        return None
+
     def optimizers(self, denoiser: nn.Module) -> list[Optimizer]:
         """Of the weights of a denoiser on its device. The gradients of the first may be shortened."""
         return [self.adamw(denoiser.parameters())]

@@ -36,6 +36,9 @@ class PaperTrainingSettings:
     batch: int = 12
     """Frames per step, all processes together (arXiv 2305.05424). The command in the README of the authors' code
     starts 8 processes of 12 frames each: for that many, 96."""
+    micro_batch: int | None = None
+    """Frames whose gradient is computed at a time, of those of a process; the step is the same, and needs less memory.
+    None is all at once. The authors' code can do so too (config.py, microbatch)."""
     phases: tuple[str, ...] = ("ED",)
     """Frames that are learnt from: the published models are of one view and one phase each."""
     learning_rate: float = 1e-4
@@ -62,8 +65,9 @@ class PaperTrainingSettings:
 
     def __post_init__(self) -> None:
         require(
-            self, steps=(1, inf), batch=(1, inf), learning_rate=(0, 1), weight_decay=(0, 1), gradient_norm=(0, inf),
-            ema_decay=(0, 1), flip=(0, 1), map_dropout=(0, 1), bound_weight=(0, inf), checkpoint_seconds=(0, inf),
+            self, steps=(1, inf), batch=(1, inf), micro_batch=(1, inf), learning_rate=(0, 1), weight_decay=(0, 1),
+            gradient_norm=(0, inf), ema_decay=(0, 1), flip=(0, 1), map_dropout=(0, 1), bound_weight=(0, inf),
+            checkpoint_seconds=(0, inf),
         )  # fmt: skip
 
 
@@ -165,6 +169,10 @@ class PaperMethod(Method):
 
     def prepare(self, denoiser: nn.Module, pairs: Pairs) -> None:
         cast(PaperDenoiser, denoiser).network.checkpointing = self.training.gradient_checkpointing
+
+    @property
+    def micro_batch(self) -> int | None:
+        return self.training.micro_batch
 
     def loss(self, denoiser: nn.Module) -> nn.Module:
         return HybridLoss(cast(PaperDenoiser, denoiser), self.training.bound_weight)

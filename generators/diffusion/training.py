@@ -1,6 +1,6 @@
 """The training of a denoiser: the diffusion loss on one device, or on this process's share of several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, cast
@@ -88,8 +88,7 @@ class DiffusionTraining(Training):
         settings = self.method.training
         rows = rows_of_step(len(self.pairs), settings.batch, self.seed, self.step)
         batch = self.method.batch(self.pairs, rows.to(self.device), generator)
-        loss = self.loss(*share(batch, self.fabric))
-        self.fabric.backward(loss)
+        loss = self._backward(share(batch, self.fabric))
         if settings.gradient_norm is not None:
             self.fabric.clip_gradients(
                 self.loss, self.optimizers[0], max_norm=settings.gradient_norm, error_if_nonfinite=False
@@ -97,7 +96,19 @@ class DiffusionTraining(Training):
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        return {"loss": cast(Tensor, self.fabric.all_reduce(loss.detach(), reduce_op="mean"))}
+        return {"loss": cast(Tensor, self.fabric.all_reduce(loss, reduce_op="mean"))}
+
+    def _backward(self, batch: Sequence[Tensor]) -> Tensor:
+        """Gradients of the mean loss of a batch, gone through in parts of `Method.micro_batch` rows; that loss, ()."""
+        n = len(batch[0])
+        parts = list(zip(*(tensor.split(self.method.micro_batch or n) for tensor in batch), strict=True))
+        total = torch.zeros((), device=self.device)
+        for number, part in enumerate(parts, 1):
+            with self.fabric.no_backward_sync(self.loss, enabled=number < len(parts)):  # processes wait once a step
+                loss = self.loss(*part) * (len(part[0]) / n)
+                self.fabric.backward(loss)
+            total += loss.detach()
+        return total
 
     def decay(self) -> float:
         return self.method.decay(self.step)

@@ -331,6 +331,35 @@ class TestTraining:
         with pytest.raises(EchobenchError, match="from the steps 2, 0: the run's folder must be one that all machines"):
             training.DiffusionTraining.together(run)  # type: ignore[arg-type]
 
+    def test_parts_of_a_batch_have_the_gradient_of_the_whole(self, frames: Frames, monkeypatch) -> None:
+        """Of five frames, two at a time: the last part is smaller, and counts for less."""
+        seen: dict[int | None, list[int]] = {None: [], 2: []}
+        forward, gradients, losses = HybridLoss.forward, {}, {}
+        for size, sizes in seen.items():
+
+            def noted(
+                self: HybridLoss, x_0: torch.Tensor, *rest: torch.Tensor, sizes: list[int] = sizes
+            ) -> torch.Tensor:
+                sizes.append(len(x_0))
+                return forward(self, x_0, *rest)
+
+            monkeypatch.setattr(HybridLoss, "forward", noted)
+            settings = replace(TINY, training=replace(TINY.training, batch=5, micro_batch=size, precision="32-true"))
+            method = SemanticDiffusion(settings).method
+            pairs = Pairs.of(method.frames(frames), torch.device("cpu"))
+            run = training.DiffusionTraining(method, pairs, 1, torch.device("cpu"))
+            batch = method.batch(pairs, torch.arange(5) % len(pairs), torch.Generator().manual_seed(0))
+            losses[size] = run._backward(batch)
+            gradients[size] = {name: weight.grad for name, weight in run.networks.named_parameters()}
+        assert seen == {None: [5], 2: [2, 2, 1]}
+        torch.testing.assert_close(losses[2], losses[None])
+        for name, gradient in gradients[None].items():
+            torch.testing.assert_close(gradients[2][name], gradient, rtol=1e-4, atol=1e-6)
+
+    def test_no_part_of_a_batch_is_empty(self) -> None:
+        with pytest.raises(EchobenchError, match="micro_batch is 0; it must be at least 1"):
+            replace(TINY.training, micro_batch=0)
+
     def test_two_processes_end_at_the_weights_of_one(self, frames: Frames, tmp_path: Path) -> None:
         script = Path(__file__).with_name("test_paper_worker.py")
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
