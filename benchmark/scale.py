@@ -138,8 +138,8 @@ def _training(measured: Path) -> str:
         each, batch = training_seconds(folder), record.settings["generator_settings"]["training"]["batch"]
         rows.append(
             {
-                "where": hardware(record), "frames per step": batch, "seconds an image": each, "days": training.steps * training.batch * each / 86_400,
-                "memory, GB": _memory_mb(record) / 1000,
+                "where": hardware(record), "frames per step": batch, "seconds an image": each,
+                "days": training.steps * training.batch * each / 86_400, "memory, GB": _memory_mb(record) / 1000,
             }
         )  # fmt: skip
     formats = {"seconds an image": ",.3g", "days": ",.1f", "memory, GB": ",.0f"}

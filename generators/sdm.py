@@ -87,11 +87,11 @@ STANDARD = SdmSettings(
 """Half an hour of training on one thread without AMX, at 1.5 s per step; 5.7 million weights.
 
 Its records on CAMUS 4C are results/measured/camus-evaluations and, over training length, camus-minutes there.
-camus-optimisers holds it to 5,000 steps of AdamW, the preset of version 0.1, of which camus-images and
-camus-samplers are: a fifth of the steps loses less than a point of Dice, and nothing tells the two apart. Whoever
-has the time sets `generator.training.steps` higher. In camus-evaluations nothing tells 5 or 10 evaluations from 20; how
-real the images are with fewer was not measured, so it stays at 20. `placed` was not tried on CAMUS, and is not taken.
-Muon's rate was: in 120 steps half of it learns less.
+camus-optimisers holds it to 5,000 steps of AdamW, the preset of version 0.1: a fifth of the steps loses less than a
+point of Dice, and nothing tells the two apart. Whoever has the time sets `generator.training.steps` higher. In
+camus-evaluations nothing tells 5 or 10 evaluations from 20; how real the images are with fewer was not measured, so
+it stays at 20. `placed` was not tried on CAMUS, and is not taken. Muon's rate was: in 120 steps half of it learns
+less.
 
 Tried with AdamW, on CAMUS 4C, 550 steps on 798 frames each, judged by a small segmenter that is trained on the images
 alone and scored on real validation patients, and by the Dice that one trained on real frames finds between an image and

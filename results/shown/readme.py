@@ -25,7 +25,7 @@ from echobench.results.shown.curves import cost_figure, evaluation_figure, image
 from echobench.results.shown.formats import capitalised, markdown, numbered
 from echobench.results.shown.networks import in_words
 from echobench.results.shown.overview import overview_markdown
-from echobench.results.shown.readme_answer import answer_markdown
+from echobench.results.shown.readme_answer import answer_markdown, best_alone
 from echobench.results.shown.readme_tables import published_markdown, runs_markdown, scores_markdown, speed_markdown
 from echobench.results.shown.stress_figure import stress_figures
 from echobench.results.shown.stress_finding import short_finding
@@ -124,8 +124,11 @@ def judged_groups(measured: Path, dataset: str) -> tuple[Group, ...]:
 
 
 def _answer(measured: Path, dataset: str) -> str:
-    """The answer of the runs on a dataset, a list for each group; then what the drawn images are worth."""
+    """The answer of the runs on a dataset, a list for each group; then how far drawn images alone come with settings that
+    validation patients chose, and what they are worth beside real frames."""
     answers = "\n".join(map(answer_markdown, groups_of(measured, "table", dataset)))
+    for sentence in filter(None, map(best_alone, groups_of(measured, "curve", f"{dataset}-alone"))):
+        answers += f"- **At best?** {sentence}\n"
     worth = [one for sweep in _worths(measured, dataset) for one in worth_in_words(sweep, FEW_PATIENTS)]
     return answers + (f"- **Worth how many patients?** {' '.join(worth)}\n" if worth else "")
 

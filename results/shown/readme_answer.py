@@ -31,6 +31,13 @@ _BESIDE: Mapping[str, str] = {
     WORSE: "It is worse than {}.",
 }
 
+_HELD: Mapping[str, str] = {
+    BETTER: "better than real frames",
+    EQUAL: "not distinguishable from real frames",
+    UNDECIDED: "undecided against real frames",
+    WORSE: "worse than real frames",
+}
+
 
 def answer_markdown(group: Group) -> str:
     """A list of a few sentences; empty where no generator was run."""
@@ -49,6 +56,23 @@ def answer_markdown(group: Group) -> str:
     }
     lines = {question: " ".join(sentences) for question, sentences in found.items()}
     return "".join(f"- **{question}** {text}\n" for question, text in lines.items() if text)
+
+
+def best_alone(group: Group) -> str:
+    """A sentence on runs whose strength and number of images validation patients chose; empty without real frames."""
+    real = next((run for run in group.runs if run.is_reference), None)
+    drawing = sorted((run for run in group.runs if not run.is_reference), key=_mean, reverse=True)
+    if real is None or not drawing:
+        return ""
+    rows = [
+        f"`{run.label}` reaches {_mean(run):.1f} % ({_HELD[verdict_on(group.pairs, run.label, real.label)]})"
+        for run in drawing
+    ]
+    seeds = len(real.record.settings["unet_seeds"])
+    return (
+        f"With the strength and the number of images that validation patients chose, {listed(rows)}. Real frames reach "
+        f"{_mean(real):.1f} %, with {seeds} U-Nets each."
+    )
 
 
 def _winner(group: Group, best: Run, others: Sequence[Run], verdicts: Mapping[str, str]) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """The command of a record is one that the command line takes, and that resolves to the record's settings."""
 
+import json
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,7 +123,7 @@ def test_another_setting_would_be_noticed():
     assert not makes(f"{run_command(record)} --strength 2", [record])
 
 
-def test_what_was_not_yet_a_setting_is_set_to_what_it_was(monkeypatch):
+def test_what_was_not_yet_a_setting_is_set_to_what_it_was(monkeypatch, tmp_path):
     backend = generator_class("sdm")
     today = backend.presets["standard"]
     other = replace(
@@ -132,9 +134,19 @@ def test_what_was_not_yet_a_setting_is_set_to_what_it_was(monkeypatch):
         training=replace(today.training, muon_rate=0.03),
     )
     monkeypatch.setattr(backend, "presets", {**backend.presets, "standard": other})
-    command = run_command(read_record(MEASURED / "camus-samplers" / "ddim-20")[0])  # of version 0.1
+    command = run_command(read_record(_of_version_0_1(tmp_path / "run"))[0])
     for setting in ("training.muon_rate=null", "schedule.power=1.0", "sampling.power=1.0", "network.placed=false"):
         assert f"--set generator.{setting}" in command
+
+
+def _of_version_0_1(folder):
+    """A run of sdm whose record does not know what came later."""
+    shutil.copytree(MEASURED / "camus-sdm-standard", folder)
+    written = json.loads((folder / "run.json").read_text())
+    for part, name in (("training", "muon_rate"), ("schedule", "power"), ("sampling", "power"), ("network", "placed")):
+        del written["settings"]["generator_settings"][part][name]
+    (folder / "run.json").write_text(json.dumps(written))
+    return folder
 
 
 @pytest.fixture
@@ -285,7 +297,7 @@ def test_runs_of_several_strengths_or_of_one_generator_are_no_comparison(warp):
     assert compare_command([warp]) is None
 
 
-@pytest.mark.parametrize("name", ["camus-images", "camus-samplers"])
+@pytest.mark.parametrize("name", ["camus-minutes", "camus-evaluations"])
 def test_who_takes_a_trained_generator_comes_after_who_trains_it(name):
     lines = commands("curve", places_of(MEASURED, "curve", name))
     taking = ["--generator-from" in line for line in lines]

@@ -380,8 +380,8 @@ def test_records_of_curves_and_sweeps_count_in_the_page_once_they_are_measured(c
         name = folder.name if folder.name.startswith("camus") else f"camus-{folder.name}"
         (measured / inside).mkdir(parents=True, exist_ok=True)
         folder.rename(measured / inside / name)
-    (measured / "camus-samplers").mkdir()
-    (measured / "camus-samplers" / "again").symlink_to(measured / "camus-minutes" / "camus-ddim-20000")
+    (measured / "camus-evaluations").mkdir()
+    (measured / "camus-evaluations" / "again").symlink_to(measured / "camus-minutes" / "camus-ddim-20000")
     page = with_tables("<!-- agreement: camus -->\n<!-- end -->\n", measured)
     assert "- FD-UNet goes against Dice: Spearman's ρ = -1.00" in page and "8 runs of 5 generators" in page
     drawn = figures(measured)[measured / "camus-agreement.png"]
