@@ -21,6 +21,7 @@ from echobench.generators.trained import Trained
 from echobench.generators.training.draws import seeded
 from echobench.generators.training.pairs import AugmentationSettings, Pairs
 from echobench.generators.training.parallel import own_device
+from echobench.generators.training.precision import autocast
 from echobench.generators.translation.network import TranslatorSettings
 from echobench.generators.translation.rendering import (
     NOISE,
@@ -170,8 +171,7 @@ class CycleGan(Trained):
         return Renderer(self.settings.rendering, right_heart=set(views) == {"4C"})
 
     def _run(self, network: nn.Module, picture: Tensor) -> Tensor:
-        half = self.settings.training.precision == "bf16-mixed"
-        with torch.no_grad(), torch.autocast(picture.device.type, torch.bfloat16, enabled=half):
+        with torch.no_grad(), autocast(picture.device, self.settings.training.precision):
             result: Tensor = network(picture.contiguous(memory_format=torch.channels_last))
         return result
 

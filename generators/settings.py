@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 Precision = Literal["bf16-mixed", "32-true"]
-"""Of a training, as Fabric calls it."""
+"""Of a training, as Fabric calls it; a processor without bf16 computes in float32, see `in_bf16`."""
 
 
 def sources(settings: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from echobench.generators.diffusion.network import NetworkSettings
 from echobench.generators.diffusion.sampling import NoiseSource
 from echobench.generators.trained import Trained
 from echobench.generators.training.pairs import Pairs, to_grey
+from echobench.generators.training.precision import autocast
 from echobench.generators.translation.paired import Painter, PairedSettings, PairedTraining, new_painter
 
 
@@ -60,8 +61,7 @@ class Spade(Trained):
 
     def draw(self, network: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
         noise = NoiseSource(seeds, (1, *planes.shape[-2:]), planes.device).draw()
-        half = self.settings.training.precision == "bf16-mixed"
-        with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
+        with torch.no_grad(), autocast(planes.device, self.settings.training.precision):
             return to_grey(cast(Painter, network)(noise, planes))[:, 0]
 
     @property

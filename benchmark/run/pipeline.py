@@ -36,6 +36,7 @@ from echobench.data.splits import Split
 from echobench.generators.base import Generator
 from echobench.generators.folder import folder_of
 from echobench.generators.in_file import file_of
+from echobench.generators.training.precision import has_bf16
 from echobench.results.records.run import (
     SCORED_ON,
     FailedRun,
@@ -279,7 +280,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         training_images=len(training),
         training_patients=len((trial.source if settings.mix is None else trial.dataset).split.training),
         validation_patients=sorted(split.validation),
-        notes=[*_notes(settings, split)],
+        notes=[*_notes(settings, split), *_roundings(settings, trial.device)],
         regions=list(trial.dataset.regions),
         metrics=scored_by(scores),
         parameters=generator.parameters,
@@ -305,6 +306,13 @@ def _notes(settings: RunSettings, split: Split) -> Iterator[str]:
         )
     elif settings.scored_on == "validation":
         yield f"the U-Net's weights were selected on {_seen(settings)}"
+
+
+def _roundings(settings: RunSettings, device: str) -> Iterator[str]:
+    """Whether the generator computed more exactly than its settings say."""
+    training = settings.as_dict()["generator_settings"].get("training") or {}
+    if training.get("precision") == "bf16-mixed" and not has_bf16(device.partition(":")[0]):
+        yield f"this processor has no bf16, so {settings.label} trained and drew in float32"
 
 
 def _seen(settings: RunSettings) -> str:

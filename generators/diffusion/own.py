@@ -20,6 +20,7 @@ from echobench.generators.diffusion.training import TrainingSettings, new_denois
 from echobench.generators.training.loop import warmed_up
 from echobench.generators.training.muon import KernelMuon, is_matrix
 from echobench.generators.training.pairs import LIMIT, Pairs, to_grey
+from echobench.generators.training.precision import autocast
 
 
 class Known(NamedTuple):
@@ -99,8 +100,7 @@ class OwnMethod(Method):
     def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int], known: Known | None = None) -> Tensor:
         """See `Method.draw`. known: pixels that are not drawn; all others are, to fit them."""
         model = cast(Denoiser, denoiser)
-        half = self.training.precision == "bf16-mixed"
-        with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
+        with torch.no_grad(), autocast(planes.device, self.training.precision):
             modulation = model.condition(planes)  # once, not at every step
 
             def velocity(x_t: Tensor, t: Tensor) -> Tensor:

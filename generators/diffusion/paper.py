@@ -22,6 +22,7 @@ from echobench.generators.diffusion.schedule import TIMES, Schedule, ScheduleSet
 from echobench.generators.settings import Precision
 from echobench.generators.training.draws import seeded
 from echobench.generators.training.pairs import Pairs, to_planes
+from echobench.generators.training.precision import autocast
 
 BOUND_WEIGHT = 0.001
 """lambda of the hybrid loss (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 16; arXiv 2305.05424)."""
@@ -197,9 +198,8 @@ class PaperMethod(Method):
     def draw(self, denoiser: nn.Module, planes: Tensor, seeds: list[int]) -> Tensor:
         # Departs from the paper [sdm.sampling.grey]: the channels are trained to be alike, and none is better.
         model, settings = cast(PaperDenoiser, denoiser), self.sampling
-        half = self.training.precision == "bf16-mixed"
         budget = settings.modulation_gib * 2**30
-        with torch.no_grad(), torch.autocast(planes.device.type, torch.bfloat16, enabled=half):
+        with torch.no_grad(), autocast(planes.device, self.training.precision):
             null = model.condition(planes[:1], keep=0.0, budget_bytes=budget) if settings.guidance else None
             modulation = model.condition(planes, budget_bytes=budget - (null.layer_bytes if null else 0))
             x_0 = draw(

@@ -101,7 +101,7 @@ class DiffusionTraining(Training):
     def _backward(self, batch: Sequence[Tensor]) -> Tensor:
         """Gradients of the mean loss of a batch, gone through in parts of `Method.micro_batch` rows; that loss, ()."""
         n = len(batch[0])
-        parts = list(zip(*(tensor.split(self.method.micro_batch or n) for tensor in batch), strict=True))
+        parts = list(zip(*(torch.split(tensor, self.method.micro_batch or n) for tensor in batch), strict=True))
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(parts, 1):
             with self.fabric.no_backward_sync(self.loss, enabled=number < len(parts)):  # processes wait once a step

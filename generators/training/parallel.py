@@ -14,6 +14,7 @@ from torch import Tensor
 
 from echobench.data.base.errors import EchobenchError
 from echobench.generators.settings import Precision
+from echobench.generators.training.precision import in_bf16
 
 if TYPE_CHECKING:  # two seconds of imports, which a worker that trains U-Nets has no use for
     from lightning.fabric import Fabric
@@ -46,7 +47,8 @@ def fabric_of(device: torch.device, precision: Precision) -> "Fabric":
     from lightning.fabric.plugins import precision as plugins
     from lightning.fabric.strategies.ddp import DDPStrategy
 
-    plugin = plugins.MixedPrecision("bf16-mixed", device.type) if precision == "bf16-mixed" else plugins.Precision()
+    half = in_bf16(device, precision)
+    plugin = plugins.MixedPrecision("bf16-mixed", device.type) if half else plugins.Precision()
     if processes() == 1:
         devices: int | list[int] = [device.index or 0] if device.type == "cuda" else 1
         return Fabric(accelerator=device.type, devices=devices, plugins=plugin)

@@ -22,6 +22,7 @@ from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
 from echobench.generators.training.loop import Training, second_half_to_zero, warmed_up
 from echobench.generators.training.pairs import LIMIT, AugmentationSettings, Pairs
+from echobench.generators.training.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class PairedTraining(Training):
         rows = rows_of_step(len(self.pairs), settings.batch, self.seed, self.step).to(self.device)
         batch = self.pairs.batch(rows, generator, settings.augmentation)
         noise = torch.randn(batch.x_0.shape, generator=generator).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16-mixed"):
+        with autocast(self.device, settings.precision):
             self.judges.requires_grad_(False)
             drawn = self.painter(noise, batch.planes)
             on_drawn, on_real = self.judges(drawn, batch.planes), self.judges(batch.x_0, batch.planes)
@@ -145,7 +146,7 @@ class PairedTraining(Training):
             pixels = (drawn - batch.x_0).abs().sum() / batch.mask.sum().clamp(min=1)
             loss = fooling + settings.feature_weight * features + settings.pixel_weight * pixels
         self.descend(loss, self.optimizers[0])
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16-mixed"):
+        with autocast(self.device, settings.precision):
             self.judges.requires_grad_(True)
             on_drawn, on_real = self.judges(drawn.detach(), batch.planes), self.judges(batch.x_0, batch.planes)
             # Hinge (Lim & Ye 2017, arXiv 1705.02894).

@@ -17,6 +17,7 @@ from echobench.generators.settings import Precision
 from echobench.generators.training.draws import rows_of_step, seeded
 from echobench.generators.training.loop import Training, second_half_to_zero, warmed_up
 from echobench.generators.training.pairs import SIGMA_DATA, AugmentationSettings, Pairs
+from echobench.generators.training.precision import autocast
 from echobench.generators.translation.history import History
 from echobench.generators.translation.network import Discriminator, Translator, TranslatorSettings
 from echobench.generators.translation.rendering import CHANNELS, NOISE, Renderer, picture_of_images
@@ -211,7 +212,7 @@ class CycleTraining(Training):
         return figures
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16-mixed")
+        return autocast(self.device, self.settings.precision)
 
     def state(self) -> dict[str, Any]:
         """See `Training.state`; the drawn pictures of earlier steps belong to it."""

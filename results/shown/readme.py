@@ -124,7 +124,7 @@ def judged_groups(measured: Path, dataset: str) -> tuple[Group, ...]:
 
 
 def _answer(measured: Path, dataset: str) -> str:
-    """The answer of the runs on a dataset, a list for each group; then how far drawn images alone come with settings that
+    """The answer of the runs on a dataset, a list for each group; then what drawn images reach alone with settings that
     validation patients chose, and what they are worth beside real frames."""
     answers = "\n".join(map(answer_markdown, groups_of(measured, "table", dataset)))
     for sentence in filter(None, map(best_alone, groups_of(measured, "curve", f"{dataset}-alone"))):
