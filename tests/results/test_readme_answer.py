@@ -6,7 +6,7 @@ import pytest
 
 from echobench.results.records.run import Stage
 from echobench.results.records.unsaid import FIRST_DEFORMATION
-from echobench.results.shown.readme_answer import answer_markdown
+from echobench.results.shown.readme_answer import answer_markdown, best_alone
 
 MACHINE = {"machine": {"processor": "A processor", "cores": 2, "device": "cpu", "torch_threads": 2}}
 
@@ -67,3 +67,17 @@ def test_maps_that_were_deformed_otherwise_than_today_are_a_limit(answered):
 
 def test_without_a_generator_there_is_no_answer(planted):
     assert answer_markdown(planted(real=0.9)) == ""
+
+
+def test_the_best_that_images_reach_alone_is_held_against_real_frames(planted):
+    said = best_alone(planted({}, real=0.9, sdm=0.9, flow=0.8))
+    said = re.sub(r"\d\d\.\d", "…", said)
+    assert said == (
+        "With the strength and the number of images that validation patients chose, `sdm` reaches … % (not "
+        "distinguishable from real frames) and `flow` reaches … % (worse than real frames). Real frames reach … %, "
+        "with 3 U-Nets each."
+    )
+
+
+def test_nothing_is_said_of_the_best_without_real_frames_or_without_images(planted):
+    assert best_alone(planted({}, real=0.9)) == best_alone(planted({}, sdm=0.8, flow=0.8)) == ""
