@@ -18,10 +18,10 @@ class Needs:
 UNET = "unet"
 NEEDS: Mapping[str, Needs] = MappingProxyType(
     {
-        GENERATOR: Needs(gpus=1, memory_gb=4),
-        IMAGES: Needs(gpus=1, memory_gb=4),
+        GENERATOR: Needs(gpus=1, memory_gb=5),
+        IMAGES: Needs(gpus=1, memory_gb=6),
         UNET: Needs(gpus=1, memory_gb=6),
-        RECORD: Needs(gpus=1, memory_gb=5),
+        RECORD: Needs(gpus=1, memory_gb=6),
     }
 )
 """By kind of part. Memory is above the highest peak of its stages in results/measured, as a test looks up."""

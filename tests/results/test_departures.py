@@ -19,7 +19,7 @@ IN_TABLE_1 = ("real", "sdm", "cyclegan")
 OF_NO_FACT = {
     # What a setting costs, or what has no effect as the paper has it.
     "unet.balance_steps",
-    "sdm.training.gradient_checkpointing", "sdm.training.checkpoint_seconds",
+    "sdm.training.gradient_checkpointing", "sdm.training.micro_batch", "sdm.training.checkpoint_seconds",
     "sdm.sampling.batch", "sdm.sampling.eta", "sdm.sampling.modulation_gib",
     "cyclegan.training.checkpoint_seconds",
     "cyclegan.training.augmentation.rotation_degrees", "cyclegan.training.augmentation.scale",
