@@ -21,8 +21,7 @@ def in_bf16(device: torch.device, precision: Precision) -> bool:
 def has_bf16(kind: str) -> bool:
     """Whether bf16 saves time on this kind of device: on a GPU, and on processors for which oneDNN has kernels.
 
-    On others, such as those with AVX2 alone, PyTorch goes through bf16 number by number: there a training step of `sdm`
-    (preset standard) took 58 s in place of 14, and a convolution of 3 × 3 pixels a hundred times as long as in float32.
+    On others, such as those with AVX2 alone, PyTorch goes through bf16 number by number, far slower than in float32.
     """
     if kind != "cpu":
         return True

@@ -17,12 +17,8 @@ from echobench.results.records.run import Run
 
 LEAST_ROWS = 3
 """Two rows have one order or the other, which says little."""
-_OF_THE_NETWORK = (
-    NETWORK, "unet.channels", "unet.leaky_slope", "unet.peak_learning_rate", "unet.final_learning_rate",
-    "unet.balance_power", "unet.balance_steps",
-)  # fmt: skip
-"""What a network may have of its own: how it is built, its rates, and the class weights that help it to begin. Budget,
-augmentation and images must be the same."""
+_OF_THE_NETWORK = (NETWORK, "unet.channels", "unet.leaky_slope", "unet.peak_learning_rate", "unet.final_learning_rate")
+"""What a network may have of its own; budget, loss and augmentation must be the same."""
 
 
 @dataclass(frozen=True)
