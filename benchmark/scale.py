@@ -58,10 +58,12 @@ class Cell:
 
 
 def training_seconds(record: Path) -> float:
-    """Of a training, for an image: those between the last two points of its curve, so that no warm-up is in them."""
+    """Of a training, for an image: those between the last two points of its curve, so that no warm-up is in them; all
+    where it has one point."""
     trained = read_record(record)[0].settings["generator_settings"]["training"]
-    before, after = (row for _, row in pd.read_csv(record / "generator-curves.csv").tail(2).iterrows())
-    return float((after["seconds"] - before["seconds"]) / (after["step"] - before["step"]) / trained["batch"])
+    points = pd.read_csv(record / "generator-curves.csv", usecols=["step", "seconds"])
+    last = pd.concat([pd.DataFrame({"step": [0], "seconds": [0.0]}), points]).diff().iloc[-1]
+    return float(last["seconds"] / last["step"] / trained["batch"])
 
 
 def on_gpu(measured: Path) -> Rates:

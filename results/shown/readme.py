@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from echobench.results.evidence.adherence import STRESS_RULE, decay
 from echobench.results.evidence.comparison import Comparison, Group
 from echobench.results.evidence.cross import crossed_runs
+from echobench.results.evidence.networks import rank_stabilities
 from echobench.results.evidence.realism import agreements
 from echobench.results.evidence.statistics import RULE
 from echobench.results.evidence.sweep import sweeps
@@ -22,6 +23,7 @@ from echobench.results.shown.agreement import agreement_figure
 from echobench.results.shown.cross import gap_table
 from echobench.results.shown.curves import cost_figure, evaluation_figure, image_figure, training_figure
 from echobench.results.shown.formats import capitalised, markdown, numbered
+from echobench.results.shown.networks import in_words
 from echobench.results.shown.overview import overview_markdown
 from echobench.results.shown.readme_answer import answer_markdown, best_alone
 from echobench.results.shown.readme_tables import published_markdown, runs_markdown, scores_markdown, speed_markdown
@@ -142,6 +144,12 @@ def _published(measured: Path, dataset: str) -> str:
     return published_markdown(groups) if groups else ""
 
 
+def _networks(measured: Path, folder: str) -> str:
+    """Whether the networks of the runs in a folder put them in the same order, in sentences."""
+    found = rank_stabilities(groups_of(measured, "curve", folder))
+    return "".join(f"- {in_words(one)}.\n" for one in found)
+
+
 def _curve(measured: Path, folder: str) -> str:
     """Of the runs in a folder, which differ in one setting, a table for each group."""
     return "\n".join(map(runs_markdown, groups_of(measured, "curve", folder)))
@@ -216,7 +224,7 @@ def _listed_worth(sweep: PatientSweep) -> str:
 _MAKERS: Mapping[str, Maker] = {
     "table": _dice, "speed": _speed, "cross": _cross, "stress": _stress, "sweep": _sweep, "curve": _curve,
     "rule": _rule, "answer": _answer, "worth": _worth, "overview": _overview, "agreement": _agreement,
-    "scores": _scores, "published": _published, "patients": _patients,
+    "scores": _scores, "published": _published, "networks": _networks, "patients": _patients,
 }  # fmt: skip
 CURVES = {"evaluations": evaluation_figure, "images": image_figure, "minutes": training_figure}
 """Figures of folders whose runs differ in one setting, by the end of the folder's name."""
