@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -23,7 +24,7 @@ _OF_THE_NETWORK = (NETWORK, "unet.channels", "unet.leaky_slope", "unet.peak_lear
 
 @dataclass(frozen=True)
 class RankStability:
-    """The order of n rows by mean Dice in two networks.
+    """The order of n rows by mean Dice in two networks. The samples are of patients and of U-Net seeds.
 
     networks, title: of the two, and of the first's table. labels: of the rows. tau: Kendall's τ, 1 for the same order
     and -1 for the reverse, with its 95 % interval (low, high). best: of each network, the row with the highest mean
@@ -61,11 +62,11 @@ def _stability(first: Group, second: Group) -> RankStability | None:
     drawing = np.array([not run.is_reference for run, _ in both])
     if len(both) < LEAST_ROWS or not drawing.any():
         return None
-    values = [pd.concat([patient_values(run.scores) for run in runs], axis=1) for runs in zip(*both, strict=True)]
-    known = (values[0].notna() & values[1].notna().to_numpy()).all(axis=1)
-    dice = np.stack([one[known].to_numpy(dtype=np.float64) for one in values])
+    values = [[_by_seed(run.scores) for run in runs] for runs in zip(*both, strict=True)]
+    patients = reduce(pd.Index.intersection, (row.dropna().index for row in (*values[0], *values[1])))
+    dice = [[row.loc[patients].to_numpy(dtype=np.float64) for row in network] for network in values]
     labels = [run.label for run, _ in both]
-    means, resampled = dice.mean(axis=1), resampled_means(dice)
+    means, resampled = np.array([[row.mean() for row in network] for network in dice]), resampled_means(dice)
     best, bests = _best(means, drawing), _best(resampled, drawing)
     taus = kendall(resampled[:, 0], resampled[:, 1])
     low, high = np.nanquantile(taus, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -73,7 +74,7 @@ def _stability(first: Group, second: Group) -> RankStability | None:
         networks=(str(first.facts[NETWORK]), str(second.facts[NETWORK])),
         title=first.title,
         labels=tuple(labels),
-        patients=dice.shape[1],
+        patients=len(patients),
         tau=float(stats.kendalltau(*means).statistic),
         low=float(low),
         high=float(high),
@@ -89,12 +90,22 @@ def _row(run: Run) -> str:
     return key([run.record.generator, own_settings(settings)])
 
 
-def resampled_means(dice: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
-    """Mean Dice of both networks and G rows in `RESAMPLES` bootstrap samples of N patients, (R, 2, G), from the values
-    (2, N, G). A sample takes the same patients for all rows and both networks."""
-    n = dice.shape[1]
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    return np.einsum("rn,kng->rkg", times / n, dice)
+def _by_seed(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean Dice in per cent, patients × U-Net seeds."""
+    return pd.concat({seed: patient_values(rows) for seed, rows in scores.groupby("unet_seed")}, axis=1)
+
+
+def resampled_means(dice: Sequence[Sequence[NDArray[np.float64]]], seed: int = 0) -> NDArray[np.float64]:
+    """Mean Dice of G rows with both networks in `RESAMPLES` bootstrap samples, (R, 2, G), from the values of each row,
+    (patients, U-Net seeds). A sample takes the same patients for all rows and both networks, and seeds for each."""
+    rng = np.random.default_rng(seed)
+
+    def shares(n: int) -> NDArray[np.float64]:
+        return rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+
+    patients = shares(len(dice[0][0]))
+    means = [[(patients @ row * shares(row.shape[1])).sum(axis=1) for row in network] for network in dice]
+    return np.array(means).transpose(2, 0, 1)
 
 
 def kendall(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,8 +17,8 @@ def network_tables(comparison: Comparison) -> list[Table]:
             name="networks",
             caption="Whether two segmentation networks put the same rows in the same order of mean Dice. τ: Kendall's, "
             "1 for the same order and -1 for the reverse. best: the generator with the highest Dice; stays: in how "
-            "many % of the bootstrap samples of patients it is so again; same best: in how many both networks have the "
-            "same one. Patients are resampled for all rows and both networks at once.",
+            "many % of the bootstrap samples it is so again; same best: in how many both networks have the same one. "
+            "Patients are resampled for all rows and both networks at once, U-Net seeds for each row.",
             frame=pd.DataFrame([_row(one) for one in found]),
             formats={"τ": ".2f", "τ 95 %": ".2f"},
             notes=tuple(in_words(one) for one in found),

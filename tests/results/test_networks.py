@@ -1,6 +1,6 @@
 """Rank stability between two networks, with orders whose Kendall's τ is known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +22,17 @@ def compared(add_run: Callable[..., Path], make_scores: Callable[..., object]) -
     """`compared(first, second)`: mean Dice by generator with either network; twelve patients, alike in all rows."""
 
     def make(
-        *networks: Mapping[str, float], second: Mapping[str, object] = UNET | DEEP, noise: float = 0
+        *networks: Mapping[str, float],
+        second: Mapping[str, object] = UNET | DEEP,
+        noise: float = 0,
+        seeds: Sequence[float] = (0.0,),
     ) -> Comparison:
         rng, folders = np.random.default_rng(0), []
         for number, (means, unet) in enumerate(zip(networks, (UNET, second), strict=False)):
             for name, mean in means.items():
                 dice = {f"p{i:02d}": mean + 0.001 * (i % 4) + noise * rng.uniform(-1, 1) for i in range(12)}
                 own = {"unet_settings": dict(unet)}
-                folders.append(add_run(name, make_scores(dice), name=f"{name}-{number}", settings=own))
+                folders.append(add_run(name, make_scores(dice, seeds=seeds), name=f"{name}-{number}", settings=own))
         return Comparison.of(folders)
 
     return make
@@ -88,9 +91,24 @@ def test_tau_of_many_is_scipys_of_each() -> None:
 
 def test_a_sample_takes_the_same_patients_for_all_rows_and_both_networks() -> None:
     patients = np.random.default_rng(0).random(7)
-    means = resampled_means(np.tile(patients[None, :, None], (2, 1, 3)))
+    means = resampled_means([[patients[:, None]] * 3] * 2)
     np.testing.assert_allclose(means, np.broadcast_to(means[:, :1, :1], means.shape))
     assert means.mean() == pytest.approx(patients.mean(), abs=0.01) and means.std() > 0.05
+
+
+def test_a_sample_takes_seeds_for_each_row() -> None:
+    """Two seeds that are 2 apart, on patients who are alike: 0, 1 and 2 in a quarter, a half and a quarter."""
+    rows = [np.array([[0.0, 2.0]] * 5)] * 2
+    means = resampled_means([rows, rows]).reshape(-1, 4)
+    shares = [(means == value).mean(axis=0) for value in (0, 1, 2)]
+    np.testing.assert_allclose(shares, np.outer([0.25, 0.5, 0.25], np.ones(4)), atol=0.02)
+    assert np.abs(np.corrcoef(means.T) - np.eye(4)).max() < 0.05
+
+
+def test_u_nets_that_come_apart_make_an_order_uncertain(compared: Callable[..., Comparison]) -> None:
+    """Patients are alike, so only U-Nets can change the order; the order of their means is that of one U-Net."""
+    (found,) = rank_stabilities(compared(ORDER, ORDER, seeds=(-0.05, 0.05)).groups)
+    assert found.tau == 1 and found.low < 1 and found.same < 1
 
 
 def test_table_and_report_say_it_and_the_networks_keep_their_tables(
