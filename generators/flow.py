@@ -35,8 +35,8 @@ def _like(sdm: object) -> FlowSettings:
 QUICK = _like(SDM_QUICK)
 """As long a training as `sdm` has."""
 STANDARD = _like(SDM_STANDARD)
-"""As long a training as `sdm` has. Its records on CAMUS 4C are results/measured/camus-evaluations and camus-minutes;
-that of 5,000 steps of AdamW is camus-flow-standard.
+"""As long a training as `sdm` has. Its records on CAMUS 4C are results/measured/camus-evaluations and camus-minutes,
+and camus-flow-standard.
 
 Tried before that, with AdamW: after 800 steps of 8 frames in the network of `QUICK`, on validation maps of CAMUS 4C,
 chambers, septum and valve lie where the map says. In 4 evaluations the images are smooth, without speckle; in 20 they

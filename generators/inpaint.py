@@ -44,8 +44,7 @@ def _of(flow: FlowSettings) -> InpaintSettings:
 
 
 QUICK, STANDARD = _of(FLOW_QUICK), _of(FLOW_STANDARD)
-"""As long a training as `flow` has. The record on CAMUS 4C, results/measured/camus-inpaint-standard,
-is of 5,000 steps of AdamW."""
+"""As long a training as `flow` has. The record on CAMUS 4C is results/measured/camus-inpaint-standard."""
 PAPER = replace(STANDARD, training=replace(STANDARD.training, steps=50_000))
 """A long training of the same network; nobody has published this one."""
 

@@ -69,10 +69,11 @@ def conditions(machine: Mapping[str, Any], stages: Collection[Stage] = ()) -> Co
     Older records know neither their instruction sets nor the threads of each stage: theirs are the threads of the
     process that finished. A stage that was taken has its cost from there, and no part in this.
     """
+    own = [stage for stage in stages if not stage.taken]
     processes = f", {machine['processes']} processes" if machine.get("processes", 1) > 1 else ""
     known, sets = machine.get("torch_threads"), machine.get("instruction_sets")
-    threads = {known if stage.threads is None else stage.threads for stage in stages} or {known}
-    most = max((stage.jobs for stage in stages), default=1)
+    threads = {known if stage.threads is None else stage.threads for stage in own} or {known}
+    most = max((stage.jobs for stage in own), default=1)
     jobs = f", up to {most} jobs at a time" if most > 1 else ""
     return {
         PROCESSOR: f"{' and '.join(processors(machine, stages))}{processes}{jobs}",

@@ -22,7 +22,7 @@ from echobench.results.evidence.cost import (
     told_once,
 )
 from echobench.results.evidence.limits import usual_seeds
-from echobench.results.evidence.statistics import BETTER, WORSE, mean_regions, patient_values
+from echobench.results.evidence.statistics import BETTER, UNDECIDED, WORSE, mean_regions, patient_values
 from echobench.results.records.run import Run
 from echobench.results.shown.formats import Table, capitalised, markdown
 from echobench.results.shown.published import paper_table
@@ -114,7 +114,11 @@ def _told_apart(group: Group) -> Iterator[str]:
             f"`{first}` is {verdict} than {' and '.join(f'`{second}`' for second in rows['second'])}"
             for (first, verdict), rows in told.groupby(["first", "verdict"], sort=False)
         ]
-        if len(told) < len(own):
+        left = set(own["verdict"]) - {BETTER, WORSE}
+        if UNDECIDED in left:
+            others, nor = "other rows" if clauses else "the rows", " or not told apart" if len(left) > 1 else ""
+            clauses.append(f"{others} of `{name}` are undecided with one U-Net seed{nor}")
+        elif left:
             clauses.append(f"{'nothing else' if clauses else 'nothing'} tells the rows of `{name}` apart")
         yield f"Dice: {'; '.join(clauses)}."
 

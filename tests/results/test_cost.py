@@ -29,6 +29,7 @@ def test_a_processor_without_any_is_not_one_of_an_older_record():
 def test_stages_know_their_own_threads():
     stages = [Stage("fit-4C", 1, 1, threads=4), Stage("unet-0", 1, 1, threads=1)]
     assert conditions(NEW, stages)["threads"] == "1 and 4"
+    assert conditions(NEW, [replace(stages[0], taken=True), stages[1]])["threads"] == "1"
     assert conditions(NEW, [stages[0], Stage("read", 1, 1)])["threads"] == "2 and 4", "one of before they were kept"
 
 
@@ -41,6 +42,7 @@ def test_a_run_that_moved_names_both_machines_but_not_that_of_what_it_took():
 def test_jobs_that_share_a_machine_stand_beside_its_seconds():
     stages = [Stage("fit-4C", 1, 1, threads=2, jobs=3), Stage("unet-0", 1, 1, threads=2)]
     assert conditions(NEW, stages)["processor"] == "P, 2 cores, up to 3 jobs at a time"
+    assert conditions(NEW, [replace(one, taken=True) for one in stages])["processor"] == "P, 2 cores"
 
 
 def test_a_gpu_and_several_processes_are_part_of_the_machine(add_run):

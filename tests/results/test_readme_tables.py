@@ -92,6 +92,15 @@ def test_which_runs_of_one_generator_are_told_apart_is_said_below(planted):
     assert "NFE" not in text
 
 
+def test_rows_of_one_u_net_seed_are_undecided(add_run, make_scores):
+    for i in range(2):
+        dice = {f"p{n:02d}": 0.6 + 0.2 * i + 0.001 * n for n in range(12)}
+        settings = {"generator_settings": {"training": {"steps": i + 1}}}
+        folder = add_run("sdm", make_scores(dice), name=f"sdm-{i}", settings=settings)
+    text = runs_markdown(Comparison.of(sorted(folder.parent.iterdir())).groups[0])
+    assert text.endswith("\nDice: the rows of `sdm` are undecided with one U-Net seed.\n")
+
+
 def test_evaluations_have_a_column_where_one_generator_draws_in_several_ways(planted):
     slow, fast = (
         {"evaluations": n, "settings": {"generator_settings": {"sampling": {"steps": n}}}} for n in (1000, 20)
