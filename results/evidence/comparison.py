@@ -142,8 +142,8 @@ _OF_THE_MAPS = ("strength", "seed", "images", "mix")
 """Settings that say for which label maps a generator draws."""
 _OF_THE_PATIENTS = ("fraction", "patients", "patient_draw")
 """Settings that say which of the training patients there are."""
-NETWORK, _NETWORK_BEFORE = "unet.network", {"network": "unet"}
-"""What the settings of a U-Net leave unsaid where it is the paper's network."""
+NETWORK, PAPERS_NETWORK = "unet.network", "unet"
+"""What the settings of a U-Net leave unsaid where it is the paper's network, and so do titles."""
 
 
 def _place(record: RunRecord) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ def shared_facts(record: RunRecord) -> Facts:
         "scored frames": fingerprints[record.scored_on],
         "split": fingerprints["split"],
         "scored patients": sorted(record.scored_patients),
-    } | flat(_NETWORK_BEFORE | record.settings["unet_settings"], "unet.")
+    } | flat({"network": PAPERS_NETWORK} | record.settings["unet_settings"], "unet.")
 
 
 def facts_of(runs: Sequence[Run]) -> Facts:
@@ -349,7 +349,7 @@ def titles_of(groups: Sequence[Facts]) -> list[str]:
         + (f" {facts['phase']}" if facts["phase"] != "all" else "")
         + (f", fraction {facts['fraction']:g}" if facts.get("fraction", 1) != 1 else "")
         + (f", {n} patients, draw {facts['draw of patients']}" if (n := facts.get("patients")) else "")
-        + (f", network {network}" if (network := facts.get(NETWORK, "unet")) != _NETWORK_BEFORE["network"] else "")
+        + (f", network {network}" if (network := facts.get(NETWORK, PAPERS_NETWORK)) != PAPERS_NETWORK else "")
         + (f", deformation of {FIRST_DEFORMATION}" if facts["deformation"] == FIRST_DEFORMATION else "")
         + (f", {facts['scored on']}" if facts["scored on"] != SCORED_ON["testing"] else "")
         for facts in groups

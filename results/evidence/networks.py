@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from echobench.data.base.differences import Facts
-from echobench.results.evidence.comparison import NETWORK, Group, own_settings
+from echobench.results.evidence.comparison import NETWORK, PAPERS_NETWORK, Group, own_settings
 from echobench.results.evidence.differences import key
 from echobench.results.evidence.statistics import LEVEL, RESAMPLES, patient_values
 from echobench.results.records.run import Run
@@ -45,8 +45,9 @@ class RankStability:
 
 
 def rank_stabilities(groups: Sequence[Group]) -> list[RankStability]:
-    """One for each two groups that differ in the network alone and have three rows in common, one of which draws."""
-    pairs = combinations(groups, 2)
+    """One for each two groups that differ in the network alone and have three rows in common, one of which draws. The
+    paper's network is the first of two."""
+    pairs = combinations(sorted(groups, key=lambda group: group.facts[NETWORK] != PAPERS_NETWORK), 2)
     found = [_stability(first, second) for first, second in pairs if _differ_in_network(first.facts, second.facts)]
     return [one for one in found if one is not None]
 

@@ -49,6 +49,12 @@ def test_the_same_order_is_one_and_nothing_changes_it(compared: Callable[..., Co
     assert (set(found.labels), found.patients) == (set(ORDER), 12)
 
 
+def test_the_papers_network_is_the_first_of_two_whatever_came_first(compared: Callable[..., Comparison]) -> None:
+    groups = compared(ORDER, ORDER).groups
+    both = [rank_stabilities(one) for one in (groups, groups[::-1])]
+    assert both[0] == both[1] and both[0][0].networks == ("unet", "unet-deep") and both[0][0].title == "CAMUS, 4C"
+
+
 def test_the_reversed_order_is_minus_one_and_real_frames_are_never_the_best(
     compared: Callable[..., Comparison],
 ) -> None:
