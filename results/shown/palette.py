@@ -28,13 +28,13 @@ GENERATORS: Mapping[str, Look] = MappingProxyType(
         "sdm": Look("#0173b2", "s"),
         "cyclegan": Look("#d55e00", "D"),
         "paint": Look("#de9f0f", "v"),
-        "flow": Look("#00787a", "*"),
+        "flow": Look("#00787a", ">"),
         "spade": Look("#a02c2c", "8"),
         "inpaint": Look("#4c4cff", "H"),
     }
 )
 _OTHER_COLOURS = ("#cc78bc", "#56b4e9", "#8c613c", "#7a3e9d", "#b5a800", "#b00058")
-_OTHER_MARKERS = "PX<>phd"
+_OTHER_MARKERS = "PX<*phd"
 
 LABELS: Mapping[Label, str] = MappingProxyType({Label.LV_ENDO: "#56b4e9", Label.LV_MYO: "#f0e442", Label.LA: "#d55e00"})
 """Of areas in label maps, and of the contours around them."""
