@@ -57,7 +57,7 @@ speed: .venv/installed
 readme: .venv/installed
 	$(BIN)/python -m echobench.benchmark.readme README.md docs results/measured
 
-# Every command of the tutorial typed anew, with what it answers: half an hour on two idle cores.
+# Every command of the tutorial typed anew, with what it answers: a quarter of an hour.
 tutorial: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/typed.py docs/tutorial.md
 
