@@ -58,12 +58,17 @@ class Cell:
 
 
 def training_seconds(record: Path) -> float:
-    """Of a training, for an image: those between the last two points of its curve, so that no warm-up is in them; all
-    where it has one point."""
+    """Of a training, for an image."""
     trained = read_record(record)[0].settings["generator_settings"]["training"]
-    points = pd.read_csv(record / "generator-curves.csv", usecols=["step", "seconds"])
+    return step_seconds(pd.read_csv(record / "generator-curves.csv")) / int(trained["batch"])
+
+
+def step_seconds(curves: pd.DataFrame) -> float:
+    """Of a training's step: those between the last two points of its curve, so that no warm-up is in them; all where it
+    has one point. Of the last view, where several were trained."""
+    points = curves.loc[curves["view"] == curves["view"].iloc[-1], ["step", "seconds"]]
     last = pd.concat([pd.DataFrame({"step": [0], "seconds": [0.0]}), points]).diff().iloc[-1]
-    return float(last["seconds"] / last["step"] / trained["batch"])
+    return float(last["seconds"] / last["step"])
 
 
 def on_gpu(measured: Path) -> Rates:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from echobench.benchmark.scale import Cell, cells, on_gpu, wall_hours
+from echobench.benchmark.scale import Cell, cells, on_gpu, step_seconds, wall_hours
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED, PAGE = ROOT / "results" / "measured", (ROOT / "docs" / "scale.md").read_text()
@@ -33,3 +34,16 @@ def test_rates_are_those_of_the_records():
     assert rates.train == pytest.approx((23.35678510400001 - 13.641855309000022) / 120)
     assert (rates.evaluate, rates.read) == pytest.approx((0.026295, 0.029176 - 0.026295))
     assert 0.005 < rates.unet < 0.05
+
+
+@pytest.mark.parametrize(
+    ("points", "seconds"),
+    [
+        ([("4C", 2, 48.0)], 24),
+        ([("4C", 10, 90.0), ("4C", 20, 100.0)], 1),
+        ([("2C", 10, 90.0), ("4C", 10, 100.0)], 10),
+        ([("2C", 10, 90.0), ("2C", 20, 95.0), ("4C", 10, 90.0), ("4C", 20, 110.0)], 2),
+    ],
+)
+def test_a_step_takes_what_lies_between_the_last_two_points_of_a_view(points, seconds):
+    assert step_seconds(pd.DataFrame(points, columns=["view", "step", "seconds"])) == seconds

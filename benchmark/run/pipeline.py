@@ -4,7 +4,7 @@ record.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -37,10 +37,12 @@ from echobench.generators.base import Generator
 from echobench.generators.folder import folder_of
 from echobench.generators.in_file import file_of
 from echobench.generators.training.precision import has_bf16
+from echobench.results.evidence.cost import FIT
 from echobench.results.records.run import (
     SCORED_ON,
     FailedRun,
     RunRecord,
+    Stage,
     is_finished,
     read_record,
     write_failed,
@@ -280,7 +282,7 @@ def _record(trial: Trial, generator: Generator, training: Frames, scores: pd.Dat
         training_images=len(training),
         training_patients=len((trial.source if settings.mix is None else trial.dataset).split.training),
         validation_patients=sorted(split.validation),
-        notes=[*_notes(settings, split), *_roundings(settings, trial.device)],
+        notes=[*_notes(settings, split), *_roundings(settings, trial.device, trial.stages.stages())],
         regions=list(trial.dataset.regions),
         metrics=scored_by(scores),
         parameters=generator.parameters,
@@ -308,11 +310,13 @@ def _notes(settings: RunSettings, split: Split) -> Iterator[str]:
         yield f"the U-Net's weights were selected on {_seen(settings)}"
 
 
-def _roundings(settings: RunSettings, device: str) -> Iterator[str]:
-    """Whether the generator computed more exactly than its settings say."""
+def _roundings(settings: RunSettings, device: str, stages: Iterable[Stage]) -> Iterator[str]:
+    """Whether the generator computed more exactly than its settings say, here: not where it was taken from."""
     training = settings.as_dict()["generator_settings"].get("training") or {}
     if training.get("precision") == "bf16-mixed" and not has_bf16(device.partition(":")[0]):
-        yield f"this processor has no bf16, so {settings.label} trained and drew in float32"
+        is_taken = any(stage.taken for stage in stages if stage.name.startswith(FIT))
+        what = "drew" if is_taken else "trained and drew"
+        yield f"this processor has no bf16, so {settings.label} {what} in float32"
 
 
 def _seen(settings: RunSettings) -> str:

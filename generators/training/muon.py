@@ -33,11 +33,14 @@ class KernelMuon(Muon):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """closure: None; the gradients are those that the weights have."""
+        if closure is not None:
+            raise ValueError("a step is of the gradients that the weights have: there can be no closure")
         for matrix, weight in zip(self.matrices, self.weights, strict=True):
             matrix.grad = None if weight.grad is None else weight.grad.movedim(1, -1).flatten(1)
         if not has_bf16(self.matrices[0].device.type):
             return self._step_in_float32()
-        return super().step(closure)  # type: ignore[no-untyped-call]
+        return super().step()  # type: ignore[no-untyped-call]
 
     def _step_in_float32(self) -> None:
         """What `torch.optim.Muon` does in a step, but for the precision of `nearly_orthogonal`."""

@@ -73,8 +73,7 @@ def conditions(machine: Mapping[str, Any], stages: Collection[Stage] = ()) -> Co
     processes = f", {machine['processes']} processes" if machine.get("processes", 1) > 1 else ""
     known, sets = machine.get("torch_threads"), machine.get("instruction_sets")
     threads = {known if stage.threads is None else stage.threads for stage in own} or {known}
-    most = max((stage.jobs for stage in own), default=1)
-    jobs = f", up to {most} jobs at a time" if most > 1 else ""
+    jobs = _beside(max((stage.jobs for stage in own), default=1))
     return {
         PROCESSOR: f"{' and '.join(processors(machine, stages))}{processes}{jobs}",
         THREADS: UNKNOWN if None in threads else " and ".join(map(str, sorted(filter(None, threads)))),
@@ -97,6 +96,14 @@ def in_one_line(machine: Mapping[str, Any]) -> str:
 def machine(record: RunRecord) -> str:
     """What a run's seconds were measured on, in few words."""
     return in_words(conditions(record.machine, record.stages))
+
+
+def training_elsewhere(record: RunRecord) -> str | None:
+    """What an earlier run trained the generator on, "" where it does not say; None where this run did."""
+    fits = [stage for stage in _of(record, FIT) if stage.taken]
+    if not fits:
+        return None
+    return " and ".join(dict.fromkeys(f"{fit.processor}{_beside(fit.jobs)}" for fit in fits if fit.processor))
 
 
 def hardware(record: RunRecord) -> str:
@@ -130,6 +137,10 @@ def _in_words(name: str, value: str) -> str:
     if name == THREADS and value != UNKNOWN:
         return f"{value} thread" if value == "1" else f"{value} threads"
     return f"{name} {value}"
+
+
+def _beside(jobs: int) -> str:
+    return f", up to {jobs} jobs at a time" if jobs > 1 else ""
 
 
 def _of(record: RunRecord, kind: str) -> list[Stage]:

@@ -1,6 +1,6 @@
 """Whether another segmentation network puts the same generators in the same order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -24,18 +24,20 @@ _OF_THE_NETWORK = (NETWORK, "unet.channels", "unet.leaky_slope", "unet.peak_lear
 
 @dataclass(frozen=True)
 class RankStability:
-    """The order of n rows by mean Dice in two networks. The samples are of patients and of U-Net seeds.
+    """The order of n rows by mean Dice in two networks. Samples are of patients and of U-Net seeds, of patients alone
+    for a row of one seed.
 
-    networks, title: of the two, and of the first's table. labels: of the rows. tau: Kendall's τ, 1 for the same order
-    and -1 for the reverse, with its 95 % interval (low, high). best: of each network, the row with the highest mean
-    Dice; stays: the share of resamples in which it is so again. same: the share in which both have the same best. Real
-    frames are a row of the order, but never the best: they draw nothing.
+    networks, title: of the two, and of the first's table. labels: of the rows. seeds: the fewest of a row. tau:
+    Kendall's τ, 1 for the same order and -1 for the reverse, with its 95 % interval (low, high). best: of each network,
+    the row with the highest mean Dice; stays: the share of samples in which it is so again. same: the share in which
+    both have the same best. Real frames are a row of the order, but never the best: they draw nothing.
     """
 
     networks: tuple[str, str]
     title: str
     labels: tuple[str, ...]
     patients: int
+    seeds: int
     tau: float
     low: float
     high: float
@@ -58,13 +60,12 @@ def _differ_in_network(first: Facts, second: Facts) -> bool:
 
 
 def _stability(first: Group, second: Group) -> RankStability | None:
-    others = {_row(run): run for run in second.runs}
-    both = [(run, others[_row(run)]) for run in first.runs if _row(run) in others]
+    both = list(_pairs(first.runs, second.runs))
     drawing = np.array([not run.is_reference for run, _ in both])
     if len(both) < LEAST_ROWS or not drawing.any():
         return None
     values = [[_by_seed(run.scores) for run in runs] for runs in zip(*both, strict=True)]
-    patients = reduce(pd.Index.intersection, (row.dropna().index for row in (*values[0], *values[1])))
+    patients = reduce(pd.Index.intersection, (row.index for row in (*values[0], *values[1])))
     dice = [[row.loc[patients].to_numpy(dtype=np.float64) for row in network] for network in values]
     labels = [run.label for run, _ in both]
     means, resampled = np.array([[row.mean() for row in network] for network in dice]), resampled_means(dice)
@@ -76,6 +77,7 @@ def _stability(first: Group, second: Group) -> RankStability | None:
         title=first.title,
         labels=tuple(labels),
         patients=len(patients),
+        seeds=min(row.shape[1] for network in dice for row in network),
         tau=float(stats.kendalltau(*means).statistic),
         low=float(low),
         high=float(high),
@@ -85,6 +87,18 @@ def _stability(first: Group, second: Group) -> RankStability | None:
     )
 
 
+def _pairs(first: Sequence[Run], second: Sequence[Run]) -> Iterator[tuple[Run, Run]]:
+    """Each row with one of the other network, of as many U-Nets where there is one."""
+    others = list(second)
+    for run in first:
+        alike = [other for other in others if _row(other) == _row(run)]
+        if alike:
+            seeds = run.record.settings["unet_seeds"]
+            chosen = min(alike, key=lambda other: other.record.settings["unet_seeds"] != seeds)
+            others.remove(chosen)
+            yield run, chosen
+
+
 def _row(run: Run) -> str:
     """What makes a row the same one with another network."""
     settings = {name: value for name, value in run.record.settings.items() if name != "unet_seeds"}
@@ -92,8 +106,16 @@ def _row(run: Run) -> str:
 
 
 def _by_seed(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice in per cent, patients × U-Net seeds."""
-    return pd.concat({seed: patient_values(rows) for seed, rows in scores.groupby("unet_seed")}, axis=1)
+    """Mean Dice in per cent, patients × S U-Net seeds, whose mean over seeds is that of the tables.
+
+    How far a seed is from that mean is stretched by √(S / (S - 1)): the mean of S resampled seeds then varies as much
+    as that of S new ones would, by the variance that these S have.
+    """
+    means = patient_values(scores)
+    seeds = pd.concat({seed: patient_values(rows) for seed, rows in scores.groupby("unet_seed")}, axis=1)
+    apart = seeds.sub(seeds.mean(axis=1), axis=0).reindex(means.index).fillna(0)
+    n = max(seeds.shape[1], 2)
+    return apart.mul(np.sqrt(n / (n - 1))).add(means, axis=0)
 
 
 def resampled_means(dice: Sequence[Sequence[NDArray[np.float64]]], seed: int = 0) -> NDArray[np.float64]:

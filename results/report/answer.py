@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from echobench.results.evidence.comparison import Group
-from echobench.results.evidence.cost import FIT, cost, hardware, machine
+from echobench.results.evidence.cost import FIT, cost, hardware, machine, training_elsewhere
 from echobench.results.evidence.realism import copying
 from echobench.results.evidence.statistics import BETTER, EQUAL, UNDECIDED, WORSE, patient_values, verdict_on
 from echobench.results.records.run import SCORED_ON, Run
@@ -171,6 +171,8 @@ def _costing(run: Run) -> str:
     training = (
         f"was trained for {least}{duration(spent.training_seconds)}" if run.record.parameters else "needed no training"
     )
+    if where := training_elsewhere(run.record):
+        training += f" ({where})"
     return f"{run.label} {training} and drew an image in {spent.seconds_per_image:.3g} s ({machine(run.record)})"
 
 

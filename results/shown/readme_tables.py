@@ -11,7 +11,6 @@ from echobench.data.base.metric import MetricFacts
 from echobench.data.labels import TABLE_REGIONS
 from echobench.results.evidence.comparison import Group
 from echobench.results.evidence.cost import (
-    FIT,
     INSTRUCTIONS,
     PROCESSOR,
     THREADS,
@@ -20,6 +19,7 @@ from echobench.results.evidence.cost import (
     cost,
     in_words,
     told_once,
+    training_elsewhere,
 )
 from echobench.results.evidence.limits import usual_seeds
 from echobench.results.evidence.statistics import BETTER, UNDECIDED, WORSE, mean_regions, patient_values
@@ -97,8 +97,9 @@ def _about(group: Group) -> Iterator[str]:
 def _taken(group: Group) -> Iterator[str]:
     """A sentence for each run whose generator was trained in an earlier one."""
     for run in group.runs:
-        if any(stage.startswith(FIT) for stage in cost(run.record).taken):
-            yield f"`{run.label}` took its generator from an earlier run; its training s are what it cost there."
+        if (where := training_elsewhere(run.record)) is not None:
+            there = f"there, on {where}" if where else "there"
+            yield f"`{run.label}` took its generator from an earlier run; its training s are what it cost {there}."
 
 
 def _told_apart(group: Group) -> Iterator[str]:
@@ -116,7 +117,8 @@ def _told_apart(group: Group) -> Iterator[str]:
         ]
         left = set(own["verdict"]) - {BETTER, WORSE}
         if UNDECIDED in left:
-            others, nor = "other rows" if clauses else "the rows", " or not told apart" if len(left) > 1 else ""
+            others = "other pairs of rows" if clauses else "the rows"
+            nor = " or not told apart" if len(left) > 1 else ""
             clauses.append(f"{others} of `{name}` are undecided with one U-Net seed{nor}")
         elif left:
             clauses.append(f"{'nothing else' if clauses else 'nothing'} tells the rows of `{name}` apart")

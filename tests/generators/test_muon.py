@@ -35,7 +35,9 @@ def test_a_step_is_that_of_pytorchs_muon_on_the_matrix(shape, has_bf16, toleranc
         ours.step(), theirs.step()
         ours.zero_grad(), theirs.zero_grad()
         assert weight.grad is None
-    assert (as_matrix(weight) - matrix.detach()).abs().max() <= tolerance * 3 * 0.1  # a share of three steps
+    apart = float((as_matrix(weight) - matrix.detach()).abs().max())
+    assert apart <= tolerance * 3 * 0.1  # a share of three steps
+    assert (apart == 0) is has_bf16, "float32 rounds otherwise"
     state, other = (next(iter(optimizer.state_dict()["state"].values())) for optimizer in (ours, theirs))
     torch.testing.assert_close(state, other, rtol=0, atol=0)
 
@@ -73,3 +75,18 @@ def test_weights_that_do_not_lie_as_they_must_are_refused_and_copies_are_not_mov
     optimizer.step()
     moved = [not torch.equal(one, other) for one, other in zip(network.parameters(), kept.parameters(), strict=True)]
     assert moved == [True, False, False, False]
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_a_weight_without_gradient_stays_a_faint_one_moves_as_far_and_a_closure_is_refused(has_bf16, monkeypatch):
+    monkeypatch.setattr(muon, "has_bf16", lambda kind: has_bf16)
+    weights = [weight_of(SHAPES["linear"]) for _ in range(3)]
+    before = weights[0].detach().clone()
+    gradient = weight_of(SHAPES["linear"], seed=1).detach()
+    weights[1].grad, weights[2].grad = gradient, 1e-5 * gradient
+    optimizer = KernelMuon(weights, 0.1, 0.0)
+    optimizer.step()
+    assert torch.equal(weights[0], before) and not torch.equal(weights[1], before)
+    torch.testing.assert_close(weights[2], weights[1], rtol=0, atol=0.003)
+    with pytest.raises(ValueError, match="closure"):
+        optimizer.step(lambda: 0.0)

@@ -14,15 +14,16 @@ from echobench.generators.diffusion.sampling import SamplingSettings
 from echobench.generators.diffusion.schedule import ScheduleSettings
 from echobench.generators.diffusion.training import TrainingSettings
 from echobench.generators.sdm import SdmSettings, SemanticDiffusion
-from echobench.generators.training import precision
+from echobench.generators.training import muon, precision
 from echobench.generators.training.precision import autocast, has_bf16, in_bf16
+from echobench.results.records.run import Stage
 from tests.conftest import toy_frames
 
 CPU = torch.device("cpu")
 
 
 def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (precision, pipeline):
+    for module in (precision, pipeline, muon):
         monkeypatch.setattr(module, "has_bf16", lambda kind: kind != "cpu")
 
 
@@ -62,8 +63,11 @@ def test_a_run_says_so(monkeypatch) -> None:
     settings = resolve(generator="sdm", view="4C", preset="quick")
     said = "this processor has no bf16, so sdm trained and drew in float32"
     without_bf16(monkeypatch)
-    assert [*pipeline._roundings(settings, "cpu")] == [said]
-    assert not [*pipeline._roundings(settings, "cuda:1")]
-    assert not [*pipeline._roundings(resolve(generator="warp", view="4C", preset="quick"), "cpu")]
+    fit = Stage("fit-4C", 1.0, 1.0)
+    assert [*pipeline._roundings(settings, "cpu", [fit])] == [said]
+    taken = [*pipeline._roundings(settings, "cpu", [replace(fit, taken=True), Stage("read", 1.0, 1.0)])]
+    assert taken == ["this processor has no bf16, so sdm drew in float32"]
+    assert not [*pipeline._roundings(settings, "cuda:1", [fit])]
+    assert not [*pipeline._roundings(resolve(generator="warp", view="4C", preset="quick"), "cpu", [fit])]
     monkeypatch.setattr(pipeline, "has_bf16", lambda kind: True)
-    assert not [*pipeline._roundings(settings, "cpu")]
+    assert not [*pipeline._roundings(settings, "cpu", [fit])]

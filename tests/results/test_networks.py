@@ -1,16 +1,19 @@
 """Rank stability between two networks, with orders whose Kendall's τ is known."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
 from echobench.results.evidence.comparison import Comparison
-from echobench.results.evidence.networks import kendall, rank_stabilities, resampled_means
+from echobench.results.evidence.networks import _by_seed, _pairs, kendall, rank_stabilities, resampled_means
+from echobench.results.evidence.statistics import patient_values
 from echobench.results.report.page import write_report
-from echobench.results.shown.networks import network_tables
+from echobench.results.shown.networks import in_words, network_tables
 from echobench.results.shown.tables import WHO, summary_table
 
 DEEP = {"network": "unet-deep", "channels": [16, 32], "peak_learning_rate": 1e-3}
@@ -115,6 +118,62 @@ def test_u_nets_that_come_apart_make_an_order_uncertain(compared: Callable[..., 
     """Patients are alike, so only U-Nets can change the order; the order of their means is that of one U-Net."""
     (found,) = rank_stabilities(compared(ORDER, ORDER, seeds=(-0.05, 0.05)).groups)
     assert found.tau == 1 and found.low < 1 and found.same < 1
+
+
+@pytest.mark.parametrize("seeds", [(-0.01, 0.01), (-0.03, 0.0, 0.0, 0.03)])
+def test_samples_of_seeds_vary_as_means_of_new_ones_would(make_scores: Callable[..., pd.DataFrame], seeds) -> None:
+    """By the variance of the seeds over their number; the patients are alike."""
+    values = _by_seed(make_scores({f"p{i}": 0.8 for i in range(5)}, seeds=seeds)).to_numpy()
+    means = resampled_means([[values]])
+    assert means.var() == pytest.approx(np.var([100 * seed for seed in seeds], ddof=1) / len(seeds), rel=0.05)
+    assert means.mean() == pytest.approx(80, abs=0.02)
+
+
+def test_the_order_is_that_of_the_table_where_a_structure_is_absent(make_scores: Callable[..., pd.DataFrame]) -> None:
+    """One U-Net finds no atrium where there is none, which has no value; the other invents one, which has 0."""
+    scores = make_scores({f"p{i}": 0.8 for i in range(4)}, seeds=(0.0, 0.1))
+    absent = (scores["region"] == "LA") & (scores["patient"] == "p0") & (scores["metric"] == "dice")
+    scores.loc[absent & (scores["unet_seed"] == 0), "value"] = np.nan
+    scores.loc[absent & (scores["unet_seed"] == 1), "value"] = 0.0
+    pd.testing.assert_series_equal(_by_seed(scores).mean(axis=1), patient_values(scores), check_names=False)
+
+
+def test_patients_whom_one_row_lacks_are_left_out(compared: Callable[..., Comparison]) -> None:
+    groups = compared(ORDER, ORDER).groups
+    lacking = groups[1].runs[0]
+    fewer = replace(lacking, scores=lacking.scores[lacking.scores["patient"] != "p03"])
+    groups = (groups[0], replace(groups[1], runs=(fewer, *groups[1].runs[1:])))
+    (found,) = rank_stabilities(groups)
+    assert found.patients == 11 and found.tau == 1
+
+
+def test_runs_of_one_row_are_held_against_one_run_each(
+    add_run: Callable[..., Path], make_scores: Callable[..., pd.DataFrame]
+) -> None:
+    """sdm has a run of one seed and one of two; each meets the other network's run of as many seeds."""
+    folders = []
+    for number, unet in enumerate((UNET, UNET | DEEP)):
+        for name, seeds in {"real": (0.0,), "warp": (0.0,), "sdm": (0.0,), "sdm_": (0.0, 0.02)}.items():
+            scores = make_scores({f"p{i:02d}": 0.8 + 0.001 * i for i in range(12)}, seeds=seeds)
+            own = {"unet_settings": dict(unet)}
+            folders.append(add_run(name.rstrip("_"), scores, name=f"{name}-{number}", settings=own))
+    groups = Comparison.of(folders).groups
+    pairs = list(_pairs(groups[0].runs, groups[1].runs[::-1]))
+    assert len(pairs) == len({id(second) for _, second in pairs}) == 4
+    assert all(first.record.settings["unet_seeds"] == second.record.settings["unet_seeds"] for first, second in pairs)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "end"),
+    [
+        ((0.0,), "; with one U-Net seed, luck of the training may do more than the samples show"),
+        ((0.0, 0.0), "; with two U-Net seeds, luck of the training may do more than the samples show"),
+        ((0.0, 0.0, 0.0), "both have the same one"),
+    ],
+)
+def test_few_seeds_are_named(compared: Callable[..., Comparison], seeds: Sequence[float], end: str) -> None:
+    (found,) = rank_stabilities(compared(ORDER, ORDER, seeds=seeds).groups)
+    assert in_words(found).endswith(end)
 
 
 def test_table_and_report_say_it_and_the_networks_keep_their_tables(

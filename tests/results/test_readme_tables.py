@@ -1,6 +1,7 @@
 """Tables of the README from what was measured."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -99,6 +100,31 @@ def test_rows_of_one_u_net_seed_are_undecided(add_run, make_scores):
         folder = add_run("sdm", make_scores(dice), name=f"sdm-{i}", settings=settings)
     text = runs_markdown(Comparison.of(sorted(folder.parent.iterdir())).groups[0])
     assert text.endswith("\nDice: the rows of `sdm` are undecided with one U-Net seed.\n")
+
+
+def test_rows_that_are_left_are_undecided_or_not_told_apart(add_run, make_scores):
+    """Steps 1 and 2 are told apart, 2 and 3 are not, and 4 has one U-Net seed."""
+    for steps, mean, seeds in ((1, 0.6, 3), (2, 0.8, 3), (3, 0.8005, 3), (4, 0.9, 1)):
+        dice = {f"p{n:02d}": mean + 0.001 * n for n in range(12)}
+        settings = {"generator_settings": {"training": {"steps": steps}}}
+        offsets = (0.0, 0.001, -0.001)[:seeds]
+        folder = add_run("sdm", make_scores(dice, seeds=offsets), name=f"sdm-{steps}", settings=settings)
+    text = runs_markdown(Comparison.of(sorted(folder.parent.iterdir())).groups[0])
+    assert text.endswith(
+        "`sdm (steps 1)` is worse than `sdm (steps 2)` and `sdm (steps 3)`; other pairs of rows of `sdm` are undecided "
+        "with one U-Net seed or not told apart.\n"
+    )
+
+
+def test_an_earlier_training_says_what_it_was_on(add_run, make_scores):
+    fit = Stage("fit-4C", 1800.0, 2000, taken=True, processor="Q, 16 cores, A card", jobs=9)
+    stages = [fit, Stage("draw-training-4C", 90.0, 2100, items=900), Stage("unet-0", 300.0, 3000)]
+    (group,) = Comparison.of([add_run("sdm", make_scores(DICE), stages=stages)]).groups
+    where = "Q, 16 cores, A card, up to 9 jobs at a time"
+    assert f"its training s are what it cost there, on {where}." in runs_markdown(group)
+    older = add_run("sdm", make_scores(DICE), name="old", stages=[replace(fit, processor=None)])
+    (group,) = Comparison.of([older]).groups
+    assert "its training s are what it cost there." in runs_markdown(group)
 
 
 def test_evaluations_have_a_column_where_one_generator_draws_in_several_ways(planted):
