@@ -24,7 +24,7 @@ from echobench.results.evidence.cost import (
 from echobench.results.evidence.limits import usual_seeds
 from echobench.results.evidence.statistics import BETTER, UNDECIDED, WORSE, mean_regions, patient_values
 from echobench.results.records.run import Run
-from echobench.results.shown.formats import Table, capitalised, markdown
+from echobench.results.shown.formats import Table, capitalised, listed, markdown
 from echobench.results.shown.published import paper_table
 from echobench.results.shown.tables import LIMITS, OPPONENTS, WHO, frame_groups, missed_structures, summary_table
 
@@ -95,11 +95,16 @@ def _about(group: Group) -> Iterator[str]:
 
 
 def _taken(group: Group) -> Iterator[str]:
-    """A sentence for each run whose generator was trained in an earlier one."""
+    """A sentence for each machine on which earlier runs trained generators of these."""
+    rows: dict[str, list[str]] = {}
     for run in group.runs:
         if (where := training_elsewhere(run.record)) is not None:
-            there = f"there, on {where}" if where else "there"
-            yield f"`{run.label}` took its generator from an earlier run; its training s are what it cost {there}."
+            rows.setdefault(f"there, on {where}" if where else "there", []).append(f"`{run.label}`")
+    for there, labels in rows.items():
+        its, generators = (
+            ("its", "generator from an earlier run") if len(labels) == 1 else ("their", "generators from earlier runs")
+        )
+        yield f"{listed(labels)} took {its} {generators}; {its} training s are what it cost {there}."
 
 
 def _told_apart(group: Group) -> Iterator[str]:
