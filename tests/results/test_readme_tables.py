@@ -126,8 +126,8 @@ def test_an_earlier_training_says_what_it_was_on(add_run, make_scores):
     (group,) = Comparison.of([older]).groups
     assert "its training s are what it cost there." in runs_markdown(group)
     both = [add_run(name, make_scores(DICE), name=f"{name}-both", stages=stages) for name in ("flow", "sdm")]
-    said = f"`flow` and `sdm` took their generators from earlier runs; their training s are what it cost there, on {where}"
-    assert said in runs_markdown(Comparison.of(both).groups[0])
+    said = f"took their generators from earlier runs; their training s are what it cost there, on {where}."
+    assert f"`flow` and `sdm` {said}" in runs_markdown(Comparison.of(both).groups[0])
 
 
 def test_evaluations_have_a_column_where_one_generator_draws_in_several_ways(planted):
