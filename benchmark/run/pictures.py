@@ -31,7 +31,7 @@ DPI = 250
 LABEL_MAP, REAL_FRAME, PHANTOM_FRAME = "label map", "real frame", "phantom's frame"
 _CONTOURS = (("LVendo", Label.LV_ENDO), ("LVepi", Label.LV_MYO), ("LA", Label.LA))
 _OVERLAY = ListedColormap([LABELS.get(label, "black") for label in Label])
-_LABEL_INCHES, _WIDEST_CELL = 0.3, 1.7
+_LABEL_INCHES, _WIDEST_CELL, _LEGEND_INCHES = 0.3, 1.7, 4.2
 
 
 def save(
@@ -229,7 +229,9 @@ def picture_grid(
     cell = min(_WIDEST_CELL, (PAGE_INCHES - beside) / (blocks * columns), (PAGE_HEIGHT - 1.2) / lines)
     width = max(COLUMN_INCHES, beside + cell * blocks * columns)
     heading = wrapped(heading, width)
-    text = 0.13 * (2 + heading.count("\n")) + 0.5
+    colours = [Patch(color=LABELS[label], label=LABEL_NAMES[label]) for label in LABELS]
+    beneath = 1 if width >= _LEGEND_INCHES else len(colours)
+    text = 0.13 * (2 + heading.count("\n") + beneath - 1) + 0.5
     with column_figure(lines * max(cell, 0.72) + text, width) as figure:
         grid = figure.subplots(lines, blocks * columns, squeeze=False)
         axes = np.concatenate(np.split(grid, blocks, axis=1))
@@ -241,8 +243,7 @@ def picture_grid(
         for axis in axes[len(names) :].flat:
             axis.set_axis_off()
         figure.suptitle(heading, fontsize=8)
-        colours = [Patch(color=LABELS[label], label=LABEL_NAMES[label]) for label in LABELS]
-        figure.legend(handles=colours, loc="outside lower center", ncols=len(colours), frameon=False)
+        figure.legend(handles=colours, loc="outside lower center", ncols=len(colours) // beneath, frameon=False)
         figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.03, wspace=0.01, hspace=0.01)
         yield figure, axes[: len(names)]
 

@@ -93,3 +93,12 @@ def test_every_picture_has_a_legend_and_can_be_read_on_paper(make_frames, figure
         (legend,) = figure.legends
         assert [text.get_text() for text in legend.get_texts()] == list(LABEL_NAMES.values())
         assert not small_texts(figure)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 8])
+def test_the_legend_of_a_narrow_picture_is_whole(columns):
+    with pictures.picture_grid(["label map", "real frame"], columns, "a heading") as (figure, _):
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width
