@@ -6,6 +6,9 @@ from types import MappingProxyType
 
 from echobench.benchmark.cells.parts import GENERATOR, IMAGES, RECORD, Part
 
+UNET = "unet"
+KINDS = (GENERATOR, IMAGES, UNET, RECORD)
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -15,18 +18,22 @@ class Needs:
     memory_gb: int
 
 
-UNET = "unet"
-NEEDS: Mapping[str, Needs] = MappingProxyType(
-    {
-        GENERATOR: Needs(gpus=1, memory_gb=5),
-        IMAGES: Needs(gpus=1, memory_gb=6),
-        UNET: Needs(gpus=1, memory_gb=6),
-        RECORD: Needs(gpus=1, memory_gb=6),
-    }
-)
-"""By kind of part. Memory is above the highest peak of its stages in results/measured, as a test looks up."""
+def _needs(**memory_gb: int) -> Mapping[str, Needs]:
+    return MappingProxyType({kind: Needs(gpus=1, memory_gb=gb) for kind, gb in memory_gb.items()})
+
+
+OWN = _needs(generator=4, images=4, unet=6, record=5)
+"""By kind of part, for every preset but paper. A part that draws images may train their generator first."""
+PAPER = _needs(generator=18, images=18, unet=9, record=9)
+"""By kind of part, for the preset paper. Its measured run computed the gradient of one image at a time on a processor
+(`generator.training.micro_batch`); more images at a time need more there, and a GPU has memory of its own for them."""
+
+
+def needs_of(part: Part) -> Needs:
+    """Memory is above the highest peak of such parts in results/measured, as a test looks up."""
+    return (PAPER if part.cell.settings.preset == "paper" else OWN)[kind_of(part)]
 
 
 def kind_of(part: Part) -> str:
-    """A key of `NEEDS`."""
+    """One of `KINDS`."""
     return UNET if part.seed is not None else part.step

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.needs import NEEDS, kind_of
+from echobench.benchmark.cells.needs import needs_of
 from echobench.benchmark.cells.parts import Agenda, Part
 from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, outcome_of, work_off
 from echobench.benchmark.run.machine import default_jobs, default_threads, share_machine
@@ -165,11 +165,11 @@ def _carry_out(part: Part, device: str, threads: int, mail: Queue) -> Ended:
 
 
 def reserved(part: Part, device: str, threads: int) -> dict[str, float]:
-    """Of Ray's resources. Memory is at most what a machine has, for a part may need less than `NEEDS` says.
+    """Of Ray's resources. Memory is at most what a machine has, for a part may need less than `needs_of` says.
 
     Raises EchobenchError where no machine of the cluster is large enough.
     """
-    needs, machines = NEEDS[kind_of(part)], [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    needs, machines = needs_of(part), [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = needs.gpus if device.startswith("cuda") else 0
     roomy = [one for one in machines if one.get("CPU", 0) >= threads]
     if not roomy:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from echobench.benchmark.cells.cell import Cell
-from echobench.benchmark.cells.needs import NEEDS, kind_of
+from echobench.benchmark.cells.needs import KINDS, Needs, kind_of, needs_of
 from echobench.benchmark.cells.parts import Agenda, Part
 from echobench.benchmark.cells.processes import Ended, Lost, Told, ended, for_workers, outcome_of, work_off
 from echobench.benchmark.run.machine import default_threads
@@ -44,7 +44,7 @@ class Slurm:
     """As many parts at a time as Slurm lets run.
 
     slurm: what sbatch is asked for, each a KEY=VALUE (partition=gpu, time=600 in minutes, gres=gpu:1) or a TOML file of
-    such; a table of the file called like a kind of part (`NEEDS`) is for these parts. cluster=local is submitit's own
+    such; a table of the file called like a kind of part (`KINDS`) is for these parts. cluster=local is submitit's own
     executor on this machine. jobs: parts at a time, at most. threads: torch's in each part, and in this process from
     here on; None is `default_threads`.
     """
@@ -55,7 +55,7 @@ class Slurm:
 
     def __post_init__(self) -> None:
         require(self, jobs=(1, inf), threads=(1, inf))
-        for kind in NEEDS:
+        for kind in KINDS:
             self.asked_for(kind)
 
     def asked_for(self, kind: str) -> dict[str, Any]:
@@ -65,8 +65,8 @@ class Slurm:
             key, equals, value = text.partition("=")
             given = {key.strip().lstrip("-").replace("-", "_"): value.strip()} if equals else _read(typed_path(text))
             tables = {name: one for name, one in given.items() if isinstance(one, dict)}
-            if unknown := sorted(set(tables) - set(NEEDS)):
-                raise EchobenchError(f"{text} has a table {unknown[0]!r}; known parts: {', '.join(NEEDS)}")
+            if unknown := sorted(set(tables) - set(KINDS)):
+                raise EchobenchError(f"{text} has a table {unknown[0]!r}; known parts: {', '.join(KINDS)}")
             found |= {name: one for name, one in given.items() if name not in tables}
             found |= tables.get(kind, {})
         if not str(found.setdefault("time", MINUTES)).isdecimal():
@@ -131,8 +131,8 @@ class _Jobs:
 
     def outcomes(self, report: Reporter) -> Iterator[tuple[Part, str | Lost | None]]:
         """See `Workforce`. Raises EchobenchError where Slurm takes no job."""
-        for kind in dict.fromkeys(map(kind_of, self._given)):
-            self._submit(kind, [part for part in self._given if kind_of(part) == kind])
+        for alike in dict.fromkeys(map(_asking, self._given)):
+            self._submit([part for part in self._given if _asking(part) == alike])
         self._given = []
         time.sleep(POLL_SECONDS)
         for job, part in list(self._jobs.values()):
@@ -142,23 +142,23 @@ class _Jobs:
                 report(part.title)(1, 1)
                 yield part, outcome
 
-    def _submit(self, kind: str, parts: Sequence[Part]) -> None:
-        """An array of jobs."""
+    def _submit(self, parts: Sequence[Part]) -> None:
+        """An array of jobs, which ask for the same."""
+        kind, needs = _asking(parts[0])
         asked = self._executor.asked_for(kind)
         try:
             queue = submitit.AutoExecutor(
                 parts[0].cell.folder.resolve().parent / LOGS, cluster=asked.pop("cluster", "slurm"),
                 slurm_max_num_timeout=TIMEOUTS, local_max_num_timeout=TIMEOUTS,
             )  # fmt: skip
-            queue.update_parameters(**self._parameters(kind, asked))
+            queue.update_parameters(**self._parameters(kind, needs, asked))
             jobs = queue.map_array(_CarryOut(self._device, self._threads), parts)
         except (RuntimeError, ValueError, FailedSubmissionError) as error:
             raise EchobenchError(f"Slurm takes no jobs here: {' '.join(str(error).split())}") from error
         self._jobs |= {job.job_id: (job, part) for job, part in zip(jobs, parts, strict=True)}
 
-    def _parameters(self, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _parameters(self, kind: str, needs: Needs, asked: Mapping[str, Any]) -> dict[str, Any]:
         """In submitit's words; those of sbatch that it has no word for go through."""
-        needs = NEEDS[kind]
         wants_gpu = self._device.startswith("cuda") and not any(name in asked for name in GPUS)
         sbatch = {name: value for name, value in asked.items() if name != "time"}
         return {
@@ -168,6 +168,11 @@ class _Jobs:
             "mem_gb": needs.memory_gb,
             "slurm_additional_parameters": sbatch,
         } | ({"gpus_per_node": needs.gpus} if wants_gpu else {})
+
+
+def _asking(part: Part) -> tuple[str, Needs]:
+    """What a job asks for goes by these; the jobs of an array have them in common."""
+    return kind_of(part), needs_of(part)
 
 
 def _outcome(job: Any) -> str | Lost | None:

@@ -95,7 +95,7 @@ def test_sbatch_is_asked_for_an_array_with_what_the_options_and_the_part_say(cel
     executor = find_executor("slurm", slurm=asked, threads=3, jobs=2)
     images, unets = ([part for part in parts_of(cells_in("out")) if part.step == step] for step in ("images", "unet-0"))
     jobs = slurm._Jobs(executor, 3, "cuda")
-    jobs._submit("images", images)
+    jobs._submit(images)
     wanted = {
         "array=0-3%4",
         "partition=gpu",
@@ -107,8 +107,25 @@ def test_sbatch_is_asked_for_an_array_with_what_the_options_and_the_part_say(cel
     }
     assert {f"#SBATCH --{flag}" for flag in wanted} <= sbatch()
     assert not [line for line in sbatch() if "gpus-per-node" in line]
-    jobs._submit("unet", unets)
+    jobs._submit(unets)
     assert {f"#SBATCH --{flag}" for flag in ("time=30", "gpus-per-node=1", "job-name=echobench-unet")} <= sbatch()
+
+
+def test_the_published_network_has_jobs_of_its_own_with_more_memory(cells_in, sbatch, tmp_path, monkeypatch):
+    large = Cell(resolve(generator="sdm", view="4C", preset="paper"), tmp_path / "out" / "large", "large")
+    jobs, submit, asked = slurm._Jobs(find_executor("slurm"), 1, "cpu"), slurm._Jobs._submit, []
+
+    def submitted(self, parts):
+        submit(self, parts)
+        (memory,) = (line.rpartition("=")[2] for line in sbatch() if line.startswith("#SBATCH --mem="))
+        asked.append(({part.cell.title for part in parts}, memory))
+
+    monkeypatch.setattr(slurm._Jobs, "_submit", submitted)
+    for part in parts_of([*cells_in("out"), large]):
+        if part.trains_generator:
+            jobs.give(part)
+    list(jobs.outcomes(lambda stage: silent))
+    assert ({"large"}, "18GB") in asked and ({"sdm"}, "4GB") in asked
 
 
 def test_what_cannot_be_asked_for_is_one_sentence(tiny, tmp_path, monkeypatch):
