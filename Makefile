@@ -16,7 +16,7 @@ test: check
 check: .venv/installed layout
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p echobench
+	cd build/layout && MYPYPATH=. ../../$(BIN)/mypy --num-workers 2 --config-file ../../pyproject.toml -p echobench
 	cd build/layout && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
 
 # mypy, import-linter and mkdocstrings cannot follow the mapped import names of an editable install: they look at a
@@ -50,8 +50,8 @@ benchmark: .venv/installed
 # The drawing speeds of docs/results/speed.md: minutes, on a machine with nothing else to do. test_speed.py says what can be chosen,
 # such as ECHOBENCH_SPEED_PRESET=paper.
 speed: .venv/installed
-	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') \
-	  ECHOBENCH_SPEED_OUT=results/measured/speed-$(or $(ECHOBENCH_SPEED_PRESET),standard).csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
+	env OMP_NUM_THREADS=$${OMP_NUM_THREADS:-$$($(BIN)/python -c 'import os; print(os.cpu_count())')} \
+	  ECHOBENCH_SPEED_OUT=results/measured/speed-$(or $(ECHOBENCH_SPEED_PRESET),standard)$(addprefix -,$(ECHOBENCH_SPEED_DEVICE)).csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
 
 # Answer, tables and figures of README and docs/ from the measured records.
 readme: .venv/installed
@@ -63,5 +63,5 @@ tutorial: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@

@@ -118,8 +118,8 @@ PAPER = SdmSettings(
     training=PaperTrainingSettings(),
     sampling=PaperSamplingSettings(),
 )
-"""The published model, 652.2 million weights, for machines with GPUs. Not yet trained here: one evaluation takes two
-processor cores 16 s, and an image 1000 of them."""
+"""The published model, 652.2 million weights, for machines with GPUs. An image takes 1000 evaluations.
+docs/scale.md has what they and the training cost; in full it was not trained."""
 
 FEW = 3
 """Evaluations that tell what one costs; every solver takes an odd number."""

@@ -23,7 +23,7 @@ from echobench.benchmark.cells.parts import IMAGES, Part, parts_of
 from echobench.benchmark.run.machine import default_jobs, default_threads, describe_machine
 from echobench.benchmark.run.settings import RunSettings
 from echobench.benchmark.run.stages import StageFolder
-from echobench.benchmark.run.trial import PHANTOM_SEED
+from echobench.benchmark.run.trial import PHANTOM_SEED, used
 from echobench.data.base.errors import EchobenchError
 from echobench.data.datasets.registry import layout_of, reader_called
 from echobench.data.frames import Frames
@@ -97,8 +97,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Counts:
-    """Images of a run: those that its U-Net trains on, and is selected on."""
+    """Images of a run. drawn: for the U-Net's training. training, validation: those that it trains on, real frames of a
+    mix among them, and is selected on."""
 
+    drawn: int
     training: int
     validation: int
 
@@ -188,11 +190,14 @@ def wall_seconds(parts: Sequence[Part], seconds: Mapping[str, float], jobs: int)
 
 def counts_of(settings: RunSettings) -> Counts:
     """As the split has patients, each with a frame of every view and phase. Raises EchobenchError without data."""
-    split = split_of(settings).fewer(settings.fraction, settings.seed)
+    split = used(split_of(settings), settings)
     each = len(settings.views) * len(settings.phases)
-    frames, aside = each * len(split.training), each * len(split.set_aside)
-    usual = settings.repeats * (frames + aside) if settings.backend.deforms else frames
-    return Counts(settings.images or usual, each * len(split.validation))
+    frames, spared = each * len(split.training), each * len(split.set_aside + split.selecting)
+    if settings.mix is not None:
+        drawn = max(1, round(settings.mix * frames))
+        return Counts(drawn, frames + drawn, each * len(split.selection))
+    drawn = settings.images or (settings.repeats * (frames + spared) if settings.backend.deforms else frames)
+    return Counts(drawn, drawn, each * len(split.selection))
 
 
 def generator_rates(settings: RunSettings, device: str) -> GeneratorRates:
@@ -272,7 +277,7 @@ def _shares(part: Part, probe: Probe) -> Iterator[_Share]:
         yield _Share(GENERATORS, missing * rates.fit, missing * BYTES_PER_WEIGHT * rates.parameters, rates.untried)
     if part.step == IMAGES and settings.backend.deforms:
         rates, counts = probe.generator(settings), counts_of(settings)
-        for subset, images in (("training", counts.training), ("validation", counts.validation)):
+        for subset, images in (("training", counts.drawn), ("validation", counts.validation)):
             if left := images * views(f"draw-{subset}") / len(settings.views):
                 yield _Share(DRAWING, left * rates.draw, left * rates.image_bytes, rates.untried)
     if part.seed is not None:

@@ -97,7 +97,7 @@ class RunSettings:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases whose frames the U-Net trains on and is scored on; a generator learns from both."""
+        """The phases whose frames the U-Net trains on and is scored on; see the settings of a generator for its own."""
         return PHASES if self.phase == "all" else (self.phase,)
 
     @property

@@ -16,6 +16,7 @@ from echobench.data.datasets.dataset import Dataset
 from echobench.data.datasets.registry import layout_of, read_dataset, read_drawn
 from echobench.data.frames import Frames, concatenate
 from echobench.data.phantom.dataset import VERSION, write_phantom
+from echobench.data.splits import Split
 from echobench.generators.folder import folder_of
 from echobench.results.records.run import RunRecord
 
@@ -91,10 +92,15 @@ def load_dataset(settings: RunSettings, progress: Progress = silent) -> Dataset:
                     f"{settings.data or 'the phantom'} has no {name} {phases} frame of a {subset} patient; choose "
                     "--view and --phase that it has"
                 )
-    split = dataset.split.fewer(settings.fraction, settings.seed)
-    if settings.patients is not None:
-        split = split.drawn(settings.patients, settings.patient_draw, settings.seed)
-    return replace(dataset, split=split)
+    return replace(dataset, split=used(dataset.split, settings))
+
+
+def used(split: Split, settings: RunSettings) -> Split:
+    """The same division, with the training patients whom a run takes in use."""
+    split = split.fewer(settings.fraction, settings.seed)
+    if settings.patients is None:
+        return split
+    return split.drawn(settings.patients, settings.patient_draw, settings.seed)
 
 
 def require_data(settings: RunSettings) -> None:

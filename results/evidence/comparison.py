@@ -276,7 +276,7 @@ def _group(title: str, runs: Sequence[Run], failures: Sequence[Failure]) -> Grou
 def _unmeasured(runs: Sequence[Run]) -> list[str]:
     """Why there is a dash, or no table, where one is looked for."""
     metrics = {metric.name: metric for run in runs for metric in run.record.metrics}
-    nowhere = sorted({*runs[0].scores["region"]} - {*drawn_regions(runs[0].scores)}) if runs else []
+    nowhere = sorted({*runs[0].scores["region"].unique()} - {*drawn_regions(runs[0].scores)}) if runs else []
     notes = [f"{', '.join(nowhere)}: no scored frame has it, so that it has no score"] if nowhere else []
     if metrics and not any(metric.is_distance for metric in metrics.values()):
         notes.append("the scored frames state no spacing: there are no distances in mm and no ejection fractions")

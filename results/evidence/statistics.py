@@ -89,7 +89,7 @@ def patient_means(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def drawn_regions(scores: pd.DataFrame) -> list[str]:
     """The scored regions that some scored frame has, sorted."""
-    return sorted(set(scores.loc[scores["n_ref"] > 0, "region"]))
+    return sorted(scores.loc[scores["n_ref"] > 0, "region"].unique())
 
 
 def patient_values(scores: pd.DataFrame, metric: str = "dice", region: str = MEAN) -> "pd.Series[float]":

@@ -113,11 +113,11 @@ def table_faults(
     if texts := [name for name in ("value", "n_ref", "n_pred") if not pd.api.types.is_numeric_dtype(scores[name])]:
         return [f"{' and '.join(texts)} has entries that are no numbers"]
     for name, known in (("region", regions), ("metric", metrics), ("unet_seed", seeds)):
-        if set(scores[name]) != set(known):
-            return [f"{name} is {_listed(set(scores[name]))}, not {_listed(known)}"]
+        if (found := set(scores[name].unique())) != set(known):
+            return [f"{name} is {_listed(found)}, not {_listed(known)}"]
     for name, choices in (("view", VIEWS), ("phase", PHASES)):
-        if not set(scores[name]) <= set(choices):
-            return [f"{name} is {_listed(set(scores[name]))}; known: {', '.join(choices)}"]
+        if not (found := set(scores[name].unique())) <= set(choices):
+            return [f"{name} is {_listed(found)}; known: {', '.join(choices)}"]
     per_frame = len(regions) * len(metrics) * len(seeds)
     return [*_completeness_faults(scores, frames, per_frame), *_range_faults(scores)]
 
@@ -162,7 +162,7 @@ def _completeness_faults(scores: pd.DataFrame, frames: int | None, per_frame: in
 
 
 def _patient_faults(record: "RunRecord", scores: pd.DataFrame) -> Iterator[str]:
-    known, found = set(record.scored_patients), set(scores["patient"])
+    known, found = set(record.scored_patients), set(scores["patient"].unique())
     if found - known:
         yield f"{_listed(found - known)} is no patient of the record"
     if known - found and record.settings.get("phase", "all") == "all":  # of one phase, a patient may have no frame
@@ -219,7 +219,7 @@ def _count_faults(scores: pd.DataFrame) -> Iterator[str]:
 
 def strangers(what: str, table: pd.DataFrame | None, column: str, known: Collection[object]) -> list[str]:
     """A sentence where a column of a table, if there is one, has other entries than those that are known."""
-    found = None if table is None else set(table.get(column, ()))
+    found = None if table is None else set(table.get(column, pd.Series()).unique())
     return [] if found in (None, set(known)) else [f"{what}: {column} is {_listed(found or ())}, not {_listed(known)}"]
 
 

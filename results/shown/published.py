@@ -108,7 +108,7 @@ def _nearest(paper: PaperRow, runs: Sequence[Run]) -> list[Run]:
 
 def _frames(run: Run) -> frozenset[str]:
     """View and phase of what a run was scored on, which are those that it trained on."""
-    return frozenset(run.scores["view"] + " " + run.scores["phase"])
+    return frozenset((run.scores["view"] + " " + run.scores["phase"]).unique())
 
 
 def _measured(paper: PaperRow, run: Run | None) -> dict[str, object]:

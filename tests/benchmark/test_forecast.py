@@ -99,17 +99,31 @@ def test_what_is_finished_costs_nothing(cell_of):
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"images": 5}, {"fraction": 0.4}, {"phase": "ED"}, {"generator": "real", "fraction": 0.4}], ids=str
+    "asked",
+    [
+        {},
+        {"images": 5},
+        {"fraction": 0.4},
+        {"phase": "ED"},
+        {"generator": "real", "fraction": 0.4},
+        {"mix": 2.0},
+        {"mix": 2.0, "patients": 2},
+        {"patients": 2},
+    ],
+    ids=str,
 )
 def test_images_are_counted_as_a_run_draws_them(cell_of, asked):
     cell = cell_of(**{"generator": "paint", "unet_seeds": 1} | asked)
     record, _ = run(cell.settings, cell.folder)
-    assert counts_of(cell.settings).training == record.training_images
+    counts, items = counts_of(cell.settings), {stage.name: stage.items for stage in record.stages}
+    assert counts.training == record.training_images
+    assert items.get("draw-training-4C", counts.drawn) == counts.drawn
+    assert items.get("draw-validation-4C", counts.validation) == counts.validation
 
 
 def test_the_phantom_is_counted_without_being_written(tmp_path):
     settings = resolve(generator="real", view="all")
-    assert counts_of(settings) == forecasting.Counts(training=4 * 96, validation=4 * 12)
+    assert counts_of(settings) == forecasting.Counts(drawn=4 * 96, training=4 * 96, validation=4 * 12)
 
 
 def test_what_cannot_be_tried_is_named(cell_of, monkeypatch):
