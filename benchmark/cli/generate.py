@@ -45,9 +45,9 @@ def generate(
     """Draw any number of images for label maps, with the generator of a run.
 
     --run takes any generator that draws, and --checkpoint the file of a trained one. warp and
-    inpaint change real images, so they need a CAMUS folder that has them. A call that was killed goes on at the first missing image when you give it
-    again. PNGs have names like patient0001_4CH_ED.png. Their values are 0 background, 1 cavity, 2 wall, 3 atrium and
-    255 outside the sector.
+    inpaint change real images, so they need a CAMUS folder that has them. A call that was killed goes on at the first
+    missing image when you give it again. PNGs have names like patient0001_4CH_ED.png. Their values are 0 background, 1
+    cavity, 2 wall, 3 atrium and 255 outside the sector.
     """
     from echobench.benchmark.generate import generate as draw
     from echobench.benchmark.run.settings import resolve_device

@@ -77,8 +77,8 @@ def sweep(
     The setting is the strength of deformation, or the number of real patients to learn from. With --patients, the table
     says how many patients each generator is worth. Validation patients are scored, because a sweep is there to choose;
     `echobench run` scores the test patients after the choice. A generator is trained once for all strengths. With fewer
-    patients it draws as many images as with all of them, unless --mixes says how many for each real frame; real has only
-    its frames. Finished runs are taken as they are, and killed ones go on. A failed run is a row with its reason.
+    patients it draws as many images as with all of them, unless --mixes says how many for each real frame; real has
+    only its frames. Finished runs are taken as they are, and killed ones go on. A failed run is a row with its reason.
 
     \b
     Examples:

@@ -3,8 +3,11 @@
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partialmethod
 
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from echobench.benchmark import choices
 from echobench.benchmark.run import settings
@@ -39,11 +42,29 @@ TINY_CYCLEGAN = CycleGanSettings(
 )
 TINY = {**TINY_TRAINED, "sdm": TINY_SDM, "cyclegan": TINY_CYCLEGAN}
 
+BLANK = Image.new("L", (8, 8), "white")
+
 
 @pytest.fixture
-def tiny(monkeypatch):
-    """Makes `--preset tiny` known."""
+def tiny(monkeypatch, request):
+    """Makes `--preset tiny` known. Figures are made, but their files are blank, because to draw them takes longer
+    than a run. A test that has `whole_figures` as well does draw them."""
     make_known(monkeypatch)
+    if "whole_figures" not in request.fixturenames:
+        monkeypatch.setattr(Figure, "savefig", partialmethod(save_blank, whole=Figure.savefig))
+
+
+def save_blank(figure, stream, *, whole, **asked):
+    """A blank picture; of a report, whose figures are text, the whole one."""
+    if asked["format"] == "svg":
+        whole(figure, stream, **asked)
+    else:
+        BLANK.save(stream, asked["format"])
+
+
+@pytest.fixture
+def whole_figures():
+    """See `tiny`."""
 
 
 def make_known(monkeypatch):

@@ -66,6 +66,7 @@ def test_the_papers_table_1(tmp_path):
     assert len(plan(tmp_path, preset="paper", generators=["real"])) == 1
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_tables_figures_and_nothing_twice(finished, tmp_path, monkeypatch):
     comparison = compare([cell.folder for cell in finished], tmp_path / "out")
     assert [run.label for run in comparison.groups[0].runs] == ["real", "paint"]
@@ -168,6 +169,7 @@ def test_command_line_tabulates_records(finished, tmp_path):
         assert text in result.output
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_command_line_from_nothing_to_the_pictures(tmp_path):
     arguments = ["--preset", "tiny", "--generators", "real,paint", "--unet-seeds", "1", "--out", str(tmp_path)]
     result = CliRunner().invoke(main, ["compare", *arguments])

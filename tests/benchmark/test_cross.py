@@ -99,6 +99,7 @@ def test_the_other_view_of_a_run_scored_on_validation_patients_opens_no_test_pat
     assert "the runs' own validation patients" in table.caption
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_command_line_from_nothing(tmp_path, finished, videos):
     arguments = ["--generators", "real,paint", "--preset", "tiny", "--out", str(tmp_path / "runs")]
     result = CliRunner().invoke(main, ["cross", *arguments])

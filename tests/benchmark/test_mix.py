@@ -262,6 +262,7 @@ class TestSweep:
         assert sentence in result.stderr and result.stderr.count("\n") == 1
         assert not (tmp_path / "out").exists()
 
+    @pytest.mark.usefixtures("whole_figures")
     def test_the_command_line_says_what_it_is_worth(self, ten, tmp_path):
         given = ["sweep", "--data", str(ten), "--preset", "tiny", "--generators", "warp", "--patients", "2,all"]
         given += ["--mixes", "0,1", "--patient-draws", "1", "--unet-seeds", "1", "--set", BUDGET[0]]

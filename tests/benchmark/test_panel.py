@@ -116,6 +116,7 @@ def test_the_lowest_dice_comes_first(real):
     assert cell(figure, 0, 0, 2).collections and not cell(figure, 1, 0, 2).collections  # it saw nothing
 
 
+@pytest.mark.usefixtures("whole_figures")
 @pytest.mark.usefixtures("tiny")
 def test_pictures_of_finished_runs(tmp_path):
     runs = {}

@@ -36,6 +36,7 @@ def run_arguments(data, out, *more):
     return ("run", "--generator", "real", "--data", data, "--preset", "tiny", "--device", "cpu", "--out", out, *more)
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_a_run_leaves_a_whole_record(camus_folder, tmp_path):
     result = invoke(*run_arguments(camus_folder, tmp_path / "out", "--unet-seeds", 2))
     assert result.exit_code == 0, result.output

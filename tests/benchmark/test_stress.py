@@ -146,6 +146,7 @@ def call(*arguments):
     return CliRunner().invoke(main, ["stress", "--preset", "tiny", "--out", "out", *arguments])
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_the_verb_from_end_to_end_and_nothing_twice(small, monkeypatch):
     asked_for = ("--generators", "paint", "--deformations", "small,missing-atrium", "--severities", "0,1")
     done = call(*asked_for)

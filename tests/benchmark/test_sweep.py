@@ -279,6 +279,7 @@ def test_a_fraction_that_leaves_nobody_is_a_row_with_its_reason(cells_in, tmp_pa
     assert "fraction 0.1 of 3 training patients leaves none; 0.33 leaves one" in table["not finished"][0]
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_command_line_runs_and_tabulates(camus_folder, tmp_path):
     arguments = ["--data", str(camus_folder), "--preset", "tiny", "--unet-seeds", "1", "--set", BUDGET[0]]
     out = ["--out", str(tmp_path / "out")]

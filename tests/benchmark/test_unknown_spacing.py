@@ -39,6 +39,7 @@ def data(make_camus, make_frames, tmp_path):
     return make_camus(tmp_path / "data", without_spacing(both), (3, 1, 1))
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_tables_have_no_millimetres_and_say_why(data, tmp_path):
     runs = [tmp_path / "runs" / name for name in ("real", "paint")]
     for place in runs:

@@ -6,8 +6,8 @@ The weights are random: they cost the same as trained ones. Environment variable
 (`ECHOBENCH_SPEED_OUT` names a CSV that gets the table, with the processor, its instruction sets and the threads):
 `ECHOBENCH_SPEED_PRESET` (standard), `ECHOBENCH_SPEED_BATCH` (images drawn together, 16), `ECHOBENCH_SPEED_SIZE` (side
 in pixels, 256), `ECHOBENCH_SPEED_STEPS` (steps that are timed, 20), `ECHOBENCH_SPEED_DEVICE` (cpu). For the
-published network on a processor, where an evaluation takes seconds: PRESET=paper BATCH=1 STEPS=3; only its own sampler is
-timed.
+published network on a processor, where an evaluation takes seconds: PRESET=paper BATCH=1 STEPS=3; only its own sampler
+is timed.
 
 A sampler is timed once in each way, the median of `ECHOBENCH_SPEED_ROUNDS` (3) after one that warms up, in turn with
 all others, so that a machine that slows down slows all of them; its step counts are that cost of a step times steps,
