@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from echobench.benchmark.cells.needs import OWN, PAPER
 from echobench.benchmark.scale import Cell, cells, on_gpu, step_seconds, wall_hours
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,3 +48,9 @@ def test_rates_are_those_of_the_records():
 )
 def test_a_step_takes_what_lies_between_the_last_two_points_of_a_view(points, seconds):
     assert step_seconds(pd.DataFrame(points, columns=["view", "step", "seconds"])) == seconds
+
+
+def test_the_page_says_what_memory_jobs_ask_for():
+    own, paper = ([needs.memory_gb for needs in table.values()] for table in (OWN, PAPER))
+    said = f"{min(own)} to {max(own)} GB of memory, and with the preset `paper` for {min(paper)} to {max(paper)} GB"
+    assert said in " ".join(PAGE.split())
