@@ -61,7 +61,10 @@ readme: .venv/installed
 tutorial: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/typed.py docs/tutorial.md
 
+# Bytecode is made of what echobench imports, not of every package: it saves a minute.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev,docs]'
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -W ignore -c \
+	  'import echobench.benchmark.cells.compare, echobench.benchmark.cells.ray, echobench.benchmark.cells.slurm'
 	touch $@
