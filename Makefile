@@ -47,8 +47,8 @@ campaign: .venv/installed
 benchmark: .venv/installed
 	env OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(os.cpu_count())') $(BIN)/pytest --benchmark-only -s
 
-# The drawing speeds of docs/results/speed.md: minutes, on a machine with nothing else to do. test_speed.py says what can be chosen,
-# such as ECHOBENCH_SPEED_PRESET=paper.
+# The drawing speeds of docs/results/speed.md: minutes, on a machine with nothing else to do. test_speed.py says what can be
+# chosen, such as ECHOBENCH_SPEED_PRESET=paper. The file of a GPU is speed-…-cuda.csv: call it after the GPU, as -h200.
 speed: .venv/installed
 	env OMP_NUM_THREADS=$${OMP_NUM_THREADS:-$$($(BIN)/python -c 'import os; print(os.cpu_count())')} \
 	  ECHOBENCH_SPEED_OUT=results/measured/speed-$(or $(ECHOBENCH_SPEED_PRESET),standard)$(addprefix -,$(ECHOBENCH_SPEED_DEVICE)).csv $(BIN)/pytest tests/generators/test_speed.py --benchmark-only -s
@@ -65,6 +65,6 @@ tutorial: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev,docs]'
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -W ignore -c \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -W ignore -c \
 	  'import echobench.benchmark.cells.compare, echobench.benchmark.cells.ray, echobench.benchmark.cells.slurm'
 	touch $@

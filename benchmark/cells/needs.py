@@ -25,8 +25,8 @@ def _needs(**memory_gb: int) -> Mapping[str, Needs]:
 OWN = _needs(generator=4, images=4, unet=6, record=5)
 """By kind of part, for every preset but paper. A part that draws images may train their generator first."""
 PAPER = _needs(generator=18, images=18, unet=9, record=9)
-"""By kind of part, for the preset paper. Its measured run computed the gradient of one image at a time on a processor
-(`generator.training.micro_batch`); more images at a time need more there, and a GPU has memory of its own for them."""
+"""By kind of part, for the preset paper. Its measured run on a processor computed the gradient of one image at a time
+(`generator.training.micro_batch`). More images at a time need more there; a GPU has memory of its own for them."""
 
 
 def needs_of(part: Part) -> Needs:

@@ -26,7 +26,7 @@ from echobench.benchmark.cells import ray as on_ray
 
 MEASURED = Path(__file__).parents[2] / "results" / "measured"
 STAGES = {GENERATOR: ("fit",), IMAGES: ("fit", "draw"), UNET: ("unet",), RECORD: ("score",)}
-"""Of a kind of part: how the names of its largest begin."""
+"""Of a kind of part: how the names of the stages begin that take most memory."""
 SMALL = {"object_store_memory": 80_000_000, "memory": 2_000_000_000}
 SWEEP = [
     *("sweep", "--generators", "sdm", "--strengths", "0,1", "--preset", "tiny", "--unet-seeds", "1", "--device", "cpu"),
